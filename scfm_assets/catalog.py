@@ -1,0 +1,403 @@
+"""What a user declares: atlases, models, networks and the experiment, read from a YAML file and checked whole.
+
+Loading looks at the file alone: whether the atlases and checkpoints that it names exist is asked when they are used,
+so that a laptop without the data can still load, draw and plan a catalog.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+
+from scfm_assets.core.digest import digest_json
+from scfm_assets.core.errors import ScfmError
+from scfm_assets.yaml_blocks import (
+    Block,
+    Count,
+    CountsPlace,
+    Distinct,
+    FilePath,
+    Flag,
+    Name,
+    Sha256,
+    Share,
+    Text,
+    Url,
+    Whole,
+    distinct,
+    read,
+    refuse,
+)
+
+PACKAGE = Path(__file__).resolve().parent
+
+FamilyName = Literal["geneformer"]
+"""Families a catalog may name; kept here so that loading a catalog imports none of them."""
+Direction = Literal["tf_queries", "tf_keys"]
+Universe = Literal["all_pairs", "tf_grid", "observed"]
+IntervalKind = Literal["pairs", "tfs"]
+
+
+def _check_sha(record: Atlas | Network) -> None:
+    if (record.url is None) != (record.sha256 is None):
+        refuse(
+            "url and sha256 belong together: what is fetched must be known beforehand",
+            "Write both, or name a file instead.",
+        )
+
+
+class Atlas(Block):
+    """Raw counts of one tissue: where they are and which parts of the file hold what."""
+
+    file: FilePath | None = None
+    url: Url | None = None
+    sha256: Sha256 | None = None
+    simulated: Flag = False
+    scanpy: Literal["pbmc68k_reduced"] | None = None
+    counts: CountsPlace = "auto"
+    cell_type: Text | None = "cell_type"
+    donor: Text | None = None
+    batch: Text | None = None
+    gene_id: Text | None = None
+    symbol: Text | None = None
+    organism: Name = "human"
+    gene_table: FilePath | None = None
+    duplicates: Literal["refuse", "sum"] = "refuse"
+    drop_empty: Flag = False
+    min_genes: Whole = 0
+    min_cells: Whole = 0
+    recover: Literal["log1p_cp10k"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _simulated_organism(cls, data: Any) -> Any:
+        return _organism_of_simulated(data)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Atlas:
+        self.exactly_one("file", "url", "simulated", "scanpy")
+        _check_sha(self)
+        return self
+
+    @property
+    def source(self) -> str:
+        """One of file, url, simulated, scanpy."""
+        return self.exactly_one("file", "url", "simulated", "scanpy")
+
+
+class Simulation(Block):
+    """The simulated world of all simulated tissues: `core.simulate.WorldSpec`, and how many cells each tissue has."""
+
+    n_genes: Count = 400
+    n_tfs: Count = 30
+    n_cells: Count = 1000
+    n_cell_types: Annotated[tuple[Count, ...], Field(min_length=1)] = (5, 4, 6)
+    shared: Share = 0.7
+    n_targets: Annotated[float, Field(ge=1)] = 20.0
+    targets_cv: Annotated[float, Field(ge=0)] = 0.3
+    repressed: Share = 0.3
+    seed: Whole = 0
+
+    def world(self) -> dict[str, Any]:
+        """Give the fields of `WorldSpec` but for its tissues, which are the catalog's simulated ones."""
+        return self.model_dump(exclude={"n_cells"})
+
+
+class Expect(Block):
+    """The fingerprint that a checkpoint must have; what is left out is not asked."""
+
+    layers: Count | None = None
+    heads: Count | None = None
+    hidden: Count | None = None
+    parameters: Count | None = None
+    vocabulary: Count | None = None
+    max_tokens: Count | None = None
+
+    def as_dict(self) -> dict[str, int]:
+        """Give what is asked."""
+        return self.model_dump(exclude_none=True)
+
+
+class Options(Block):
+    """How a Geneformer checkpoint wants its cells: the generation of its tokenizer and its dictionaries."""
+
+    generation: Literal["v1", "v2"] | None = None
+    tokens: FilePath | None = None
+    medians: FilePath | None = None
+    ensembl_mapping: FilePath | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what is set, as a family takes it."""
+        return self.model_dump(exclude_none=True)
+
+
+class Model(Block):
+    """A checkpoint of a family with its options, or a control that is built here and whose answer is known.
+
+    `layer` (1 is the first block) is the one that has a scaling curve; it is fixed here, before any score is seen.
+    """
+
+    family: FamilyName = "geneformer"
+    checkpoint: FilePath | None = None
+    control: Literal["planted", "random"] | None = None
+    options: Options = Options()
+    config: FilePath | None = None
+    seed: Whole = 0
+    layer: Count | None = None
+    layers: Literal["all"] | tuple[Count, ...] = "all"
+    expect: Expect = Expect()
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _layers(cls, value: Any) -> Any:
+        if value == "all":
+            return value
+        if not isinstance(value, list) or not value or any(type(v) is not int or v < 1 for v in value):
+            refuse(f"'all' or a list of layer numbers from 1 is wanted, found {value!r}")
+        return tuple(sorted(distinct(tuple(value))))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Model:
+        source = self.exactly_one("checkpoint", "control")
+        if source == "checkpoint" and self.options.generation is None:
+            refuse(
+                "a checkpoint does not say how its cells were tokenized",
+                "Set options.generation to v1 (2048 tokens) or v2 (4096 tokens, <cls> and <eos>).",
+            )
+        if self.config is not None and self.control != "random":
+            refuse("only `control: random` takes an architecture", at=("config",))
+        if self.config is not None and self.options.tokens is None:
+            refuse("a foreign architecture needs a vocabulary", "Set options.tokens.", at=("config",))
+        if self.layer is not None and self.layers != "all" and self.layer not in self.layers:
+            refuse(f"layer {self.layer} is not among layers {', '.join(map(str, self.layers))}", at=("layer",))
+        return self
+
+    @property
+    def source(self) -> str:
+        """One of checkpoint, control."""
+        return self.exactly_one("checkpoint", "control")
+
+
+class Network(Block):
+    """A reference network: the edges that are held to be true."""
+
+    file: FilePath | None = None
+    url: Url | None = None
+    sha256: Sha256 | None = None
+    simulated: Flag = False
+    format: Literal["trrust", "dorothea", "collectri", "table"] = "table"
+    columns: dict[Literal["tf", "target", "sign", "confidence", "tissue"], Text] = Field(default_factory=dict)
+    organism: Name = "human"
+    ids: Literal["symbol", "ensembl"] = "symbol"
+    confidence: Distinct[Text] | None = None
+    version: Text | None = None
+    licence: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _simulated_organism(cls, data: Any) -> Any:
+        return _organism_of_simulated(data)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Network:
+        self.exactly_one("file", "url", "simulated")
+        _check_sha(self)
+        if self.columns and self.format != "table":
+            refuse(
+                f"format {self.format} knows its columns", "Name columns with `format: table` only.", at=("columns",)
+            )
+        return self
+
+    @property
+    def source(self) -> str:
+        """One of file, url, simulated."""
+        return self.exactly_one("file", "url", "simulated")
+
+
+class Intervals(Block):
+    """How the intervals of metrics are made: by resampling pairs, TFs, or both, each with rows of its own."""
+
+    kinds: Distinct[IntervalKind] = get_args(IntervalKind)
+    resamples: Annotated[int, Field(strict=True, ge=20)] = 1000
+    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class Experiment(Block):
+    """What is measured: the ladder of cell counts, the repeats, the panel and what is reported."""
+
+    n_cells: tuple[Count, ...]
+    repeats: Count = 1
+    seed: Whole = 0
+    panel: Annotated[int, Field(strict=True, ge=2)] = 1000
+    directions: Distinct[Direction] = get_args(Direction)
+    direction: Direction = "tf_queries"
+    universes: Distinct[Universe] = get_args(Universe)
+    intervals: Intervals = Intervals()
+
+    @field_validator("n_cells", mode="after")
+    @classmethod
+    def _rising(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if not values:
+            refuse("at least one cell count is wanted")
+        for i, (before, after) in enumerate(pairwise(values), 1):
+            if after <= before:
+                refuse(
+                    f"{after} is repeated" if after in values[:i] else f"{after} follows {before}",
+                    "Cell counts rise, each said once.",
+                    at=(i,),
+                )
+        return values
+
+    @model_validator(mode="after")
+    def _curve_direction(self) -> Experiment:
+        if self.direction not in self.directions:
+            refuse(f"{self.direction} is not among directions {', '.join(self.directions)}", at=("direction",))
+        return self
+
+
+def _organism_of_simulated(data: Any) -> Any:
+    """Keep simulated genes apart from real ones: atlas and network must be of one organism to meet."""
+    if isinstance(data, dict) and data.get("simulated") is True:
+        return {"organism": "simulated"} | data
+    return data
+
+
+class Catalog(Block):
+    """Everything one experiment is made of."""
+
+    name: Name
+    title: str = ""
+    atlases: dict[Name, Atlas]
+    models: dict[Name, Model] = Field(default_factory=dict)
+    networks: dict[Name, Network] = Field(default_factory=dict)
+    simulation: Simulation | None = None
+    experiment: Experiment
+
+    _path: Path = PrivateAttr(default=Path())
+    _digest: str = PrivateAttr(default="")
+
+    @property
+    def path(self) -> Path:
+        """The file it was read from."""
+        return self._path
+
+    @property
+    def digest(self) -> str:
+        """Digest of what is declared, whatever the comments, the order of keys and the place of the data."""
+        return self._digest
+
+    @property
+    def simulated_tissues(self) -> tuple[str, ...]:
+        """Tissues of the simulated world, in the catalog's order."""
+        return tuple(tissue for tissue, atlas in self.atlases.items() if atlas.simulated)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Catalog:
+        if not self.atlases:
+            refuse("at least one atlas is wanted", at=("atlases",))
+        for block in ("atlases", "models", "networks"):
+            _distinct_folders(block, getattr(self, block))
+        if "baselines" in self.models:
+            refuse(
+                "'baselines' stands for the baselines in every table",
+                "Give the model another name.",
+                at=("models", "baselines"),
+            )
+        self._check_simulation()
+        return self
+
+    def _check_simulation(self) -> None:
+        users = [("atlases", tissue) for tissue in self.simulated_tissues]
+        users += [("networks", name) for name, network in self.networks.items() if network.simulated]
+        users += [("models", name) for name, model in self.models.items() if model.control and model.config is None]
+        if users and self.simulation is None:
+            refuse(
+                "needs the simulated world, which the catalog does not declare",
+                "Add a block `simulation:` (data/catalogs/demo.yaml shows one).",
+                at=users[0],
+            )
+        if users and not self.simulated_tissues:
+            refuse(
+                "needs the simulated world, which has no tissue", "Add an atlas with `simulated: true`.", at=users[0]
+            )
+        most = self.experiment.n_cells[-1]
+        if users and self.simulation is not None and self.simulation.n_cells < most:
+            refuse(
+                f"{self.simulation.n_cells} cells are fewer than the largest cell count {most}",
+                f"Simulate at least {most}.",
+                at=("simulation", "n_cells"),
+            )
+
+
+def _distinct_folders(block: str, names: dict[str, Any]) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        if (twin := seen.setdefault(name.casefold(), name)) != name:
+            refuse(
+                f"{name!r} and {twin!r} would share a folder where file names ignore case",
+                "Rename one.",
+                at=(block, name),
+            )
+
+
+def load(name_or_path: str | Path) -> Catalog:
+    """Read and check a catalog.
+
+    Parameters
+    ----------
+    name_or_path
+        Path of a YAML file; or a bare name, looked up under ``catalogs/`` of `home`, of the project and of the package.
+
+    Raises
+    ------
+    ScfmError
+        If there is no such catalog or anything in it is wrong: file, line, key, and what is allowed.
+    """
+    path = _find(name_or_path)
+    catalog, data = read(Catalog, path, name=path.stem)
+    catalog._path = path
+    catalog._digest = digest_json(data)
+    return catalog
+
+
+def current() -> Catalog:
+    """Load the catalog that ``SCFM_CATALOG`` names (default: demo), once for as long as its file stays the same."""
+    path = _find(os.environ.get("SCFM_CATALOG") or "demo")
+    return _load_once(path, path.stat().st_mtime_ns, os.environ.get("SCFM_DATA"))
+
+
+@lru_cache(maxsize=8)
+def _load_once(path: Path, _mtime_ns: int, _data: str | None) -> Catalog:
+    return load(path)
+
+
+def home() -> Path:
+    """Give the folder that holds everything written: ``SCFM_HOME``, else ``data/`` of the checkout, else ``./data``."""
+    if chosen := os.environ.get("SCFM_HOME"):
+        return Path(chosen).absolute()
+    return (project() or Path()).absolute() / "data"
+
+
+def project() -> Path | None:
+    """Give the checkout that the package runs from, or None for an installed package."""
+    return PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None
+
+
+def _find(name_or_path: str | Path) -> Path:
+    asked = str(name_or_path)
+    if isinstance(name_or_path, Path) or "/" in asked or asked.endswith((".yaml", ".yml")):
+        path = Path(asked).expanduser().absolute()
+        if not path.is_file():
+            raise ScfmError(asked, "there is no such catalog file")
+        return path
+    folders = [home() / "catalogs", (PACKAGE / "catalogs").resolve()]  # a link in a checkout: `../` must mean data/
+    for folder in folders:
+        if (path := folder / f"{asked}.yaml").is_file():
+            return path
+    known = ", ".join(sorted({file.stem for folder in folders for file in folder.glob("*.yaml")}))
+    raise ScfmError(asked, "there is no catalog of this name", f"Known: {known}. Or give the path of a YAML file.")

@@ -1,0 +1,193 @@
+"""`scfm`: run, look, ask, check."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scfm_assets.core.errors import ScfmError
+
+if TYPE_CHECKING:
+    from scfm_assets.catalog import Catalog
+
+
+class Group(click.Group):
+    """Commands whose mendable errors are told in words, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except ScfmError as error:
+            click.secho(str(error), fg="red", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="scfm_assets")
+def main() -> None:
+    """Do single-cell foundation models know gene regulation?
+
+    Everything is written below SCFM_HOME (default: data/). The catalog says what is measured: `scfm run` takes the
+    embedded demo, `scfm run --catalog my.yaml` takes yours (data/catalogs/local_files.yaml is a template).
+    """
+
+
+_catalog_option = click.option(
+    "--catalog",
+    metavar="NAME_OR_PATH",
+    help="Catalog: a name under data/catalogs/, or a YAML file.  [default: $SCFM_CATALOG, else demo]",
+)
+
+
+def _choose(catalog: str | None) -> Catalog:
+    """Make a catalog the current one, here and for every process started from here."""
+    from scfm_assets import catalog as catalogs
+
+    if catalog is not None:
+        os.environ["SCFM_CATALOG"] = str(Path(catalog).resolve()) if Path(catalog).is_file() else catalog
+    os.environ["SCFM_HOME"] = str(catalogs.home())
+    return catalogs.current()
+
+
+@main.command()
+@_catalog_option
+@click.option(
+    "--select", metavar="ASSETS", help="Only these, in Dagster's selection syntax: 'key:\"models/planted/*\"'."
+)
+@click.option("--force", is_flag=True, help="Recompute what is fresh, too.")
+def run(catalog: str | None, select: str | None, *, force: bool) -> None:
+    """Materialize everything that is missing or stale, and show the scaling curves.
+
+    What is fresh is kept: a second run computes nothing, a changed atlas recomputes its tissue, a new cell count its
+    increment.
+    """
+    from scfm_assets.progress import Narrator
+
+    started = time.perf_counter()
+    chosen = _choose(catalog)
+    narrator = Narrator()
+    narrator.greet(chosen)
+
+    import dagster as dg
+
+    from scfm_assets import catalog as catalogs
+    from scfm_assets import definitions, runner
+    from scfm_assets.resources.store import check_home
+    from scfm_assets.warehouse.publish import publish
+
+    home = check_home(catalogs.home())
+    os.environ["DAGSTER_HOME"] = str(runner.dagster_home(home))
+    with dg.DagsterInstance.get() as instance:
+        outcome = runner.run(
+            definitions.platform(chosen),
+            definitions.build(chosen, home),
+            home=home,
+            instance=instance,
+            select=select,
+            force=force,
+            show=narrator.show,
+        )
+    warehouse = publish(home)
+    narrator.sum_up(outcome, chosen, home, warehouse, seconds=time.perf_counter() - started)
+    if not outcome.success:
+        sys.exit(1)
+
+
+@main.command()
+@_catalog_option
+@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+def ui(catalog: str | None, port: int) -> None:
+    """Open the platform in Dagster's UI, with its daemon, on 127.0.0.1."""
+    from scfm_assets import catalog as catalogs
+    from scfm_assets import runner
+    from scfm_assets.resources.store import check_home
+
+    _choose(catalog)
+    home = runner.dagster_home(check_home(catalogs.home()))
+    os.environ["DAGSTER_HOME"] = str(home)
+    where = ["-m", "scfm_assets.definitions"]
+    webserver = [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), *where]
+    daemon = [sys.executable, "-m", "dagster._daemon", "run", *where]
+    click.echo(f"Dagster UI on http://127.0.0.1:{port} (Ctrl-C stops it); its records are in {home}")
+    with subprocess.Popen(daemon) as background, subprocess.Popen(webserver) as front:
+        try:
+            front.wait()
+        except KeyboardInterrupt:
+            click.echo("stopping")
+        finally:
+            for process in (front, background):
+                process.terminate()
+    sys.exit(0 if front.returncode in (0, None, -2, -15) else front.returncode)
+
+
+@main.command()
+@click.argument("query")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+def sql(query: str, form: str) -> None:
+    """Ask the warehouse: scfm sql "from metrics where metric = 'auroc' limit 5".
+
+    The tables are views in SCFM_HOME/scfm.duckdb, which any DuckDB client can open while runs write.
+    """
+    from scfm_assets import catalog as catalogs
+    from scfm_assets.warehouse.publish import query as ask
+
+    click.echo(ask(catalogs.home(), query, form))
+
+
+@main.command()
+@_catalog_option
+@click.option("--open/--no-open", "show", default=False, help="Open it in the browser.")
+def report(catalog: str | None, *, show: bool) -> None:
+    """Say where the report of the last run is, and open it if asked."""
+    from scfm_assets import catalog as catalogs
+
+    _choose(catalog)
+    page = catalogs.home() / "report" / "index.html"
+    if not page.is_file():
+        raise ScfmError(str(page), "there is no report yet", "`scfm run` makes it.")
+    click.echo(page)
+    if show:
+        click.launch(str(page))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_catalog_option
+@click.option("--tissue", help="Read the file as this atlas of the catalog is declared.")
+def validate(file: Path, catalog: str | None, tissue: str | None) -> None:
+    """Audit an atlas FILE.h5ad: scale, integers, ids, coverage of each model's vocabulary, cell types, donors.
+
+    Says what would be repaired and what would be refused; exits with 1 if the file would be refused.
+    """
+    from scfm_assets import sources
+    from scfm_assets.core.audit import audit_file
+
+    chosen = _choose(catalog)
+    found = audit_file(file, sources.audit_spec(chosen, file, tissue), sources.vocabularies(chosen))
+    click.echo(found.text())
+    if not found.ok:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--x", required=True, help="Column with the number of cells.")
+@click.option("--y", required=True, help="Column with the metric.")
+@click.option("--sigma", help="Column with the standard deviation of each point; fits are weighted by it.")
+def fit(table: Path, x: str, y: str, sigma: str | None) -> None:
+    """Fit all forms of scaling curve to TABLE.csv: parameters, R2, AICc and its weights, asymptote, verdict."""
+    from scfm_assets.core.curve_table import format_fits, read_points
+    from scfm_assets.core.curves import fit_curves
+
+    click.echo(format_fits(fit_curves(*read_points(table, x, y, sigma))))
+
+
+if __name__ == "__main__":
+    main()

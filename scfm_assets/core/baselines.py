@@ -1,0 +1,190 @@
+"""Edge scores that need no model: correlations, and the nulls that a model has to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scfm_assets.core.edges import EdgeScores, ScoreKey, edge_scores, mean_over_cells
+from scfm_assets.core.errors import ScfmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
+    from scipy.sparse import csr_matrix
+
+MODEL = "baselines"
+"""What stands in the column `model` beside these methods; their checkpoint is null."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one repeat, as far as the baselines look at them.
+
+    Attributes
+    ----------
+    panel_counts
+        Raw counts of the panel genes, dense float64 (n_cells, K).
+    depth
+        Counts of each whole cell, shape (n_cells,).
+    n_detected
+        Genes with a count in each whole cell, shape (n_cells,).
+    """
+
+    panel_counts: np.ndarray
+    depth: np.ndarray
+    n_detected: np.ndarray
+
+    @cached_property
+    def expression(self) -> np.ndarray:
+        """log1p of counts per 10,000, shape (n_cells, K)."""
+        return np.log1p(self.panel_counts * (1e4 / self.depth)[:, None])
+
+    @cached_property
+    def detected(self) -> np.ndarray:
+        """1 where a cell holds a gene, else 0, shape (n_cells, K)."""
+        return (self.panel_counts > 0).astype(np.float64)
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """Cells that hold both genes, int32 (K, K)."""
+        return (self.detected.T @ self.detected).astype(np.int32)
+
+
+def pearson(cells: Cells) -> np.ndarray:
+    """Absolute Pearson correlation of log1p CP10k over the cells; 0 for a gene that does not vary."""
+    return _absolute_correlation(cells.expression)
+
+
+def spearman(cells: Cells) -> np.ndarray:
+    """Absolute Spearman correlation (midranks) of log1p CP10k over the cells; 0 for a gene that does not vary."""
+    from scipy.stats import rankdata
+
+    return _absolute_correlation(rankdata(cells.expression, axis=0))
+
+
+def mean_product(cells: Cells) -> np.ndarray:
+    """Product of the two genes' means of log1p CP10k."""
+    return _product(cells.expression.mean(axis=0))
+
+
+def detection_product(cells: Cells) -> np.ndarray:
+    """Product of the two genes' detection rates."""
+    return _product(cells.detected.mean(axis=0))
+
+
+def variance_product(cells: Cells) -> np.ndarray:
+    """Product of the two genes' variances of log1p CP10k."""
+    return _product(cells.expression.var(axis=0))
+
+
+def uniform_attention(cells: Cells) -> np.ndarray:
+    """Mean of 1/L over the cells that hold both genes, L = genes detected in the cell; 0 for an unseen pair.
+
+    What an attention that looks at every gene of a cell evenly would score: it ranks pairs by the size of their cells.
+    """
+    weighted = cells.detected / np.sqrt(cells.n_detected)[:, None]
+    return mean_over_cells(weighted.T @ weighted, cells.pairs)
+
+
+def _product(values: np.ndarray) -> np.ndarray:
+    return np.outer(values, values)
+
+
+def _absolute_correlation(values: np.ndarray) -> np.ndarray:
+    constant = values.min(axis=0) == values.max(axis=0)
+    centred = values - values.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    scaled = centred / np.where(constant, 1, length)
+    scaled[:, constant] = 0
+    return np.minimum(np.abs(scaled.T @ scaled), 1)
+
+
+@dataclass(frozen=True)
+class BaselineMethod:
+    """One way to score pairs from counts alone: cells -> (K, K). A null knows nothing of regulation by construction."""
+
+    name: str
+    function: Callable[[Cells], np.ndarray]
+    null: bool
+    symmetric: bool = True
+
+    @property
+    def doc(self) -> str:
+        """What the score is, in one sentence."""
+        return (self.function.__doc__ or "").split("\n")[0]
+
+
+METHODS = (
+    BaselineMethod("pearson", pearson, null=False),
+    BaselineMethod("spearman", spearman, null=False),
+    BaselineMethod("mean_product", mean_product, null=True),
+    BaselineMethod("detection_product", detection_product, null=True),
+    BaselineMethod("variance_product", variance_product, null=True),
+    BaselineMethod("uniform_attention", uniform_attention, null=True),
+)
+
+
+def score(
+    counts: csr_matrix,
+    gene_ids: Sequence[str],
+    panel: pa.Table,
+    *,
+    cells_of_repeat: Mapping[int, np.ndarray],
+    methods: Sequence[BaselineMethod] = METHODS,
+) -> EdgeScores:
+    """Score every pair of panel genes by every baseline, for each repeat.
+
+    Correlations count by their absolute value: a network's edge may repress.
+
+    Parameters
+    ----------
+    counts
+        Raw counts of the whole atlas, CSR (n_cells, n_genes).
+    gene_ids
+        Names of its columns.
+    panel
+        The gene panel, with columns ``gene_id`` and ``symbol``.
+    cells_of_repeat
+        Repeat to the rows of `counts` that its cell set holds.
+    methods
+        What is computed.
+
+    Raises
+    ------
+    ScfmError
+        If the panel names a gene that the atlas does not hold.
+    """
+    columns = _columns(gene_ids, panel)
+    keys, matrices, pairs = [], [], {}
+    for repeat, rows in sorted(cells_of_repeat.items()):
+        cells = cells_of(counts[np.asarray(rows)], columns)
+        pairs[repeat] = cells.pairs
+        for method in methods:
+            keys.append(ScoreKey(repeat, method.name, symmetric=method.symmetric))
+            matrices.append(method.function(cells).astype(np.float32))
+    return edge_scores(panel, keys, matrices, pairs)
+
+
+def cells_of(counts: csr_matrix, columns: np.ndarray) -> Cells:
+    """Take what the baselines need from the counts (n_cells, n_genes) of some cells; `columns` are the panel's."""
+    return Cells(
+        panel_counts=counts[:, columns].toarray().astype(np.float64),
+        depth=np.asarray(counts.sum(axis=1), np.float64).ravel(),
+        n_detected=np.asarray(counts.astype(bool).sum(axis=1), np.float64).ravel(),
+    )
+
+
+def _columns(gene_ids: Sequence[str], panel: pa.Table) -> np.ndarray:
+    column = {gene: i for i, gene in enumerate(gene_ids)}
+    wanted = panel["gene_id"].to_pylist()
+    missing = [gene for gene in wanted if gene not in column]
+    if missing:
+        problem = f"{len(missing)} of {len(wanted)} genes are not in the atlas (first: '{missing[0]}')"
+        place, remedy = "atlas/gene_panel", "The panel belongs to another atlas: materialize it again."
+        raise ScfmError(place, problem, remedy)
+    return np.array([column[gene] for gene in wanted], np.int64)

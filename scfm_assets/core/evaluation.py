@@ -1,0 +1,292 @@
+"""How well edge scores rank the edges of reference networks: the rows of the table `metrics`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from scfm_assets.core import metrics
+from scfm_assets.core.digest import seed_from
+from scfm_assets.core.edges import DIRECTIONS, Direction, EdgeScores, ScoreKey
+from scfm_assets.core.readings import Coverage, Ranked, Reading, coverage_of
+from scfm_assets.core.universe import UNIVERSES, PanelEdges, Universe, edges_in_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scfm_assets.core.networks import NetworkTable
+
+SCHEMA = pa.schema(
+    [
+        pa.field("tissue", pa.string(), nullable=False),
+        pa.field("n_cells", pa.int32(), nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("checkpoint", pa.string()),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("layer", pa.int32()),
+        pa.field("head", pa.int32()),
+        pa.field("direction", pa.string(), nullable=False),
+        pa.field("network", pa.string(), nullable=False),
+        pa.field("network_version", pa.string(), nullable=False),
+        pa.field("universe", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("lo", pa.float64()),
+        pa.field("hi", pa.float64()),
+        pa.field("interval", pa.string(), nullable=False),
+        pa.field("resamples", pa.int32(), nullable=False),
+        pa.field("n_pos", pa.int64(), nullable=False),
+        pa.field("n_neg", pa.int64(), nullable=False),
+        pa.field("base_rate", pa.float64(), nullable=False),
+        pa.field("pair_coverage", pa.float64(), nullable=False),
+        pa.field("positive_coverage", pa.float64(), nullable=False),
+        pa.field("simulated", pa.bool_(), nullable=False),
+    ]
+)
+"""One row: one metric of one matrix of scores, read in one direction, against one network in one universe, with one
+kind of interval. `lo` and `hi` are null where the resampling says nothing; `resamples` counts the draws that did."""
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How uncertainty is told.
+
+    Attributes
+    ----------
+    kinds
+        ``pairs``: candidate pairs are drawn with replacement, as the published numbers do. ``tfs``: TFs are drawn with
+        replacement, each with all its pairs; pairs whose first gene is no TF of the network stand in every draw.
+    resamples
+        Draws of each kind.
+    level
+        Share of the draws between the two limits.
+    """
+
+    kinds: tuple[Literal["pairs", "tfs"], ...] = ("pairs", "tfs")
+    resamples: int = 200
+    level: float = 0.95
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Rows in the schema of `metrics`, and in words what could not be evaluated and why."""
+
+    table: pa.Table
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoNetwork:
+    """Says that no declared network is about an organism: nothing to evaluate, and no failure."""
+
+    organism: str
+    declared: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Say it to a user."""
+        known = ", ".join(self.declared) or "none"
+        return f"no reference network for organism '{self.organism}' (networks declared: {known}): no metrics"
+
+
+def networks_of(networks: Sequence[NetworkTable], organism: str) -> list[NetworkTable] | NoNetwork:
+    """Choose the networks of one organism."""
+    own = [network for network in networks if network.organism == organism]
+    return own or NoNetwork(organism, tuple(f"{network.name} ({network.organism})" for network in networks))
+
+
+def no_rows(*reasons: str) -> EvaluationResult:
+    """Give an empty table of metrics with the reason why it is empty."""
+    return EvaluationResult(SCHEMA.empty_table(), reasons)
+
+
+def evaluate(
+    scores: EdgeScores,
+    networks: Sequence[NetworkTable],
+    universes: Sequence[Universe] = UNIVERSES,
+    *,
+    tissue: str,
+    n_cells: int,
+    model: str,
+    checkpoint: str | None,
+    simulated: bool,
+    directions: Sequence[Direction] = DIRECTIONS,
+    intervals: Intervals | None = None,
+) -> EvaluationResult:
+    """Say how well every matrix of scores ranks the edges of every network, in every universe and direction.
+
+    Resampling is seeded by the network's content, the universe and the kind of interval alone: all methods, layers and
+    repeats of a tissue see the same draws of TFs, so that their intervals can be compared.
+
+    Parameters
+    ----------
+    scores
+        Scores of all ordered pairs of the panel.
+    networks
+        Tidied networks of the atlas's organism.
+    universes
+        Which pairs are ranked.
+    tissue, n_cells, model, checkpoint, simulated
+        Stand in every row; the tissue also chooses the network's edges.
+    directions
+        How matrices that have a direction are read; the others are read as ``symmetric``.
+    intervals
+        How uncertainty is told; the default of `Intervals` if None.
+
+    Returns
+    -------
+    Rows in `SCHEMA`. A network without a TF or an edge in the panel, or a universe without positives or negatives,
+    gives no rows but a reason.
+    """
+    intervals = intervals or Intervals()
+    found, reasons = [], []
+    for network in networks:
+        edges = edges_in_panel(network, scores.gene_ids, scores.symbols, tissue=tissue)
+        reason = _why_not(network, edges, scores, tissue)
+        if reason:
+            reasons.append(reason)
+        else:
+            found.append((network, edges))
+    coverage = {
+        (repeat, network.name, universe): coverage_of(universe, edges, pairs)
+        for repeat, pairs in scores.pairs.items()
+        for network, edges in found
+        for universe in universes
+    }
+    seen = {repeat: pairs > 0 for repeat, pairs in scores.pairs.items()}
+    same = {"tissue": tissue, "n_cells": n_cells, "model": model, "checkpoint": checkpoint, "simulated": simulated}
+    rows = []
+    for key, matrix in zip(scores.keys, scores.scores, strict=True):
+        ranked = Ranked(matrix, seen[key.repeat])
+        for network, edges in found:
+            for direction in key.directions(directions):
+                reading = Reading(ranked, edges, direction)
+                for universe in universes:
+                    covered = coverage[key.repeat, network.name, universe]
+                    named = {**same, **_names(key, direction), **_network(network, universe, covered)}
+                    seed = (network.digest, universe.name, tissue)
+                    numbers = _numbers(reading, universe, intervals, seed=seed)
+                    if not numbers:
+                        reasons.append(_nothing_to_rank(network, universe, key))
+                    rows.extend({**named, **row} for row in numbers)
+    return EvaluationResult(pa.Table.from_pylist(rows, schema=SCHEMA), tuple(dict.fromkeys(reasons)))
+
+
+def _numbers(
+    reading: Reading, universe: Universe, intervals: Intervals, *, seed: tuple[str, ...]
+) -> list[dict[str, object]]:
+    """Give value and limits of each metric and kind of interval; nothing if there are no positives or no negatives."""
+    of_tfs = reading.of_tfs(universe)
+    others = reading.of_others(universe, of_tfs)
+    bins = of_tfs.total() if others is None else of_tfs.total() + others
+    n_pos, n_neg = int(bins.n_pos), int(bins.n_neg)
+    if not n_pos or not n_neg:
+        return []
+    values = metrics.values_of(bins)
+    rows = []
+    for kind in intervals.kinds:
+        rng = np.random.default_rng(seed_from(*seed, kind))
+        draws = _draws(kind, bins, of_tfs, others, resamples=intervals.resamples, rng=rng)
+        for metric, value, drawn in zip(metrics.METRICS, values, draws, strict=True):
+            low, high, used = metrics.percentile_interval(drawn, level=intervals.level)
+            limits = {"lo": low, "hi": high} if used else {"lo": None, "hi": None}
+            row = {"metric": metric.name, "value": float(value), **limits, "interval": kind, "resamples": used}
+            rows.append({**row, "n_pos": n_pos, "n_neg": n_neg, "base_rate": n_pos / (n_pos + n_neg)})
+    return rows
+
+
+def _draws(
+    kind: str,
+    bins: metrics.Bins,
+    of_tfs: metrics.Bins,
+    others: metrics.Bins | None,
+    *,
+    resamples: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    if kind == "pairs":
+        return metrics.pair_bootstrap(bins, resamples=resamples, rng=rng)
+    if np.count_nonzero(of_tfs.n_pos) < 2:  # one TF says nothing about how TFs differ
+        return np.full((len(metrics.METRICS), resamples), np.nan)
+    return metrics.tf_bootstrap(of_tfs, others, resamples=resamples, rng=rng)
+
+
+def _names(key: ScoreKey, direction: Direction) -> dict[str, object]:
+    names = {"repeat": key.repeat, "method": key.method, "layer": key.layer, "head": key.head}
+    return {**names, "direction": direction.name}
+
+
+def _network(network: NetworkTable, universe: Universe, covered: Coverage) -> dict[str, object]:
+    names = {"network": network.name, "network_version": network.version, "universe": universe.name}
+    return {**names, "pair_coverage": covered.pairs, "positive_coverage": covered.positives}
+
+
+def _why_not(network: NetworkTable, edges: PanelEdges, scores: EdgeScores, tissue: str) -> str | None:
+    """Say why a network cannot be evaluated on this panel, None if it can."""
+    if len(edges.source):
+        return None
+    names = scores.gene_ids if network.ids == "ensembl" else scores.symbols
+    panel = f"the {edges.n_genes} panel genes of tissue '{tissue}'"
+    if len(edges.tfs):
+        return f"network '{network.name}': {len(edges.tfs)} TFs but no edge with both ends among {panel}: no metrics"
+    tfs = network.table["tf"].unique().to_pylist()
+    return (
+        f"network '{network.name}': none of its {len(tfs)} TFs is among {panel}: no metrics. Its TFs are named like "
+        f"{', '.join(tfs[:3])}, the panel's {network.ids} names like {', '.join(names[:3])}: "
+        "check the network's `organism` and `ids`"
+    )
+
+
+def _nothing_to_rank(network: NetworkTable, universe: Universe, key: ScoreKey) -> str:
+    where = f"network '{network.name}', universe '{universe.name}', repeat {key.repeat}"
+    return f"{where}: no positives or no negatives to rank: no metrics"
+
+
+@dataclass(frozen=True)
+class PermutedLabels:
+    """AUROC of shuffled labels: 0.5 within chance, or something is wrong with the ranking."""
+
+    mean: float
+    standard_error: float
+    permutations: int
+
+    def is_null(self, *, z: float = 4.0) -> bool:
+        """Whether the mean is within `z` standard errors of 0.5."""
+        return abs(self.mean - 0.5) <= z * self.standard_error + 1e-9
+
+
+def permuted_labels_auroc(
+    scores: np.ndarray, candidate: np.ndarray, positive: np.ndarray, *, permutations: int = 50, seed: int = 0
+) -> PermutedLabels:
+    """Average the AUROC over random permutations of the labels within a universe.
+
+    Parameters
+    ----------
+    scores
+        Scores (K, K), turned so that rows are the TF's end (`Direction.orient`).
+    candidate, positive
+        Masks (K, K) of `universe.candidates` and `universe.positives`.
+    permutations
+        Number of permutations, at least 2.
+    seed
+        Decides them.
+
+    Returns
+    -------
+    Mean over permutations and its standard error; NaN-free, 0.5 and 0 where every score is the same.
+
+    Raises
+    ------
+    ValueError
+        Without positives or negatives.
+    """
+    ranked, labels = scores[candidate], positive[candidate]
+    if not labels.any() or labels.all():
+        message = "labels cannot be permuted: no positives or no negatives in the universe"
+        raise ValueError(message)
+    rng = np.random.default_rng(seed)
+    values = [float(metrics.auroc(metrics.bins_of(ranked, rng.permutation(labels)))) for _ in range(permutations)]
+    return PermutedLabels(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(permutations)), permutations)

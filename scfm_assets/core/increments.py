@@ -1,0 +1,218 @@
+"""Each cell is forwarded once: what a slice adds to the next smaller one, and how slices are summed again.
+
+An increment keeps one block of sums for every pattern of membership: the repeats that hold the cells of the block, each
+with the number of cells from which on it does. The sums of a slice follow the chain of increments down to the first:
+every increment remembers the number of cells that it builds on (its base), so a count put between two others later
+leaves the increments above it valid.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scfm_assets.core.attention import AttentionCollector, AttentionSums
+from scfm_assets.core.cells import increment
+from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.tokens import Tokens
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from scipy.sparse import csr_matrix
+
+    from scfm_assets.families import FamilyModel
+
+Blocks = tuple[tuple[tuple[int, int], ...], ...]
+
+
+@dataclass(frozen=True)
+class TokenizedCells:
+    """The cells of an increment as a model reads them.
+
+    Attributes
+    ----------
+    tokens
+        One row per cell.
+    cells
+        Rows of the processed atlas, shape (n_cells,).
+    blocks, block_of_cell
+        Which repeats hold which cells, see `scfm_assets.core.cells.Increment`.
+    base
+        Number of cells that the increment builds on.
+    """
+
+    tokens: Tokens
+    cells: np.ndarray
+    blocks: Blocks
+    block_of_cell: np.ndarray
+    base: int
+
+    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Give arrays and words for a safetensors file."""
+        arrays = {"ids": self.tokens.ids, "offsets": self.tokens.offsets, "cells": self.cells}
+        words = {"blocks": json.dumps(self.blocks), "base": str(self.base)}
+        return arrays | {"block_of_cell": self.block_of_cell}, words
+
+    @classmethod
+    def from_tensors(cls, arrays: Mapping[str, np.ndarray], words: Mapping[str, str]) -> TokenizedCells:
+        """Undo `to_tensors`."""
+        return cls(
+            tokens=Tokens(arrays["ids"], arrays["offsets"]),
+            cells=arrays["cells"],
+            blocks=_blocks(words["blocks"]),
+            block_of_cell=arrays["block_of_cell"],
+            base=int(words["base"]),
+        )
+
+
+@dataclass(frozen=True)
+class AttentionIncrement:
+    """Attention sums over the cells of an increment, one per block of cells.
+
+    Attributes
+    ----------
+    sums
+        One per block.
+    blocks
+        Which repeats hold the cells of a block, from which number of cells on.
+    base
+        Number of cells that the increment builds on.
+    row_sum_error
+        Largest distance from one of any row of attention.
+    """
+
+    sums: tuple[AttentionSums, ...]
+    blocks: Blocks
+    base: int
+    row_sum_error: float
+
+    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Give arrays and words for a safetensors file."""
+        arrays = {name: a for i, sums in enumerate(self.sums) for name, a in sums.to_tensors(f"block{i}.").items()}
+        words = {"blocks": json.dumps(self.blocks), "base": str(self.base), "row_sum_error": repr(self.row_sum_error)}
+        return arrays, words
+
+    @classmethod
+    def from_tensors(cls, arrays: Mapping[str, np.ndarray], words: Mapping[str, str]) -> AttentionIncrement:
+        """Undo `to_tensors`."""
+        blocks = _blocks(words["blocks"])
+        return cls(
+            sums=tuple(AttentionSums.from_tensors(arrays, f"block{i}.") for i in range(len(blocks))),
+            blocks=blocks,
+            base=int(words["base"]),
+            row_sum_error=float(words["row_sum_error"]),
+        )
+
+
+def _blocks(text: str) -> Blocks:
+    return tuple(tuple((int(r), int(n)) for r, n in block) for block in json.loads(text))
+
+
+def tokenize_increment(
+    tokenize: Callable[[csr_matrix, Sequence[str]], Tokens],
+    counts: csr_matrix,
+    gene_ids: Sequence[str],
+    cell_sets: pa.Table,
+    *,
+    base: int,
+) -> TokenizedCells:
+    """Tokenize the cells that a slice adds to the one with `base` cells.
+
+    Parameters
+    ----------
+    tokenize
+        A model's tokenizer.
+    counts
+        Raw counts of the whole atlas, shape (n_cells, n_genes).
+    gene_ids
+        Names of the columns.
+    cell_sets
+        Cells of the slice, from `scfm_assets.core.cells.cell_set_table`.
+    base
+        Number of cells of the next smaller slice, 0 for the smallest.
+    """
+    added = increment(cell_sets, base)
+    tokens = tokenize(counts[added.cells], gene_ids)
+    return TokenizedCells(tokens, added.cells, added.blocks, added.block_of_cell, base)
+
+
+def attend(
+    model: FamilyModel,
+    cells: TokenizedCells,
+    panel: pa.Table,
+    *,
+    layers: Sequence[int] | None = None,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> AttentionIncrement:
+    """Forward every cell of an increment once and keep the sums of its blocks.
+
+    Parameters
+    ----------
+    model
+        An opened checkpoint.
+    cells
+        The increment's cells.
+    panel
+        Gene panel; `gene_id` says which tokens count.
+    layers
+        Layers to keep, 1-based; all by default.
+    device
+        Where to run.
+    progress
+        Called with (cells done, cells in all).
+    """
+    collector = AttentionCollector(
+        panel_of_token(model, panel.column("gene_id").to_pylist()),
+        panel.num_rows,
+        tuple(layers) if layers else tuple(range(1, model.fingerprint.layers + 1)),
+        cells.block_of_cell,
+        len(cells.blocks),
+    )
+    model.encode(cells.tokens, collect=collector, device=device, progress=progress)
+    return AttentionIncrement(tuple(collector.blocks), cells.blocks, cells.base, float(collector.row_sum_error))
+
+
+def panel_of_token(model: FamilyModel, gene_ids: Sequence[str]) -> np.ndarray:
+    """Give the panel index of every token of a model, -1 where there is none, shape (vocabulary size,).
+
+    Raises
+    ------
+    ScfmError
+        If no gene of the panel is in the model's vocabulary.
+    """
+    found = model.vocabulary.panel_of_token(gene_ids)
+    if (found < 0).all():
+        problem = f"none of the panel's {len(gene_ids)} genes (first: {gene_ids[0]!r}) is in the model's vocabulary"
+        raise ScfmError("gene panel", problem, "Name a gene_table for the atlas, or the dictionaries that fit its ids.")
+    return found
+
+
+def sum_increments(load: Callable[[int], AttentionIncrement], n_cells: int) -> dict[int, AttentionSums]:
+    """Sum the increments of a slice, from the largest down along their bases.
+
+    Parameters
+    ----------
+    load
+        Gives the increment of a number of cells.
+    n_cells
+        Number of cells of the slice.
+
+    Returns
+    -------
+    The sums of every repeat over its `n_cells` cells.
+    """
+    totals: dict[int, AttentionSums] = {}
+    chain = n_cells
+    while chain > 0:
+        piece = load(chain)
+        for block, sums in zip(piece.blocks, piece.sums, strict=True):
+            for repeat, from_n_cells in block:
+                if from_n_cells <= n_cells:
+                    totals[repeat] = totals[repeat] + sums if repeat in totals else sums
+        chain = piece.base
+    return dict(sorted(totals.items()))

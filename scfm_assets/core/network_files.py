@@ -1,0 +1,117 @@
+"""The files that reference networks come in: which columns each kind has, and a table of text read from any of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scfm_assets.core.errors import ScfmError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIELDS = ("tf", "target", "sign", "confidence", "tissue")
+"""What an edge says; every format names some column for at least the first two."""
+
+SIGNS = {"activation": 1, "repression": -1, "unknown": 0, "+": 1, "-": -1, "": 0, "na": 0, "nan": 0, "none": 0}
+"""Signs in words, lower case; a number counts by its sign."""
+
+ENDINGS = {".parquet": None, ".csv": ",", ".tsv": "\t", ".txt": "\t"}
+"""Ending of a file's name (before .gz) to its separator."""
+
+
+@dataclass(frozen=True)
+class NetworkFormat:
+    """How one kind of file names its columns; of several names the first that is present is taken.
+
+    `bare` names the columns of a file that comes without a header, `()` where none does.
+    """
+
+    name: str
+    doc: str
+    tf: tuple[str, ...]
+    target: tuple[str, ...]
+    sign: tuple[str, ...] = ()
+    confidence: tuple[str, ...] = ()
+    tissue: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
+
+
+FORMATS = (
+    NetworkFormat(
+        "trrust",
+        "TRRUST v2 raw table: mode is Activation, Repression or Unknown; with or without a header",
+        tf=("tf", "source"),
+        target=("target",),
+        sign=("mode", "sign"),
+        bare=("tf", "target", "mode", "pmids"),
+    ),
+    NetworkFormat(
+        "dorothea",
+        "DoRothEA regulons: mor is the mode of regulation, confidence a letter from A to E",
+        tf=("tf", "source"),
+        target=("target",),
+        sign=("mor", "weight"),
+        confidence=("confidence",),
+    ),
+    NetworkFormat(
+        "collectri",
+        "CollecTRI regulons as decoupler exports them",
+        tf=("tf", "source"),
+        target=("target",),
+        sign=("weight", "mor"),
+    ),
+    NetworkFormat(
+        "table",
+        "any table; columns of other names are declared under `columns`",
+        tf=("tf",),
+        target=("target",),
+        sign=("sign",),
+        confidence=("confidence",),
+        tissue=("tissue",),
+    ),
+)
+
+
+def sign_of(text: str) -> int | None:
+    """Read a sign: 1, -1, 0 (unknown), or None if the text is no sign."""
+    word = text.strip().lower()
+    if word in SIGNS:
+        return SIGNS[word]
+    try:
+        return int(np.sign(float(word)))
+    except ValueError:
+        return None
+
+
+def read_table(path: Path, form: NetworkFormat) -> pd.DataFrame:
+    """Read a TSV, CSV (both may be gzipped) or Parquet file.
+
+    Text stays as it is written: gene symbols such as NA, 1-Mar or 007 come through unchanged.
+
+    Raises
+    ------
+    ScfmError
+        No such file, an ending that is not known, or content that is no table.
+    """
+    place = str(path)
+    ending = next((suffix for suffix in reversed(path.suffixes) if suffix in ENDINGS), None)
+    if not path.is_file():
+        raise ScfmError(place, "no such file", "Name the file of the network under `path`.")
+    if ending is None:
+        raise ScfmError(place, "is not a table by its name", f"Allowed endings: {', '.join(ENDINGS)}, also with .gz.")
+    try:
+        if ending == ".parquet":
+            return pd.read_parquet(path)
+        text = pd.read_csv(path, sep=ENDINGS[ending], header=None, dtype=str, keep_default_na=False)
+    except (ValueError, OSError, EOFError) as error:
+        problem = f"cannot be read as a table ({str(error).strip() or type(error).__name__})"
+        remedy = "Is it complete, and separated as its name says: .csv by commas, .tsv and .txt by tabs?"
+        raise ScfmError(place, problem, remedy) from error
+    first = [str(value).strip() for value in text.iloc[0]]
+    if len(first) == len(form.bare) and sign_of(first[form.bare.index(form.sign[0])]) is not None:
+        return text.set_axis(list(form.bare), axis=1)
+    return text.iloc[1:].set_axis(first, axis=1).reset_index(drop=True)

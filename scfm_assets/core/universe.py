@@ -1,0 +1,110 @@
+"""Universes: the candidate pairs that are ranked, and the positives among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scfm_assets.core.networks import NetworkTable
+
+
+@dataclass(frozen=True)
+class Universe:
+    """Which ordered pairs (TF end, target end) of the panel are ranked; a gene with itself never is.
+
+    Attributes
+    ----------
+    rows
+        Genes that may stand at the TF's end: every panel gene, or the TFs of the network.
+    seen_only
+        Whether only pairs count that at least one cell of the slice's repeat holds together.
+    """
+
+    name: str
+    doc: str
+    rows: Literal["panel", "tfs"]
+    seen_only: bool = False
+
+
+ALL_PAIRS = Universe("all_pairs", "every ordered pair of the panel, the published one", rows="panel")
+TF_GRID = Universe("tf_grid", "TFs of the network x panel", rows="tfs")
+OBSERVED = Universe("observed", "pairs of tf_grid that some cell holds together", rows="tfs", seen_only=True)
+UNIVERSES = (ALL_PAIRS, TF_GRID, OBSERVED)
+
+
+@dataclass(frozen=True)
+class PanelEdges:
+    """A network as far as the panel of one tissue holds it.
+
+    Attributes
+    ----------
+    n_genes
+        K, the size of the panel.
+    tfs
+        Panel indices of the network's TFs, sorted, shape (n_tfs,); a TF without a target in the panel counts.
+    source, target
+        Panel indices of the edges with both ends in the panel, shape (n_edges,) each, without self-edges, each once.
+    """
+
+    n_genes: int
+    tfs: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """True at the edges, shape (K, K), rows are TFs."""
+        mask = np.zeros((self.n_genes, self.n_genes), bool)
+        mask[self.source, self.target] = True
+        return mask
+
+
+def edges_in_panel(
+    network: NetworkTable, gene_ids: Sequence[str], symbols: Sequence[str], *, tissue: str
+) -> PanelEdges:
+    """Find the network's edges of one tissue (or of all) in the panel, by the kind of name that the network uses.
+
+    A name that several panel genes share stands for each of them.
+    """
+    edges = network.table.select(["tf", "target", "tissue"]).to_pandas()
+    own = edges[edges["tissue"].isna() | (edges["tissue"] == tissue)]
+    panel = pd.Series(range(len(gene_ids)), index=gene_ids if network.ids == "ensembl" else symbols, name="end")
+    tfs = np.flatnonzero(panel.index.isin(own["tf"]))
+    both = own.join(panel, on="tf", how="inner").join(panel, on="target", how="inner", rsuffix="_target")
+    ends = both[["end", "end_target"]].drop_duplicates().sort_values(["end", "end_target"]).to_numpy(np.int64)
+    source, target = ends[ends[:, 0] != ends[:, 1]].T
+    return PanelEdges(len(gene_ids), tfs, source, target)
+
+
+def candidates(universe: Universe, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
+    """Mark the pairs that are ranked.
+
+    Parameters
+    ----------
+    universe
+        Which pairs count.
+    edges
+        The network in the panel.
+    pairs
+        Cells that hold both genes, shape (K, K).
+
+    Returns
+    -------
+    Boolean mask (K, K); rows are the TF's end.
+    """
+    mask = np.zeros((edges.n_genes, edges.n_genes), bool)
+    mask[edges.tfs if universe.rows == "tfs" else slice(None)] = True
+    np.fill_diagonal(mask, val=False)
+    return mask & (pairs > 0) if universe.seen_only else mask
+
+
+def positives(universe: Universe, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
+    """Mark the network's edges among the candidates, shape (K, K)."""
+    return edges.mask & candidates(universe, edges, pairs)

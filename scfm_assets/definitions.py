@@ -1,0 +1,64 @@
+"""The platform, merged once: every asset of the chosen catalog, its sources, checks and resources."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+# Observable sources, multi-dimensional mappings and partitioned checks are what this platform stands on, and still
+# called beta or preview.
+for warning in (dg.BetaWarning, dg.PreviewWarning):
+    warnings.filterwarnings("ignore", category=warning)
+
+from scfm_assets import catalog as catalogs  # noqa: E402
+from scfm_assets.defs import atlas, baselines, evaluation, models, networks, report, scaling  # noqa: E402
+from scfm_assets.defs.bind import dagster_asset, dagster_source  # noqa: E402
+from scfm_assets.defs.declare import Platform  # noqa: E402
+from scfm_assets.partitions import Grid  # noqa: E402
+from scfm_assets.resources.compute import Compute  # noqa: E402
+from scfm_assets.resources.store import StoreFolder  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scfm_assets.catalog import Catalog
+
+
+def platform(catalog: Catalog) -> Platform:
+    """Declare every asset of a catalog."""
+    nodes = [
+        *atlas.nodes(catalog),
+        *networks.nodes(catalog),
+        *(node for model in catalog.models for node in models.nodes(catalog, model)),
+        *baselines.nodes(catalog),
+        *evaluation.nodes(catalog),
+        *scaling.nodes(catalog),
+        *report.nodes(catalog),
+    ]
+    sources = [
+        atlas.raw(catalog),
+        *(networks.network_source(catalog, name) for name in catalog.networks),
+        *(models.checkpoint(catalog, model) for model in catalog.models),
+    ]
+    return Platform(
+        catalog=catalog,
+        grid=Grid(tuple(catalog.atlases), tuple(catalog.experiment.n_cells)),
+        sources={source.asset: source for source in sources},
+        nodes={node.asset: node for node in nodes},
+    )
+
+
+def build(catalog: Catalog, home: Path) -> dg.Definitions:
+    """Turn a catalog into Dagster definitions that write below `home`."""
+    declared = platform(catalog)
+    assets = [dagster_asset(declared, node) for node in declared.nodes.values()]
+    return dg.Definitions(
+        assets=[*assets, *(dagster_source(declared, source) for source in declared.sources.values())],
+        resources={"store": StoreFolder(home=str(home)), "compute": Compute()},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build(catalogs.current(), catalogs.home())

@@ -1,0 +1,142 @@
+"""From raw counts to nested cell sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import dagster as dg
+import pyarrow as pa
+
+from scfm_assets import sources
+from scfm_assets.defs.declare import Check, Facts, Job, Node, Source, asset, same
+from scfm_assets.partitions import Place, Space
+from scfm_assets.resources.store import ANNDATA
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scfm_assets.catalog import Catalog
+
+
+def raw(catalog: Catalog) -> Source:
+    """Declare the atlases of the catalog as they are given."""
+    return Source(
+        asset="atlas/raw",
+        space=Space.TISSUE,
+        version=lambda place: sources.atlas_version(catalog, str(place.tissue)),
+        doc="One atlas as its authors give it (a file, a download, a bundled or a simulated data set), by content digest.",
+        kinds=frozenset({"anndata"}),
+    )
+
+
+def _as_declared(catalog: Catalog, place: Place) -> dict[str, Any]:
+    """The catalog's word on how to read the atlas. Where the file lies does not change what is in it."""
+    entry = catalog.atlases[str(place.tissue)].model_dump(mode="json", exclude={"file", "url", "sha256", "gene_table"})
+    return {**entry, "gene_table": sources.gene_table_version(catalog, str(place.tissue))}
+
+
+def _counts_are_integers(atlas: AnnData) -> tuple[bool, str]:
+    data = atlas.X.data
+    whole = bool(np.issubdtype(data.dtype, np.integer) and (data > 0).all())
+    return whole, f"{data.size:,} stored counts, all positive integers" if whole else "not all are positive integers"
+
+
+def _quality(job: Job, atlas: AnnData) -> Facts:
+    from scfm_assets import plot_files, plots
+
+    n_cells, n_genes = atlas.shape
+    facts = {
+        "cells": n_cells,
+        "genes": n_genes,
+        "median_counts": float(np.median(atlas.obs["n_counts"])),
+        "median_genes": float(np.median(atlas.obs["n_genes"])),
+        "cell_types": int(atlas.obs["cell_type"].nunique()),
+        "donors": int(atlas.obs["donor"].nunique()),
+        "zeros": round(1 - atlas.X.nnz / (n_cells * n_genes), 4),
+        "counts_from": str(atlas.uns["scfm"]["counts_from"]),
+        "repairs": str(atlas.uns["scfm"]["repairs"]),
+    }
+    figure = plots.atlas_qc(
+        atlas.obs["n_counts"].to_numpy(), atlas.obs["n_genes"].to_numpy(), atlas.obs["cell_type"].to_numpy(), job.tissue
+    )
+    return Facts(facts, {"quality": dg.MetadataValue.md(plot_files.thumbnail_markdown(figure))})
+
+
+def _quality_table(_: Job, atlas: AnnData) -> dict[str, pa.Table]:
+    groups = atlas.obs.groupby(["cell_type", "donor"], observed=True)
+    summary = groups.agg(
+        cells=("n_counts", "size"), median_counts=("n_counts", "median"), median_genes=("n_genes", "median")
+    )
+    summary = summary.reset_index()
+    columns = {name: summary[name].tolist() for name in summary}
+    return {"atlas_qc": pa.table(columns)}
+
+
+@asset(
+    "atlas/processed",
+    space=Space.TISSUE,
+    watches=["atlas/raw"],
+    config=lambda catalog, place: [_as_declared(catalog, place)],
+    format=ANNDATA,
+    publishes=_quality_table,
+    facts=_quality,
+    checks=[Check("counts_are_integers", "Every stored count is a positive integer.", _counts_are_integers)],
+    kinds=["anndata"],
+)
+def processed(job: Job) -> AnnData:
+    """Raw integer counts of one tissue, cells x genes, with cell types, donors and batches, and canonical gene ids."""
+    from scfm_assets.core.atlas import process
+
+    spec = sources.atlas_spec(job.catalog, job.tissue)
+    return process(sources.read_atlas(job.catalog, job.tissue), spec)
+
+
+@asset(
+    "atlas/gene_panel",
+    space=Space.TISSUE,
+    reads={"atlas": same("atlas/processed")},
+    config=lambda catalog, _: catalog.experiment.panel,
+    table="gene_panel",
+    kinds=["parquet"],
+)
+def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
+    """One row: a gene of the panel, whose pairs are scored in this tissue."""
+    from scfm_assets.core.panel import gene_panel as choose
+
+    symbols = atlas.var["symbol"].astype(str).tolist()
+    return choose(atlas.X, atlas.var_names.tolist(), symbols, size=job.catalog.experiment.panel)
+
+
+@asset(
+    "atlas/cell_sets",
+    space=Space.SLICE,
+    reads={"atlas": same("atlas/processed")},
+    config=lambda catalog, _: [catalog.experiment.n_cells, catalog.experiment.repeats, catalog.experiment.seed],
+    table="cell_sets",
+    kinds=["parquet"],
+)
+def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
+    """One row: a cell that a repeat holds at this number of cells (or will hold from a larger one on)."""
+    from scfm_assets.core import cells
+
+    experiment, types = job.catalog.experiment, atlas.obs["cell_type"].to_numpy()
+    orders = cells.cell_orders(
+        types, atlas.obs_names, repeats=experiment.repeats, length=max(experiment.n_cells), seed=experiment.seed
+    )
+    table = cells.cell_set_table(orders, job.n_cells, experiment.n_cells)
+    job.say(shared_cells=cells.shared(table, job.n_cells))
+    rows = table.column("cell").to_numpy()
+    return pa.table(
+        {
+            **{name: table.column(name) for name in table.column_names},
+            "barcode": np.asarray(atlas.obs_names, dtype=str)[rows].tolist(),
+            "cell_type": np.asarray(types, dtype=str)[rows].tolist(),
+            "donor": atlas.obs["donor"].astype(str).to_numpy()[rows].tolist(),
+        }
+    )
+
+
+def nodes(_: Catalog) -> list[Node]:
+    """All assets of the atlas group."""
+    return [processed, gene_panel, cell_sets]

@@ -1,0 +1,53 @@
+"""What expression alone says about the same edges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scfm_assets import sources
+from scfm_assets.defs import networks
+from scfm_assets.defs.declare import Facts, Job, Node, asset, same
+from scfm_assets.defs.formats import EDGES
+from scfm_assets.partitions import Space
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from anndata import AnnData
+
+    from scfm_assets.catalog import Catalog
+    from scfm_assets.core.edges import EdgeScores
+
+MODEL = "baselines"
+"""What stands as the model of methods that have none."""
+
+
+def _edge_rows(job: Job, scores: EdgeScores) -> dict[str, pa.Table]:
+    known = networks.read(job.inputs).values()
+    return {"edge_scores": sources.edge_rows(job.catalog, job.place, scores, known, MODEL)}
+
+
+def nodes(catalog: Catalog) -> list[Node]:
+    """All baselines."""
+
+    @asset(
+        "baselines/edge_scores",
+        space=Space.SLICE,
+        reads={
+            "atlas": same("atlas/processed"),
+            "panel": same("atlas/gene_panel"),
+            "cell_sets": same("atlas/cell_sets"),
+            **networks.reads(catalog),
+        },
+        format=EDGES,
+        publishes=_edge_rows,
+        facts=lambda _, scores: Facts({"score_matrices": len(scores.keys), "genes": len(scores.gene_ids)}),
+        kinds=["parquet", "scipy"],
+    )
+    def edge_scores(job: Job, atlas: AnnData, panel: pa.Table, cell_sets: pa.Table, **_: pa.Table) -> EdgeScores:
+        """One row: how strongly expression links a TF to a target, by correlation or by a null that knows single genes."""
+        from scfm_assets.core.baselines import score
+        from scfm_assets.core.cells import members
+
+        return score(atlas.X, atlas.var_names.tolist(), panel, cells_of_repeat=members(cell_sets, job.n_cells))
+
+    return [edge_scores]

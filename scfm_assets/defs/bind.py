@@ -1,0 +1,140 @@
+"""From declarations to Dagster: the only place where assets and sources become Dagster's own definitions."""
+
+# Annotations stay objects here (no `from __future__ import annotations`): Dagster reads them.
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from scfm_assets.core.errors import ScfmError
+from scfm_assets.defs.declare import FORCE_TAG, LISTENER, Failed, Job, Node, Platform, Source
+from scfm_assets.partitions import Place, Relation, Space
+from scfm_assets.resources.compute import Compute
+from scfm_assets.resources.store import Manifest, Store, StoreFolder
+from scfm_assets.warehouse.schema import TABLES
+
+OWNER = "team:scfm"
+
+
+def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
+    """Turn a declaration into a Dagster asset."""
+    grid, key = platform.grid, dg.AssetKey(node.asset.split("/"))
+    deps = [
+        dg.AssetDep(dg.AssetKey(name.split("/")), partition_mapping=mapping)
+        for name, mapping in {
+            **{
+                read.asset: read.relation.mapping(grid, node.space, platform.nodes[read.asset].space)
+                for read in node.reads.values()
+            },
+            **{name: Relation.SAME.mapping(grid, node.space, platform.sources[name].space) for name in node.watches},
+        }.items()
+    ]
+
+    @dg.asset(
+        key=key,
+        deps=deps,
+        partitions_def=grid.definition(node.space),
+        group_name=group_of(node.asset),
+        description=node.doc,
+        code_version=node.code,
+        kinds=set(node.kinds) | ({"duckdb"} if node.table else set()),
+        owners=[OWNER],
+        pool=node.pool,
+        metadata={"dagster/column_schema": _columns(node.table)} if node.table else None,
+        check_specs=[
+            dg.AssetCheckSpec(
+                check.name,
+                asset=key,
+                description=check.doc,
+                blocking=check.blocking,
+                partitions_def=grid.definition(node.space),
+            )
+            for check in node.checks
+        ],
+    )
+    def materialize(context: dg.AssetExecutionContext, store: StoreFolder, compute: Compute) -> dg.MaterializeResult:
+        place = grid.parse(context.partition_key if context.has_partition_key else None)
+        job = Job(platform, place, store.open(), compute)
+        try:
+            manifest, facts = platform.materialize(node, job, force=FORCE_TAG in context.run.tags)
+        except ScfmError as error:
+            LISTENER.get()(Failed(node.asset, place, error))
+            raise dg.Failure(str(error), allow_retries=False) from error
+        except Exception as error:
+            LISTENER.get()(Failed(node.asset, place, error))
+            raise
+        if facts.facts.get("kept"):
+            context.log.info("fresh: inputs, code and configuration are those of the stored output, which is kept")
+        return dg.MaterializeResult(
+            metadata={
+                **_plain(manifest.facts),
+                **_plain(facts.facts),
+                **facts.shown,
+                "dagster/uri": _uri(job.store, manifest),
+            },
+            data_version=dg.DataVersion(manifest.version),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=passed,
+                    check_name=name,
+                    description=description,
+                    severity=dg.AssetCheckSeverity.ERROR if _blocking(node, name) else dg.AssetCheckSeverity.WARN,
+                )
+                for name, passed, description in manifest.checks
+            ],
+        )
+
+    return materialize
+
+
+def _columns(table: str) -> dg.TableSchema:
+    """Show a table's columns and their meaning in the UI."""
+    columns = [
+        dg.TableColumn(c.name, c.type, c.doc, dg.TableColumnConstraints(nullable=c.nullable))
+        for c in TABLES[table].columns
+    ]
+    return dg.TableSchema(columns)
+
+
+def _blocking(node: Node, name: str) -> bool:
+    return next(check.blocking for check in node.checks if check.name == name)
+
+
+def _uri(store: Store, manifest: Manifest) -> str:
+    return str(store.root / manifest.value[0]) if manifest.value else str(store.root)
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"rows": "dagster/row_count"}
+    return {names.get(k, k): v for k, v in facts.items() if isinstance(v, (str, int, float, bool))}
+
+
+def group_of(name: str) -> str:
+    """Group of an asset in the UI: the model's name, or the first part of the key."""
+    parts = name.split("/")
+    return parts[1].replace("-", "_") if parts[0] == "models" else parts[0]
+
+
+def dagster_source(platform: Platform, source: Source) -> dg.AssetsDefinition | dg.SourceAsset:
+    """Turn a source into an observable Dagster asset: observing it digests its content."""
+    grid = platform.grid
+    common: dict[str, Any] = {
+        "key": dg.AssetKey(source.asset.split("/")),
+        "description": source.doc,
+        "group_name": group_of(source.asset),
+        "partitions_def": grid.definition(source.space),
+    }
+    if source.space is Space.WHOLE:
+
+        @dg.observable_source_asset(**common)
+        def observe() -> dg.DataVersion:
+            return dg.DataVersion(source.version(Place()))
+
+        return observe
+
+    @dg.observable_source_asset(**common)
+    def observe_each() -> dg.DataVersionsByPartition:
+        return dg.DataVersionsByPartition({tissue: source.version(Place(tissue)) for tissue in grid.tissues})
+
+    return observe_each

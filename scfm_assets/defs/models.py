@@ -1,0 +1,151 @@
+"""The assets of one model: from tokens to edge scores. A model of the catalog is a key prefix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from scfm_assets import sources
+from scfm_assets.defs import networks
+from scfm_assets.defs.declare import Check, Facts, Job, Later, Node, Source, asset, same, up_to
+from scfm_assets.defs.formats import ATTENTION, EDGES, INCREMENT, TOKENS
+from scfm_assets.partitions import Place, Space
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scfm_assets.catalog import Catalog
+    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.edges import EdgeScores
+    from scfm_assets.core.increments import AttentionIncrement, TokenizedCells
+    from scfm_assets.partitions import Grid
+    from scfm_assets.resources.store import Manifest
+
+ROW_SUM_TOLERANCE = 1e-4
+"""Rows of softmax in fp32 over up to 4096 keys sum to one within this."""
+
+
+def checkpoint(catalog: Catalog, model: str) -> Source:
+    """Declare a model's files."""
+    return Source(
+        asset=f"models/{model}/checkpoint",
+        space=Space.WHOLE,
+        version=lambda _: sources.checkpoint_version(catalog, model),
+        doc=f"Weights, configuration and dictionaries of model {model}, by content digest.",
+        kinds=frozenset({"pytorch"}),
+    )
+
+
+def _rows_sum_to_one(increment: AttentionIncrement) -> tuple[bool, str]:
+    worst = increment.row_sum_error
+    return worst <= ROW_SUM_TOLERANCE, f"largest |1 - sum of a row|: {worst:.2e} (allowed {ROW_SUM_TOLERANCE:g})"
+
+
+def _base_is_there(grid: Grid, manifest: Manifest) -> bool:
+    """An increment stays valid when counts are added, and not when the count that it builds on is gone."""
+    return manifest.facts["base"] in (0, *grid.counts)
+
+
+def nodes(catalog: Catalog, model: str) -> list[Node]:
+    """All assets of one model."""
+    entry = catalog.models[model]
+    prefix = f"models/{model}"
+    watched = [f"{prefix}/checkpoint"]
+
+    def options(_: Catalog, __: object) -> dict[str, Any]:
+        return entry.model_dump(mode="json", include={"family", "options", "expect"}) | {
+            "options": entry.options.model_dump(mode="json", include={"generation"})
+        }
+
+    @asset(
+        f"{prefix}/tokenized_cells",
+        space=Space.SLICE,
+        reads={"atlas": same("atlas/processed"), "cell_sets": same("atlas/cell_sets")},
+        watches=watched,
+        config=options,
+        format=TOKENS,
+        still_valid=_base_is_there,
+        kinds=["safetensors"],
+    )
+    def tokenized_cells(job: Job, atlas: AnnData, cell_sets: pa.Table) -> TokenizedCells:
+        """The cells that this slice adds to the next smaller one, as the model reads them."""
+        from scfm_assets.core.increments import tokenize_increment
+
+        family_model = sources.open_model(job.catalog, model)
+        base = job.platform.grid.base_of(job.n_cells)
+        tokens = tokenize_increment(family_model.tokenize, atlas.X, atlas.var_names.tolist(), cell_sets, base=base)
+        job.say(checkpoint=sources.checkpoint_digest(job.catalog, model), cells=tokens.tokens.n_cells, base=base)
+        return tokens
+
+    @asset(
+        f"{prefix}/attention_increment",
+        space=Space.SLICE,
+        reads={"tokens": same(f"{prefix}/tokenized_cells"), "panel": same("atlas/gene_panel")},
+        watches=watched,
+        config=lambda c, p: [options(c, p), entry.layers],
+        format=INCREMENT,
+        still_valid=_base_is_there,
+        checks=[
+            Check("attention_rows_sum_to_one", "Every row of attention, over all keys, sums to one.", _rows_sum_to_one)
+        ],
+        pool="gpu",
+        kinds=["pytorch", "safetensors"],
+    )
+    def attention_increment(job: Job, tokens: TokenizedCells, panel: pa.Table) -> AttentionIncrement:
+        """Sums over the cells that this slice adds: attention between panel genes, per layer, plain and lifted."""
+        from scfm_assets.core.increments import attend
+
+        family_model, device = sources.open_model(job.catalog, model), job.compute.torch_device()
+        layers = None if entry.layers == "all" else entry.layers
+        increment = attend(family_model, tokens, panel, layers=layers, device=device, progress=job.progress)
+        job.say(
+            checkpoint=sources.checkpoint_digest(job.catalog, model),
+            device=device,
+            forward_passes=tokens.tokens.n_cells,
+            base=tokens.base,
+            **{f"model_{k}": v for k, v in family_model.fingerprint.as_dict().items()},
+        )
+        return increment
+
+    @asset(
+        f"{prefix}/attention",
+        space=Space.SLICE,
+        reads={"increments": up_to(f"{prefix}/attention_increment")},
+        watches=watched,
+        format=ATTENTION,
+        kinds=["safetensors"],
+    )
+    def attention(job: Job, increments: Later) -> dict[int, AttentionSums]:
+        """Per repeat, sums over its cells of the attention between panel genes, per layer, and their pair counts."""
+        from scfm_assets.core.increments import sum_increments
+
+        job.say(checkpoint=sources.checkpoint_digest(job.catalog, model))
+        return sum_increments(lambda n: increments[Place(job.tissue, n)], job.n_cells)
+
+    def edge_rows(job: Job, scores: EdgeScores) -> dict[str, pa.Table]:
+        known = networks.read(job.inputs).values()
+        return {"edge_scores": sources.edge_rows(job.catalog, job.place, scores, known, model)}
+
+    @asset(
+        f"{prefix}/edge_scores",
+        space=Space.SLICE,
+        reads={
+            "attention": same(f"{prefix}/attention"),
+            "panel": same("atlas/gene_panel"),
+            **networks.reads(catalog),
+        },
+        watches=watched,
+        format=EDGES,
+        publishes=edge_rows,
+        facts=lambda _, scores: Facts({"score_matrices": len(scores.keys), "genes": len(scores.gene_ids)}),
+        kinds=["parquet"],
+    )
+    def edge_scores(job: Job, attention: dict[int, AttentionSums], panel: pa.Table, **_: pa.Table) -> EdgeScores:
+        """One row: how strongly one layer links a TF to a target, by one method and in one direction."""
+        from scfm_assets.core.edges import from_attention
+
+        job.say(checkpoint=sources.checkpoint_digest(job.catalog, model))
+        return from_attention(attention, panel)
+
+    return [tokenized_cells, attention_increment, attention, edge_scores]

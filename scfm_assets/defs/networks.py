@@ -1,0 +1,66 @@
+"""Reference networks: the edges that are held to be true."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets import sources
+from scfm_assets.defs.declare import Facts, Job, Node, Reads, Source, asset, same
+from scfm_assets.partitions import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from scfm_assets.catalog import Catalog
+
+PREFIX = "network_"
+
+
+def network_source(catalog: Catalog, name: str) -> Source:
+    """Declare a network as its authors give it."""
+    return Source(
+        asset=f"networks/{name}_source",
+        space=Space.WHOLE,
+        version=lambda _: sources.network_version(catalog, name),
+        doc=f"Network {name} as its authors give it, by content digest.",
+    )
+
+
+def network(catalog: Catalog, name: str) -> Node:
+    """Declare one reference network."""
+    entry = catalog.networks[name]
+
+    @asset(
+        f"networks/{name}",
+        space=Space.WHOLE,
+        watches=[f"networks/{name}_source"],
+        config=lambda _, __: entry.model_dump(mode="json", exclude={"file", "url", "sha256"}),
+        table="networks",
+        simulated=lambda _, __: entry.simulated,
+        facts=lambda _, table: Facts({"rows": table.num_rows, "licence": entry.licence or "not stated"}),
+        kinds=["parquet"],
+    )
+    def edges(job: Job) -> pa.Table:
+        """One row: an edge TF -> target of the network, with sign and confidence where they are known."""
+        found = sources.read_network(job.catalog, name)
+        job.say(version=found.version, **found.report.as_dict())
+        return found.rows()
+
+    return edges
+
+
+def nodes(catalog: Catalog) -> list[Node]:
+    """All networks of the catalog."""
+    return [network(catalog, name) for name in catalog.networks]
+
+
+def reads(catalog: Catalog) -> dict[str, Reads]:
+    """Inputs of an asset that reads all networks: ``network_<name>``."""
+    return {PREFIX + name: same(f"networks/{name}") for name in catalog.networks}
+
+
+def read(inputs: Mapping[str, Any]) -> dict[str, pa.Table]:
+    """Pick the networks out of an asset's inputs, by name."""
+    return {key.removeprefix(PREFIX): table for key, table in inputs.items() if key.startswith(PREFIX)}

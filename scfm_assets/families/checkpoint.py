@@ -1,0 +1,153 @@
+"""Encoders from folders as transformers writes them, loaded without running anything and without inventing a weight."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import BertConfig, BertModel
+from transformers.activations import ACT2FN
+
+from scfm_assets.core import attention
+from scfm_assets.core.errors import ScfmError
+from scfm_assets.families.folder import config_file, weights_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+"""Entries of config.json without which no encoder can be built."""
+
+OPTIONAL: dict[str, Any] = {"hidden_act": "gelu", "layer_norm_eps": 1e-12, "type_vocab_size": 2, "pad_token_id": 0}
+"""Entries that may be missing, with transformers' own defaults."""
+
+HEADS = ("cls.", "pooler.", "classifier.", "embeddings.position_ids", "embeddings.token_type_ids")
+"""Tensors beside the encoder that are not needed: heads, and buffers that old files hold."""
+
+
+def load_bert(folder: Path) -> tuple[BertModel, str]:
+    """Load the encoder of a BERT checkpoint (BertForMaskedLM or BertModel) in float32 with our attention.
+
+    Parameters
+    ----------
+    folder
+        Holds config.json and model.safetensors or pytorch_model.bin.
+
+    Returns
+    -------
+    BertModel
+        In evaluation mode, without pooler, every tensor from the file.
+    str
+        Type the weights are stored in, such as 'float16'.
+
+    Raises
+    ------
+    ScfmError
+        Folder, config or weights missing or unreadable, another architecture, tensors missing, left over, of other
+        shapes than the config says, or not finite.
+    """
+    config = read_config(folder)
+    path = weights_file(folder)
+    with torch.device("meta"):
+        expected = {name: tuple(tensor.shape) for name, tensor in _build(config).state_dict().items()}
+    state = {name.removeprefix("bert."): tensor for name, tensor in _read_weights(path).items()}
+    state = {name: tensor for name, tensor in state.items() if not name.startswith(HEADS)}
+    _check_state(path, state, expected)
+    dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()})
+    # The weights drawn here are all replaced; the user's own random stream must not notice them.
+    with torch.random.fork_rng(devices=[]):
+        encoder = _build(config)
+    encoder.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
+    return encoder.float().eval(), "+".join(dtypes)
+
+
+def read_config(folder: Path) -> BertConfig:
+    """Read what an encoder needs from config.json; entries of other versions of transformers do not matter.
+
+    Raises
+    ------
+    ScfmError
+        File missing or unreadable, not a BERT encoder, a size missing or not a positive whole number.
+    """
+    path = config_file(folder)
+    try:
+        raw = json.loads(path.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ScfmError(str(path), f"not readable JSON ({error})") from error
+    if not isinstance(raw, dict) or raw.get("model_type") != "bert":
+        kind = raw.get("model_type") if isinstance(raw, dict) else type(raw).__name__
+        raise ScfmError(str(path), f"model_type is {kind!r}", "This family needs a BERT encoder: model_type 'bert'.")
+    for name in SIZES:
+        if type(raw.get(name)) is not int or raw[name] < 1:
+            raise ScfmError(str(path), f"{name} is {raw.get(name)!r}", "It must be a whole number above zero.")
+    if raw["hidden_size"] % raw["num_attention_heads"]:
+        problem = (
+            f"hidden_size {raw['hidden_size']} is not a multiple of num_attention_heads {raw['num_attention_heads']}"
+        )
+        raise ScfmError(str(path), problem)
+    for name, allowed in (
+        ("is_decoder", False),
+        ("add_cross_attention", False),
+        ("position_embedding_type", "absolute"),
+    ):
+        if raw.get(name) not in {None, allowed}:
+            raise ScfmError(str(path), f"{name} is {raw[name]!r}", f"Only {allowed!r} is supported.")
+    used = {name: raw.get(name, default) for name, default in OPTIONAL.items()}
+    if used["hidden_act"] not in ACT2FN:
+        raise ScfmError(str(path), f"hidden_act is {used['hidden_act']!r}", f"Known are {', '.join(sorted(ACT2FN))}.")
+    return BertConfig(**{name: raw[name] for name in SIZES}, **used)
+
+
+def _build(config: BertConfig) -> BertModel:
+    config._attn_implementation = attention.register()
+    return BertModel(config, add_pooling_layer=False)
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    remedy = (
+        "Copy or save the checkpoint again; weights are read from safetensors, or with torch's weights_only reader."
+    )
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise ScfmError(str(path), f"not a readable safetensors file ({error})", remedy) from error
+    except pickle.UnpicklingError as error:
+        problem = f"refused: it holds more than tensors, or is broken ({str(error).splitlines()[0]})"
+        raise ScfmError(str(path), problem, remedy) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
+        raise ScfmError(str(path), f"not a readable weights file ({error})", remedy) from error
+    if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
+        raise ScfmError(str(path), "not a dictionary of tensors", remedy)
+    return found
+
+
+def _check_state(path: Path, state: dict[str, torch.Tensor], expected: dict[str, tuple[int, ...]]) -> None:
+    """Every tensor of the config, none else, in its shape, finite."""
+    remedy = "config.json and weights do not belong together, or one of them is damaged."
+    missing = [name for name in expected if name not in state]
+    if missing:
+        problem = f"{len(missing)} of {len(expected)} tensors are missing (first: {missing[0]!r})"
+        raise ScfmError(str(path), problem, remedy)
+    extra = [name for name in state if name not in expected]
+    if extra:
+        problem = f"{len(extra)} tensors have no place in the config's model (first: {extra[0]!r})"
+        raise ScfmError(str(path), problem, remedy)
+    for name, shape in expected.items():
+        found = tuple(state[name].shape)
+        if found != shape:
+            raise ScfmError(str(path), f"tensor {name!r} has shape {found}, config.json asks for {shape}", remedy)
+        if not torch.isfinite(state[name]).all():
+            raise ScfmError(str(path), f"tensor {name!r} holds values that are not finite", remedy)

@@ -1,0 +1,196 @@
+"""Controls: checkpoints whose right answer is known, made here as genuine BERT folders.
+
+They load through the same door as any checkpoint: ``FAMILIES["geneformer"].open(folder, {"generation": "v1"})``.
+A new control is one function and one record.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.simulate.planting import PlantedSpec
+from scfm_assets.families.control_folder import bert_weights, read_config, token_dictionary, write_control
+from scfm_assets.families.geneformer import MEDIANS_FILE, TOKENS_FILE
+from scfm_assets.families.planted import architecture, build_planted, ceiling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
+
+PLACE = "control"
+
+Spec = TypeVar("Spec", PlantedSpec, "RandomSpec")
+
+__all__ = [
+    "CONTROLS",
+    "Control",
+    "ControlInputs",
+    "PlantedSpec",
+    "RandomSpec",
+    "architecture",
+    "build_planted",
+    "build_random",
+    "ceiling",
+    "token_dictionary",
+]
+
+
+@dataclass(frozen=True)
+class RandomSpec:
+    """What decides the weights of a random control beside its architecture.
+
+    Parameters
+    ----------
+    logit_sd
+        Standard deviation of the attention logits of every layer (natural log units), reached by the scale of query
+        and key weights. BERT's own initialisation gives less than 0.1: attention that is even and says nothing.
+    sd
+        Standard deviation of all other weights, BERT's own. Much larger ones would make all genes alike after some
+        layers, and their attention even again.
+    seed
+        Seed of all weights.
+    """
+
+    logit_sd: float = 1.2
+    sd: float = 0.02
+    seed: int = 0
+
+
+def build_random(
+    folder: Path,
+    *,
+    like: Path | Mapping[str, Any],
+    tokens: Mapping[str, int] | None = None,
+    medians: Mapping[str, float] | None = None,
+    spec: RandomSpec | None = None,
+) -> None:
+    """Make the negative control: any BERT architecture with random weights.
+
+    Parameters
+    ----------
+    folder
+        Where the checkpoint goes; written beside and renamed, replaced if it exists.
+    like
+        Architecture: a checkpoint folder (whose own dictionaries are taken over), a config.json, or its content.
+    tokens, medians
+        Dictionaries to write into the folder; none if the family is told where others are.
+    spec
+        Scale and seed of the weights.
+
+    Raises
+    ------
+    ScfmError
+        If there is no BERT configuration, or dictionary and configuration differ in size.
+    """
+    spec = spec or RandomSpec()
+    config = read_config(like)
+    # A layer-normalised input of variance 1 gives queries and keys of variance hidden * sd^2 per dimension.
+    sd_attention = (spec.logit_sd / config["hidden_size"]) ** 0.5
+
+    def sd(name: str, _: tuple[int, ...]) -> float:
+        return sd_attention if ".query." in name or ".key." in name else spec.sd
+
+    if isinstance(like, Path) and tokens is None and (like / TOKENS_FILE).is_file():
+        tokens, medians = (json.loads((like / name).read_bytes()) for name in (TOKENS_FILE, MEDIANS_FILE))
+    write_control(
+        folder,
+        config=config,
+        weights=bert_weights(config, sd, seed=spec.seed),
+        dictionaries=None if tokens is None else (tokens, medians or {}),
+        about={"control": "random", "spec": asdict(spec)},
+    )
+
+
+@dataclass(frozen=True)
+class ControlInputs:
+    """What a control may be built from; each takes what it needs.
+
+    Parameters
+    ----------
+    genes
+        The vocabulary, in order of token ids.
+    medians
+        Non-zero median of each gene.
+    network
+        The network to plant: columns tf and target, all tissues together.
+    like
+        Foreign architecture: a checkpoint folder or a config.json. Genes and medians are then not used.
+    options
+        Fields of the control's spec that differ from their defaults.
+    """
+
+    genes: Sequence[str] = ()
+    medians: Mapping[str, float] = field(default_factory=dict)
+    network: pa.Table | None = None
+    like: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Control:
+    """A checkpoint that is made here.
+
+    Parameters
+    ----------
+    name
+        As the catalog writes it.
+    doc
+        What it is, and what its right answer is.
+    build
+        Writes the folder.
+    """
+
+    name: str
+    doc: str
+    build: Callable[[Path, ControlInputs], None]
+
+
+def _build_planted(folder: Path, inputs: ControlInputs) -> None:
+    if inputs.network is None:
+        problem = "no network to plant"
+        raise ScfmError(PLACE, problem, "Declare a simulated network in the catalog.")
+    spec = _spec(PlantedSpec, "planted", inputs.options)
+    build_planted(folder, network=inputs.network, genes=inputs.genes, medians=inputs.medians, spec=spec)
+
+
+def _build_random(folder: Path, inputs: ControlInputs) -> None:
+    spec = _spec(RandomSpec, "random", inputs.options)
+    if inputs.like is not None:
+        build_random(folder, like=inputs.like, spec=spec)
+        return
+    tokens = token_dictionary(inputs.genes)
+    like = architecture(PlantedSpec(), len(inputs.genes))
+    build_random(folder, like=like, tokens=tokens, medians=inputs.medians, spec=spec)
+
+
+def _spec(kind: type[Spec], name: str, options: Mapping[str, Any]) -> Spec:
+    allowed = [f.name for f in fields(kind)]
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        problem = f"{unknown[0]!r} is no option of {name!r}"
+        raise ScfmError(PLACE, problem, f"Options are {', '.join(allowed)}.")
+    return kind(**options)
+
+
+CONTROLS: dict[str, Control] = {
+    control.name: control
+    for control in (
+        Control(
+            "planted",
+            "A small BERT whose queries and keys of one layer hold the network: that layer approaches its ceiling, "
+            "the others score 0.5.",
+            _build_planted,
+        ),
+        Control(
+            "random",
+            "The same architecture, or a foreign one, with random weights: all layers score 0.5.",
+            _build_random,
+        ),
+    )
+}
+"""Control name -> control."""

@@ -1,0 +1,128 @@
+"""What a model family has to offer, whatever its architecture."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scfm_assets.core.errors import ScfmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import scipy.sparse as sp
+
+    from scfm_assets.core.attention import AttentionCollector
+    from scfm_assets.core.tokens import Tokens, Vocabulary
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a loaded model turned out to be.
+
+    Parameters
+    ----------
+    family
+        Name of its family.
+    layers, heads, hidden
+        Blocks, attention heads per block, hidden size.
+    parameters
+        Numbers in the encoder (embeddings and blocks; no pooler, no language-model head).
+    vocabulary
+        Rows of the token embedding.
+    max_tokens
+        Longest cell it takes, special tokens included.
+    dtype
+        Type the weights are stored in; they are computed with in float32.
+    """
+
+    family: str
+    layers: int
+    heads: int
+    hidden: int
+    parameters: int
+    vocabulary: int
+    max_tokens: int
+    dtype: str
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Field -> value."""
+        return asdict(self)
+
+    def check(self, expected: Mapping[str, Any], *, place: str = "fingerprint") -> None:
+        """Hold the model against what the catalog declares.
+
+        Parameters
+        ----------
+        expected
+            Any of the fields with their declared values.
+        place
+            Named in the error: the checkpoint's folder or the model's catalog key.
+
+        Raises
+        ------
+        ScfmError
+            A field that does not exist, or whose declared value is not the found one.
+        """
+        found = self.as_dict()
+        unknown = sorted(set(expected) - set(found))
+        if unknown:
+            problem = f"the expected fingerprint has a field {unknown[0]!r}"
+            raise ScfmError(place, problem, f"Fields are {', '.join(found)}.")
+        wrong = [name for name in found if name in expected and expected[name] != found[name]]
+        if wrong:
+            listed = "; ".join(f"{name} declared {expected[name]!r}, found {found[name]!r}" for name in wrong)
+            problem = f"the checkpoint is not the declared model: {listed}"
+            raise ScfmError(place, problem, "Name the checkpoint that is meant, or correct the declared fingerprint.")
+
+
+class FamilyModel(Protocol):
+    """An opened checkpoint with its tokenizer."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What was loaded."""
+        ...
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Genes it knows."""
+        ...
+
+    def tokenize(self, counts: sp.csr_matrix | sp.csr_array, gene_ids: Sequence[str]) -> Tokens:
+        """Encode raw counts, cells x genes."""
+        ...
+
+    def encode(
+        self,
+        tokens: Tokens,
+        *,
+        collect: AttentionCollector,
+        device: str = "cpu",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Pass the cells through the model into a collector; `progress` gets cells done and all cells."""
+        ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """One architecture together with its tokenizer.
+
+    Parameters
+    ----------
+    name
+        As the catalog writes it.
+    open
+        Checkpoint folder and the catalog's options -> an opened model; ScfmError where they do not fit.
+    digest_inputs
+        Folder and options -> the files whose content decides what the model computes.
+    doc
+        One sentence.
+    """
+
+    name: str
+    open: Callable[[Path, Mapping[str, Any]], FamilyModel]
+    digest_inputs: Callable[[Path, Mapping[str, Any]], list[Path]]
+    doc: str

@@ -1,0 +1,128 @@
+"""What `scfm run` tells while it works: one line per asset and slice, how far long work has come, a summary."""
+
+from __future__ import annotations
+
+import time
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from scfm_assets.defs.declare import Done, Failed, Progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.status import Status
+
+    from scfm_assets.catalog import Catalog
+    from scfm_assets.runner import Event, Outcome
+
+SHOWN = ("cells", "forward_passes", "rows", "genes", "score_matrices")
+"""Facts that are worth a word on an asset's line."""
+
+HEADLINES = """
+with largest as (
+    select * from metrics
+    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs'
+    qualify n_cells = max(n_cells) over (partition by tissue)
+), fixed as (
+    select distinct tissue, model, layer, direction, ceiling from scaling_curves
+    where metric = 'auroc' and universe = 'tf_grid'
+)
+select l.tissue, l.network, l.model, l.method, l.layer, avg(l.value), avg(l.lo), avg(l.hi), min(l.n_pos),
+       avg(l.positive_coverage), max(f.ceiling), max(l.n_cells)
+from largest l join fixed f
+    on l.tissue = f.tissue and l.model = f.model and l.layer is not distinct from f.layer and l.direction = f.direction
+group by all order by l.tissue, l.network, l.model = 'baselines', l.model, avg(l.value) desc
+"""
+
+
+class Narrator:
+    """Writes what happens to the terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self.status: Status | None = None
+        self.started = 0.0
+
+    def greet(self, catalog: Catalog) -> None:
+        """Say what is going to be measured."""
+        experiment = catalog.experiment
+        self.console.print(f"[bold]{catalog.name}[/]  {catalog.title}")
+        self.console.print(
+            f"tissues {', '.join(catalog.atlases)}; models {', '.join(catalog.models) or 'none'}; "
+            f"cells {', '.join(map(str, experiment.n_cells))}; {experiment.repeats} repeats",
+            style="dim",
+        )
+
+    def show(self, event: Event) -> None:
+        """Tell one event."""
+        if isinstance(event, Progress):
+            self._progress(event)
+            return
+        self._stop()
+        if isinstance(event, Done):
+            if not event.kept:
+                facts = ", ".join(f"{event.facts[k]:,} {k.replace('_', ' ')}" for k in SHOWN if k in event.facts)
+                self.console.print(f"{event.place!s:<22} {event.asset:<36} {event.seconds:6.2f} s  [dim]{facts}[/]")
+        elif isinstance(event, Failed):
+            self.console.print(f"{event.place!s:<22} {event.asset:<36} [bold red]failed[/]")
+            self.console.print(f"    {event.error}", style="red", markup=False)
+
+    def sum_up(self, outcome: Outcome, catalog: Catalog, home: Path, warehouse: Path, *, seconds: float) -> None:
+        """Show the headline numbers, what was done, and where to look next."""
+        self._stop()
+        self._headlines(warehouse, catalog)
+        for tissue, places in groupby(sorted(outcome.blocked, key=lambda b: str(b[1].tissue)), key=lambda b: b[1].tissue):
+            assets = sorted({asset for asset, _ in places})
+            listed = f"{', '.join(assets[:4])}{' ...' if len(assets) > 4 else ''}"
+            self.console.print(f"{tissue or 'all tissues'}: not made, for want of what they read: {listed}", style="yellow")
+        counts = f"{len(outcome.computed)} computed, {len(outcome.failed)} failed, {len(outcome.blocked)} not made"
+        nothing = " (everything was fresh)" if not (outcome.computed or outcome.failed or outcome.blocked) else ""
+        self.console.print(f"[bold]{counts}{nothing}[/] in {seconds:.1f} s")
+        self.console.print(f"report     {home / 'report' / 'index.html'}", soft_wrap=True)
+        self.console.print(f'SQL        {warehouse}  (scfm sql "from metrics limit 5")', soft_wrap=True, markup=False)
+        self.console.print("Dagster    scfm ui")
+
+    def _headlines(self, warehouse: Path, catalog: Catalog) -> None:
+        import duckdb
+
+        with duckdb.connect(str(warehouse), read_only=True) as con:
+            views = {
+                name for (name,) in con.execute("select view_name from duckdb_views() where not internal").fetchall()
+            }
+            rows = con.execute(HEADLINES).fetchall() if {"metrics", "scaling_curves"} <= views else []
+        rows = [row for row in rows if row[0] in catalog.atlases]
+        if not rows:
+            return
+        table = Table(title="AUROC on tf_grid at the largest n_cells (95 % interval over TFs, mean of the repeats)")
+        for name, right in [("tissue", 0), ("network", 0), ("model", 0), ("method", 0), ("layer", 1), ("AUROC", 1)]:
+            table.add_column(name, justify="right" if right else "left")
+        for name in ("interval", "ceiling", "positives", "seen"):
+            table.add_column(name, justify="right")
+        before = None
+        for tissue, network, model, method, layer, value, lo, hi, n_pos, seen, ceiling, n in rows:
+            if before not in (None, (tissue, network)):
+                table.add_section()
+            before = (tissue, network)
+            interval = "" if lo is None else f"{lo:.3f}-{hi:.3f}"
+            known = "" if ceiling is None or method != "attention" else f"{ceiling:.3f}"
+            cells = [f"{tissue} n={n}", network, model, method, "" if layer is None else str(layer), f"{value:.3f}"]
+            table.add_row(*cells, interval, known, str(n_pos), f"{seen:.0%}")
+        self.console.print(table)
+
+    def _progress(self, event: Progress) -> None:
+        if self.status is None:
+            self.started = time.perf_counter()
+            self.status = self.console.status("")
+            self.status.start()
+        rate = event.done / max(time.perf_counter() - self.started, 1e-9)
+        left = (event.total - event.done) / max(rate, 1e-9)
+        self.status.update(f"{event.place}: {event.done} of {event.total} cells, {rate:.0f} cells/s, {left:.0f} s left")
+
+    def _stop(self) -> None:
+        if self.status is not None:
+            self.status.stop()
+            self.status = None

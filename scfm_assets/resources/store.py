@@ -1,0 +1,295 @@
+"""The store: every output of every asset as files that appear whole or not at all.
+
+A writer puts its files under hidden names beside their places, renames them, and renames the manifest last. A reader goes
+by the manifest, so it never sees half an output; a killed writer leaves only hidden files behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from scfm_assets.core.digest import digest_arrays, digest_table
+from scfm_assets.core.errors import ScfmError
+from scfm_assets.partitions import Place
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SPLIT_BY = ("model", "checkpoint")
+"""Tables with these columns get a file per value: results of every model and checkpoint stand beside each other."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Named arrays and the words that explain them, stored as one safetensors file."""
+
+    tensors: Mapping[str, np.ndarray]
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one kind of value becomes a file, comes back, and is digested by content."""
+
+    suffix: str
+    write: Callable[[Path, Any], None]
+    read: Callable[[Path], Any]
+    digest: Callable[[Any], str]
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    pq.write_table(table, path, compression="zstd")
+
+
+def _read_table(path: Path) -> pa.Table:
+    return pq.read_table(path, partitioning=None)
+
+
+def _write_arrays(path: Path, value: Arrays) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({k: np.ascontiguousarray(v) for k, v in value.tensors.items()}, path, metadata=dict(value.words))
+
+
+def _read_arrays(path: Path) -> Arrays:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return Arrays({name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {}))  # noqa: SIM118
+
+
+def _digest_arrays(value: Arrays) -> str:
+    named = [part for name in sorted(value.tensors) for part in (name, value.tensors[name])]
+    return digest_arrays(*named, json.dumps(dict(value.words), sort_keys=True))
+
+
+def _write_anndata(path: Path, value: AnnData) -> None:
+    value.write_h5ad(path)
+
+
+def _read_anndata(path: Path) -> AnnData:
+    from anndata import read_h5ad
+
+    return read_h5ad(path)
+
+
+def _digest_anndata(value: AnnData) -> str:
+    frames = [part for frame in (value.obs, value.var) for c in frame for part in (c, np.asarray(frame[c]))]
+    index = (np.asarray(value.obs_names, dtype=str), np.asarray(value.var_names, dtype=str))
+    return digest_arrays(value.X.data, value.X.indices, value.X.indptr, *index, *frames)
+
+
+TABLE = Format(".parquet", _write_table, _read_table, digest_table)
+ARRAYS = Format(".safetensors", _write_arrays, _read_arrays, _digest_arrays)
+ANNDATA = Format(".h5ad", _write_anndata, _read_anndata, _digest_anndata)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What one materialization left in the store, and what it was made of.
+
+    Attributes
+    ----------
+    asset, place
+        Whose output it is; `place` is the partition key, None for an asset without partitions.
+    version
+        Digest of the content: Dagster's data version.
+    code, config, inputs
+        What made it: code version, digest of the catalog entries that the asset reads, and the version of every input.
+    value
+        Files of the value, relative to the store.
+    tables
+        SQL table -> its files, relative to the store.
+    checks
+        Results of the asset's checks, as (name, passed, description).
+    facts
+        Row counts, seconds, device, peak memory and so on.
+    """
+
+    asset: str
+    place: str | None
+    version: str
+    code: str
+    config: str
+    inputs: Mapping[str, str]
+    value: tuple[str, ...]
+    tables: Mapping[str, tuple[str, ...]]
+    checks: tuple[tuple[str, bool, str], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def made_of(self, code: str, config: str, inputs: Mapping[str, str]) -> bool:
+        """Tell whether the output was made by this code, under this configuration, of these inputs."""
+        return (self.code, self.config, dict(self.inputs)) == (code, config, dict(inputs))
+
+
+@dataclass(frozen=True)
+class Output:
+    """What an asset hands to the store: a value, its SQL tables, and what made it."""
+
+    format: Format
+    value: Any
+    tables: Mapping[str, pa.Table]
+    code: str
+    config: str
+    inputs: Mapping[str, str]
+    checks: tuple[tuple[str, bool, str], ...]
+    facts: Mapping[str, Any]
+
+    @cached_property
+    def version(self) -> str:
+        """Content digest of the value."""
+        return self.format.digest(self.value)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Files below ``<home>/store``."""
+
+    home: Path
+
+    @property
+    def root(self) -> Path:
+        """Folder of all stored files."""
+        return self.home / "store"
+
+    def manifest(self, asset: str, place: Place) -> Manifest | None:
+        """What the store holds of an asset at a place, None if nothing (or not all of it) is there."""
+        try:
+            read = json.loads(self._manifest_file(asset, place).read_text())
+        except FileNotFoundError:
+            return None
+        tables = {name: tuple(files) for name, files in read.pop("tables").items()}
+        value, checks = tuple(read.pop("value")), tuple((n, p, d) for n, p, d in read.pop("checks"))
+        found = Manifest(**read, value=value, tables=tables, checks=checks)
+        whole = all((self.root / file).exists() for file in (*value, *(f for files in tables.values() for f in files)))
+        return found if whole else None
+
+    def write(self, asset: str, place: Place, output: Output) -> Manifest:
+        """Store an output. Nothing of it is visible before all of it is there."""
+        with self._staging() as stage:
+            tables = {name: self._stage_table(stage, name, table, place) for name, table in output.tables.items()}
+            if output.format is TABLE and len(tables) == 1:
+                value = next(iter(tables.values()))
+            else:
+                checkpoint = output.facts.get("checkpoint")
+                level = (f"checkpoint={checkpoint}",) if checkpoint else ()
+                target = Path("assets", asset, *level, *place.folders, f"value{output.format.suffix}")
+                output.format.write(stage(target), output.value)
+                value = (str(target),)
+        manifest = Manifest(
+            asset=asset,
+            place=place.key,
+            version=output.version,
+            code=output.code,
+            config=output.config,
+            inputs=output.inputs,
+            value=value,
+            tables=tables,
+            checks=output.checks,
+            facts=output.facts,
+        )
+        with self._staging() as stage:
+            stage(self._manifest_file(asset, place)).write_text(json.dumps(asdict(manifest), indent=1, default=str))
+        return manifest
+
+    def read(self, manifest: Manifest, form: Format) -> Any:
+        """Load a stored value."""
+        pieces = [form.read(self.root / file) for file in manifest.value]
+        return pieces[0] if len(pieces) == 1 else pa.concat_tables(pieces)
+
+    def _manifest_file(self, asset: str, place: Place) -> Path:
+        return self.root / "manifests" / asset / Path(*place.folders) / "manifest.json"
+
+    def _stage_table(self, stage: Callable[[Path], Path], name: str, table: pa.Table, place: Place) -> tuple[str, ...]:
+        files = []
+        for folders, rows in _split(table):
+            target = Path("tables", name, *folders, *place.folders, "data.parquet")
+            _write_table(stage(target), rows)
+            files.append(str(target))
+        return tuple(files)
+
+    @contextmanager
+    def _staging(self) -> Iterator[Callable[[Path], Path]]:
+        """Give hidden names to write to; rename them all at the end, or remove them after a failure."""
+        staged: list[tuple[Path, Path]] = []
+
+        def stage(target: Path) -> Path:
+            final = self.root / target
+            final.parent.mkdir(parents=True, exist_ok=True)
+            hidden = final.with_name(f".{final.stem}.{uuid.uuid4().hex[:8]}{final.suffix}")
+            staged.append((hidden, final))
+            return hidden
+
+        try:
+            yield stage
+            for hidden, final in staged:
+                os.replace(hidden, final)
+        finally:
+            for hidden, _ in staged:
+                hidden.unlink(missing_ok=True)
+
+
+def _split(table: pa.Table) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
+    """Split a table by model and checkpoint, where it has them; an empty table stays one piece."""
+    keys = [c for c in SPLIT_BY if c in table.column_names]
+    if not keys or table.num_rows == 0:
+        yield (), table
+        return
+    import pyarrow.compute as pc
+
+    plain = pa.table({key: table[key].cast(pa.string()) for key in keys})
+    for row in plain.group_by(keys).aggregate([]).sort_by([(k, "ascending") for k in keys]).to_pylist():
+        mask = None
+        for name, value in row.items():
+            here = pc.is_null(plain[name]) if value is None else pc.equal(plain[name], value)
+            mask = here if mask is None else pc.and_(mask, pc.fill_null(here, fill_value=False))
+        folders = tuple(f"{name}={value}" for name, value in row.items() if value is not None)
+        yield folders, table.filter(mask)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored value that is loaded when it is asked for."""
+
+    store: Store
+    manifest: Manifest
+    format: Format
+
+    def load(self) -> Any:
+        """Read the value."""
+        return self.store.read(self.manifest, self.format)
+
+
+class StoreFolder(dg.ConfigurableResource):
+    """The store as Dagster injects it."""
+
+    home: str = Field(description="Folder that holds everything that is written (SCFM_HOME).")
+
+    def open(self) -> Store:
+        """Open the store, making its folder if need be."""
+        return Store(check_home(Path(self.home)))
+
+
+def check_home(home: Path) -> Path:
+    """Make sure that the home folder can be written."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScfmError(
+            "SCFM_HOME", f"cannot write {home}: {error.strerror}", "Set it to a writable folder."
+        ) from error
+    return home

@@ -1,0 +1,277 @@
+"""The tables of the warehouse, declared once: what a row is, and each column's type, meaning and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    name, type
+        Its name and DuckDB type (a key of `schema.ARROW_TYPES`).
+    doc
+        One sentence.
+    nullable
+        Whether it may be NULL.
+    check
+        SQL condition on a row that must not be false; None for no condition.
+    """
+
+    name: str
+    type: str
+    doc: str
+    nullable: bool = False
+    check: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what a row is, its columns, and the columns that tell one row from every other.
+
+    An empty key is not checked (a table of tens of millions of rows that are distinct by construction).
+    """
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+
+
+def _text(name: str, doc: str, *, nullable: bool = False) -> Column:
+    return Column(name, "VARCHAR", doc, nullable, f"\"{name}\" <> ''")
+
+
+def _one_of(name: str, doc: str, *values: str) -> Column:
+    return Column(name, "VARCHAR", doc, check=f'"{name}" in ({", ".join(map(repr, values))})')
+
+
+def _count(name: str, doc: str, *, least: int = 0, nullable: bool = False, kind: str = "INTEGER") -> Column:
+    return Column(name, kind, doc, nullable, f'"{name}" >= {least}')
+
+
+def _share(name: str, doc: str, *, nullable: bool = False) -> Column:
+    return Column(name, "DOUBLE", doc, nullable, f'"{name}" between 0 and 1')
+
+
+def _number(name: str, doc: str, *, check: str | None = None, nullable: bool = True) -> Column:
+    finite = f'isfinite("{name}")'
+    return Column(name, "DOUBLE", doc, nullable, f"{finite} and {check}" if check else finite)
+
+
+TISSUE = _text("tissue", "Tissue of the catalog.")
+N_CELLS = _count("n_cells", "Cells of each repeat of the slice.", least=1)
+REPEAT = _count("repeat", "Number of the independent draw of cells, from 0.")
+SIMULATED = Column("simulated", "BOOLEAN", "Whether anything that it was made of is simulated.")
+SCORED_BY = (
+    _text("model", "Model of the catalog, or 'baselines'."),
+    _text("checkpoint", "First 12 hex digits of the digest of the model's files; NULL for baselines.", nullable=True),
+    _text("method", "What scores the edges: attention, attention_lift, pearson, ..."),
+    _count("layer", "Block of the model, from 1 (0: embeddings); NULL where it does not apply.", nullable=True),
+    _count("head", "Head of the layer; NULL for their mean or where it does not apply.", nullable=True),
+    _one_of(
+        "direction",
+        "Which end of an edge is the TF: tf_queries (the attending gene), tf_keys (the attended one), symmetric.",
+        "tf_queries",
+        "tf_keys",
+        "symmetric",
+    ),
+)
+RANKED_IN = (
+    _text("network", "Reference network that holds the positives."),
+    _text("universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed."),
+)
+
+METRICS = Table(
+    "metrics",
+    "One row: how well one method ranks one network's edges in one slice, with its interval and its universe.",
+    (
+        TISSUE,
+        N_CELLS,
+        REPEAT,
+        *SCORED_BY,
+        RANKED_IN[0],
+        _text("network_version", "Version that the catalog or the source gives, or a digest of the edges."),
+        RANKED_IN[1],
+        _text("metric", "auroc, auprc (average precision), auprc_ratio (over base rate), epr (early precision ratio)."),
+        _number("value", "Value of the metric; NULL where it has no positives or no negatives.", check='"value" >= 0'),
+        _number("lo", "Lower end of the interval.", check='"lo" <= "hi"'),
+        _number("hi", "Upper end of the interval."),
+        _one_of("interval", "What was resampled for the interval: pairs, tfs or cells.", "pairs", "tfs", "cells"),
+        _count("resamples", "Number of resamples behind the interval."),
+        _count("n_pos", "Candidate pairs that are edges of the network.", kind="BIGINT"),
+        _count("n_neg", "Candidate pairs that are not.", kind="BIGINT"),
+        Column(
+            "base_rate",
+            "DOUBLE",
+            "n_pos / (n_pos + n_neg): the precision of a random ranking.",
+            nullable=True,
+            check='abs("base_rate" * ("n_pos" + "n_neg") - "n_pos") <= 1e-6 * ("n_pos" + "n_neg")',
+        ),
+        _share("pair_coverage", "Share of candidate pairs seen together in at least one cell.", nullable=True),
+        _share("positive_coverage", "Share of positives seen together in at least one cell.", nullable=True),
+        SIMULATED,
+    ),
+    key=(
+        *("tissue", "n_cells", "repeat", "model", "checkpoint", "method", "layer", "head", "direction"),
+        *("network", "network_version", "universe", "metric", "interval"),
+    ),
+)
+
+SCALING_CURVES = Table(
+    "scaling_curves",
+    "One row: one form fitted to one scaling curve, a metric against the number of cells.",
+    (
+        TISSUE,
+        *(column for column in SCORED_BY if column.name != "head"),
+        *RANKED_IN,
+        _text("metric", "Metric on the vertical axis."),
+        _one_of(
+            "weighting", "Weights of the points: none, or variance (the inverse of each point's).", "none", "variance"
+        ),
+        _text("form", "Name of the curve's form."),
+        _text("formula", "The form as people write it."),
+        Column(
+            "parameters",
+            "VARCHAR",
+            "JSON: parameter -> value, lo, hi (95 %).",
+            check="case when json_valid(parameters) then json_type(parameters) = 'OBJECT' else false end",
+        ),
+        _count("n_points", "Points fitted: repeats times cell counts."),
+        _number("r2", "Coefficient of determination.", check='"r2" <= 1'),
+        _number("aicc", "Akaike's criterion for small samples; comparable within one curve and weighting."),
+        _share("weight", "Akaike weight among the forms of this curve.", nullable=True),
+        _number("loo_rmse", "Root mean square error of leaving one cell count out.", check='"loo_rmse" >= 0'),
+        _number("asymptote", "Value at infinitely many cells; NULL where the form has none."),
+        _number("asymptote_lo", "Lower end of its 95 % interval."),
+        _number("asymptote_hi", "Upper end of its 95 % interval."),
+        _number("characteristic_n", "Cells at which the form has made a stated share of its rise."),
+        _text("verdict", "What the points say about the form: best, indistinguishable, degenerate, ..."),
+        _number("ceiling", "Best value that a planted control can reach; NULL where no truth is known."),
+        SIMULATED,
+    ),
+    key=(
+        *("tissue", "model", "checkpoint", "method", "layer", "direction", "network", "universe", "metric"),
+        *("weighting", "form"),
+    ),
+)
+
+EDGE_SCORES = Table(
+    "edge_scores",
+    "One row: the score that one method gives to one edge, from a TF of a network to a gene of the panel.",
+    (
+        TISSUE,
+        N_CELLS,
+        REPEAT,
+        *SCORED_BY,
+        _text("tf", "Symbol of the TF."),
+        _text("target", "Symbol of the target."),
+        Column("score", "FLOAT", "Score; 0 where no cell holds both genes.", check='isfinite("score")'),
+        _count("n_cells_seen", "Cells that hold both genes."),
+        SIMULATED,
+    ),
+)
+
+CELL_SETS = Table(
+    "cell_sets",
+    "One row: a cell that one repeat holds at this n_cells, or comes to hold further up while another holds it here.",
+    (
+        TISSUE,
+        N_CELLS,
+        REPEAT,
+        _count("position", "Place of the cell in the repeat's order, from 0; a set of n cells is the first n."),
+        _count("from_n_cells", "Smallest cell count, from this one on, at which the repeat holds the cell.", least=1),
+        _count("cell", "Row of the cell in the processed atlas, from 0."),
+        _text("barcode", "Name of the cell."),
+        _text("cell_type", "Its cell type."),
+        _text("donor", "Its donor; NULL where the atlas does not say.", nullable=True),
+        SIMULATED,
+    ),
+    key=("tissue", "n_cells", "repeat", "position"),
+)
+
+GENE_PANEL = Table(
+    "gene_panel",
+    "One row: a gene whose pairs are scored in a tissue.",
+    (
+        TISSUE,
+        _count("panel_index", "Place of the gene in the panel, from 0."),
+        _text("gene_id", "Ensembl id, or the symbol where no id is known."),
+        _text("symbol", "Gene symbol."),
+        _share("detection", "Share of the tissue's cells with a count."),
+        _number("mean", "Mean raw count over the tissue's cells.", check='"mean" >= 0', nullable=False),
+        _number(
+            "variance", "Variance of the raw count over the tissue's cells.", check='"variance" >= 0', nullable=False
+        ),
+        SIMULATED,
+    ),
+    key=("tissue", "gene_id"),
+)
+
+NETWORKS = Table(
+    "networks",
+    "One row: an edge of a reference network.",
+    (
+        _text("network", "Network of the catalog."),
+        _text("version", "Version that the catalog or the source gives, or a digest of the edges."),
+        _text("tf", "The transcription factor, as the network names it."),
+        _text("target", "Its target, as the network names it."),
+        Column(
+            "sign", "TINYINT", "1 activates, -1 represses, 0 unknown or contradictory.", check='"sign" between -1 and 1'
+        ),
+        _text("confidence", "Level of confidence, where the source grades its edges.", nullable=True),
+        _text("tissue", "Tissue in which the edge holds; NULL for everywhere.", nullable=True),
+    ),
+    key=("network", "version", "tf", "target", "tissue"),
+)
+
+ATLAS_QC = Table(
+    "atlas_qc",
+    "One row: the cells of one cell type and donor of a processed atlas, and how deeply they were sequenced.",
+    (
+        TISSUE,
+        _text("cell_type", "Cell type."),
+        _text("donor", "Donor; NULL where the atlas does not say.", nullable=True),
+        _count("cells", "Cells.", least=1),
+        _number("median_counts", "Median of the counts of a cell.", check='"median_counts" > 0', nullable=False),
+        _number("median_genes", "Median of the detected genes of a cell.", check='"median_genes" > 0', nullable=False),
+        SIMULATED,
+    ),
+    key=("tissue", "cell_type", "donor"),
+)
+
+MATERIALIZATIONS = Table(
+    "materializations",
+    "One row: what the store holds of one asset and partition, and what making it took.",
+    (
+        _text("asset", "Asset key, its parts joined by '/'."),
+        _text("tissue", "Tissue of the partition; NULL for an asset without partitions.", nullable=True),
+        _count("n_cells", "Cell count of the partition; NULL where it has none.", least=1, nullable=True),
+        _text("data_version", "Digest of the content."),
+        _text("code_version", "Version of the code that made it."),
+        _number("seconds", "Time that making it took.", check='"seconds" >= 0'),
+        _text("device", "Device that computed it.", nullable=True),
+        _count("peak_bytes", "Peak memory of the process, in bytes.", nullable=True, kind="BIGINT"),
+        _count("rows", "Rows of its table.", nullable=True, kind="BIGINT"),
+        Column("simulated", "BOOLEAN", "Whether anything that it was made of is simulated.", nullable=True),
+        Column("written_at", "TIMESTAMP", "When it was written (UTC)."),
+    ),
+    key=("asset", "tissue", "n_cells"),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        METRICS,
+        SCALING_CURVES,
+        EDGE_SCORES,
+        CELL_SETS,
+        GENE_PANEL,
+        NETWORKS,
+        ATLAS_QC,
+        MATERIALIZATIONS,
+    )
+}

@@ -1,0 +1,45 @@
+"""What all tests share: an environment of their own, and one small platform that is run once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+
+import pytest
+
+from scfm_assets_tests.platforms import TINY, Home, open_home
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep tests away from the developer's own home and catalog."""
+    monkeypatch.delenv("SCFM_CATALOG", raising=False)
+    monkeypatch.setenv("SCFM_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A fresh platform of the tiny catalog, nothing run yet."""
+    monkeypatch.setenv("SCFM_HOME", str(tmp_path))
+    with open_home(tmp_path, deepcopy(TINY)) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """The tiny catalog, run to the end once. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("finished")
+    before = os.environ.get("SCFM_HOME")
+    os.environ["SCFM_HOME"] = str(folder)
+    with open_home(folder, deepcopy(TINY)) as found:
+        outcome = found.run()
+        assert outcome.success, outcome
+        if before is not None:
+            os.environ["SCFM_HOME"] = before
+        yield found

@@ -1,0 +1,218 @@
+"""What `scfm run` does: everything that is missing or stale, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from copy import deepcopy
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from scfm_assets import sources
+from scfm_assets.core.attention import AttentionCollector
+from scfm_assets.core.cells import members
+from scfm_assets.core.increments import panel_of_token
+from scfm_assets.partitions import Place
+from scfm_assets.runner import Outcome
+from scfm_assets_tests.platforms import TINY, Home, atlas_file
+
+
+def computed(outcome: Outcome) -> Counter[str]:
+    return Counter(done.asset for done in outcome.computed)
+
+
+def where(outcome: Outcome, asset: str) -> set[str]:
+    return {str(done.place) for done in outcome.computed if done.asset == asset}
+
+
+@pytest.fixture
+def files(home: Home) -> Home:
+    """Two atlases from files, read by the random control."""
+    catalog = deepcopy(TINY)
+    for i, tissue in enumerate(("left", "right")):
+        path = atlas_file(home.folder / f"{tissue}.h5ad", seed=i)
+        catalog["atlases"][tissue] = {"file": str(path), "organism": "simulated", "donor": "donor"}
+    catalog["atlases"].pop("sim_two")
+    catalog["experiment"]["n_cells"] = [20, 40]
+    home.write(catalog)
+    return home
+
+
+def test_a_run_makes_every_asset_at_every_place(finished: Home) -> None:
+    for node in finished.platform.nodes.values():
+        for place in finished.platform.grid.places(node.space):
+            assert finished.store.manifest(node.asset, place) is not None, (node.asset, place)
+
+
+def test_dagster_knows_the_same_versions_as_the_store(finished: Home) -> None:
+    for node in finished.platform.nodes.values():
+        key = dg.AssetKey(node.asset.split("/"))
+        for place in finished.platform.grid.places(node.space):
+            partitions = [place.key] if place.key else None
+            records = finished.instance.fetch_materializations(
+                dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=5
+            ).records
+            assert len(records) == 1
+            tags = records[0].asset_materialization.tags
+            assert tags["dagster/data_version"] == finished.store.manifest(node.asset, place).version
+
+
+def test_no_hidden_file_is_left_behind(finished: Home) -> None:
+    assert [f for f in (finished.folder / "store").rglob(".*") if f.is_file()] == []
+
+
+def test_a_second_run_computes_nothing_and_starts_no_run(home: Home) -> None:
+    assert home.run().success
+    runs = home.instance.get_runs_count()
+    again = home.run()
+    assert again.success
+    assert not again.computed
+    assert home.instance.get_runs_count() == runs
+
+
+def test_touching_one_atlas_recomputes_only_its_tissue(files: Home) -> None:
+    assert files.run().success
+    atlas_file(files.folder / "left.h5ad", seed=9)
+    outcome = files.run()
+    assert outcome.success
+    assert {done.place.tissue for done in outcome.computed} == {"left", None}
+    assert {done.asset for done in outcome.computed if done.place.tissue is None} == {"report"}
+    assert where(outcome, "models/random/attention_increment") == {"left n=20", "left n=40"}
+
+
+def test_a_touched_file_with_the_same_content_recomputes_nothing(files: Home) -> None:
+    assert files.run().success
+    os.utime(files.folder / "left.h5ad")
+    assert not files.run().computed
+
+
+@pytest.mark.parametrize(("added", "forwarded"), [(50, 20), (25, 10)])
+def test_a_new_count_computes_only_its_increment(home: Home, added: int, forwarded: int) -> None:
+    assert home.run().success
+    catalog = deepcopy(TINY)
+    catalog["experiment"]["n_cells"] = sorted([*TINY["experiment"]["n_cells"], added])
+    home.write(catalog)
+    outcome = home.run()
+    assert outcome.success
+    passes = {
+        (done.asset, str(done.place)): done.facts["forward_passes"]
+        for done in outcome.computed
+        if done.asset.endswith("attention_increment")
+    }
+    models, tissues = ("planted", "random"), ("sim_one", "sim_two")
+    assert passes == {
+        (f"models/{model}/attention_increment", f"{tissue} n={added}"): forwarded for model in models for tissue in tissues
+    }
+    assert where(outcome, "evaluation/metrics") == {f"{tissue} n={added}" for tissue in tissues}
+
+
+def test_a_count_that_is_taken_away_recomputes_the_increment_that_built_on_it(home: Home) -> None:
+    assert home.run().success
+    catalog = deepcopy(TINY)
+    catalog["experiment"]["n_cells"] = [10, 20, 40]
+    home.write(catalog)
+    outcome = home.run()
+    assert outcome.success
+    assert where(outcome, "models/random/attention_increment") == {"sim_one n=40", "sim_two n=40"}
+
+
+def test_a_curve_forwards_every_cell_of_the_largest_sets_once(finished: Home) -> None:
+    grid = finished.platform.grid
+    for tissue in grid.tissues:
+        sets = finished.store.read(
+            finished.store.manifest("atlas/cell_sets", Place(tissue, 40)), finished.platform.nodes["atlas/cell_sets"].format
+        )
+        distinct = len(np.unique(np.concatenate(list(members(sets, 40).values()))))
+        passes = [
+            finished.store.manifest("models/planted/attention_increment", Place(tissue, n)).facts["forward_passes"]
+            for n in grid.counts
+        ]
+        assert sum(passes) == distinct == 80
+
+
+def test_attention_of_a_slice_equals_an_independent_pass_over_its_cells(
+    finished: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCFM_HOME", str(finished.folder))
+    nodes, store = finished.platform.nodes, finished.store
+
+    def stored(asset: str, place: Place) -> object:
+        return store.read(store.manifest(asset, place), nodes[asset].format)
+
+    tissue, n = "sim_two", 30
+    atlas, panel = stored("atlas/processed", Place(tissue)), stored("atlas/gene_panel", Place(tissue))
+    found = stored("models/planted/attention", Place(tissue, n))
+    model = sources.open_model(finished.catalog, "planted")
+    lookup = panel_of_token(model, panel["gene_id"].to_pylist())
+    for repeat, rows in members(stored("atlas/cell_sets", Place(tissue, n)), n).items():
+        tokens = model.tokenize(atlas.X[np.sort(rows)], atlas.var_names.tolist())
+        layers = range(1, model.fingerprint.layers + 1)
+        collector = AttentionCollector(lookup, panel.num_rows, tuple(layers), np.zeros(n, np.int32), 1)
+        model.encode(tokens, collect=collector)
+        (alone,) = collector.blocks
+        assert (found[repeat].pairs == alone.pairs).all()
+        assert found[repeat].n_cells == n
+        # float32 sums of up to 30 terms in another order: 2e-5 relative is the platform's tolerance.
+        np.testing.assert_allclose(found[repeat].plain, alone.plain, rtol=2e-5, atol=1e-7)
+        np.testing.assert_allclose(found[repeat].lifted, alone.lifted, rtol=2e-5, atol=1e-5)
+
+
+def test_a_slice_asked_for_in_the_ui_keeps_what_is_fresh(home: Home) -> None:
+    assert home.run().success
+    job = home.definitions.resolve_implicit_global_asset_job_def()
+    place = Place("sim_one", 20)
+    asked = job.execute_in_process(
+        instance=home.instance,
+        partition_key=place.key,
+        asset_selection=[dg.AssetKey(["models", "planted", "attention"])],
+    )
+    (event,) = asked.get_asset_materialization_events()
+    metadata = event.step_materialization_data.materialization.metadata
+    assert metadata["kept"].value is True
+    assert event.step_materialization_data.materialization.tags["dagster/data_version"] == (
+        home.store.manifest("models/planted/attention", place).version
+    )
+
+
+def test_force_recomputes_what_is_fresh(home: Home) -> None:
+    assert home.run(select='key:"networks/truth"').success
+    assert computed(home.run(select='key:"networks/truth"')) == {}
+    assert computed(home.run(select='key:"networks/truth"', force=True)) == {"networks/truth": 1}
+
+
+def test_a_broken_atlas_fails_its_tissue_and_lets_the_others_finish(files: Home) -> None:
+    whole = (files.folder / "left.h5ad").read_bytes()
+    (files.folder / "left.h5ad").write_bytes(whole[: len(whole) // 2])
+    outcome = files.run()
+    assert not outcome.success
+    assert {(failed.asset, str(failed.place)) for failed in outcome.failed} == {("atlas/processed", "left")}
+    assert "left.h5ad" in str(outcome.failed[0].error)
+    assert "report" in computed(outcome)
+    assert where(outcome, "evaluation/metrics") == {"right n=20", "right n=40", "sim_one n=20", "sim_one n=40"}
+    (files.folder / "left.h5ad").write_bytes(whole)
+    mended = files.run()
+    assert mended.success
+    assert {done.place.tissue for done in mended.computed} == {"left", None}
+
+
+def test_a_missing_file_is_told_before_anything_runs_on_it(files: Home) -> None:
+    (files.folder / "right.h5ad").unlink()
+    outcome = files.run(select='key:"atlas/*"')
+    assert [(f.asset, str(f.place)) for f in outcome.failed] == [("atlas/raw", "right")]
+    assert "there is no such file" in str(outcome.failed[0].error)
+    assert {place.tissue for _, place in outcome.blocked} == {"right"}
+
+
+def test_a_tissue_without_a_network_says_so_instead_of_failing(home: Home, tmp_path: Path) -> None:
+    catalog = deepcopy(TINY)
+    path = atlas_file(tmp_path / "other.h5ad")
+    catalog["atlases"] = {"sim_one": {"simulated": True}, "other": {"file": str(path), "organism": "mouse"}}
+    catalog["experiment"]["n_cells"] = [20, 40]
+    home.write(catalog)
+    outcome = home.run()
+    assert outcome.success, outcome.failed
+    manifest = home.store.manifest("evaluation/metrics", Place("other", 40))
+    assert "no reference network for organism 'mouse'" in manifest.facts["reasons"]
