@@ -35,7 +35,7 @@ select l.tissue, l.network, l.model, l.method, l.layer, avg(l.value), avg(l.lo),
        avg(l.positive_coverage), max(f.ceiling), max(l.n_cells)
 from largest l join fixed f
     on l.tissue = f.tissue and l.model = f.model and l.layer is not distinct from f.layer and l.direction = f.direction
-group by all order by l.tissue, l.network, l.model = 'baselines', l.model, avg(l.value) desc
+group by all order by l.tissue, l.network, if(l.model = 'baselines', 1, 0), l.model, 7 desc
 """
 
 
@@ -75,10 +75,14 @@ class Narrator:
         """Show the headline numbers, what was done, and where to look next."""
         self._stop()
         self._headlines(warehouse, catalog)
-        for tissue, places in groupby(sorted(outcome.blocked, key=lambda b: str(b[1].tissue)), key=lambda b: b[1].tissue):
+        for tissue, places in groupby(
+            sorted(outcome.blocked, key=lambda b: str(b[1].tissue)), key=lambda b: b[1].tissue
+        ):
             assets = sorted({asset for asset, _ in places})
             listed = f"{', '.join(assets[:4])}{' ...' if len(assets) > 4 else ''}"
-            self.console.print(f"{tissue or 'all tissues'}: not made, for want of what they read: {listed}", style="yellow")
+            self.console.print(
+                f"{tissue or 'all tissues'}: not made, for want of what they read: {listed}", style="yellow"
+            )
         counts = f"{len(outcome.computed)} computed, {len(outcome.failed)} failed, {len(outcome.blocked)} not made"
         nothing = " (everything was fresh)" if not (outcome.computed or outcome.failed or outcome.blocked) else ""
         self.console.print(f"[bold]{counts}{nothing}[/] in {seconds:.1f} s")

@@ -129,7 +129,7 @@ def _execute(
     catalog: str,
 ) -> None:
     """Materialize assets at one place in one Dagster run. Failures reach the listener from inside."""
-    job.execute_in_process(
+    result = job.execute_in_process(
         instance=instance,
         partition_key=place.key,
         asset_selection=[dg.AssetKey(node.asset.split("/")) for node in nodes],
@@ -137,6 +137,10 @@ def _execute(
         tags={"scfm/catalog": catalog, **({FORCE_TAG: "true"} if force else {})},
         raise_on_error=False,
     )
+    for event in result.filter_events(lambda event: event.is_failure):
+        error = getattr(event.event_specific_data, "error", None)
+        if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+            raise KeyboardInterrupt
 
 
 def _observe(

@@ -346,7 +346,7 @@ def ceilings(
     if not planted or not catalog.atlases[tissue].simulated:
         return {}
     network = network_table(_world(catalog))
-    here = network.filter(pc.or_(pc.is_null(network["tissue"]), pc.equal(network["tissue"], tissue)))
+    here = network.filter(pc.or_kleene(pc.is_null(network["tissue"]), pc.equal(network["tissue"], tissue)))
     genes = panel.column("gene_id").to_pylist()
     return {
         (tissue, name): ceiling(checkpoint_folder(catalog, name), network=here, panel=genes, detection=detection)

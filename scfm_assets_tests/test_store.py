@@ -21,7 +21,9 @@ def output(format: Format, value: object, tables: dict[str, pa.Table] | None = N
 
 
 def table(rows: int = 3, model: str = "m", checkpoint: str | None = "abc") -> pa.Table:
-    return pa.table({"model": [model] * rows, "checkpoint": pa.array([checkpoint] * rows, pa.string()), "value": range(rows)})
+    return pa.table(
+        {"model": [model] * rows, "checkpoint": pa.array([checkpoint] * rows, pa.string()), "value": range(rows)}
+    )
 
 
 def atlas() -> AnnData:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from scfm_assets import sources
 from scfm_assets.defs import baselines, networks
 from scfm_assets.defs.declare import Facts, Job, Node, Reads, asset, same
+from scfm_assets.defs.scaling import layer_of_model
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def reads(catalog: Catalog) -> dict[str, Reads]:
 
 
 def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
-    return catalog.experiment.model_dump(
-        mode="json", include={"directions", "universes", "intervals"}
-    )
+    return catalog.experiment.model_dump(mode="json", include={"directions", "universes", "intervals"})
 
 
 def _facts(job: Job, metrics: pa.Table) -> Facts:
@@ -36,8 +35,8 @@ def _facts(job: Job, metrics: pa.Table) -> Facts:
 
     if metrics.num_rows == 0:
         return Facts({"rows": 0})
-    figures = {"layers": plots.attention_by_layer(metrics, job.tissue), "coverage": plots.coverage(metrics, job.tissue)}
-    return Facts({"rows": metrics.num_rows}, {name: dg.MetadataValue.md(plot_files.thumbnail_markdown(figure)) for name, figure in figures.items()})
+    figure = plots.attention_by_layer(metrics, job.tissue, layer_of_model=layer_of_model(job.catalog))
+    return Facts({"rows": metrics.num_rows}, {"layers": dg.MetadataValue.md(plot_files.thumbnail_markdown(figure))})
 
 
 def nodes(catalog: Catalog) -> list[Node]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from scfm_assets import sources
 from scfm_assets.defs.declare import Facts, Job, Later, Node, asset, everything
-from scfm_assets.defs.scaling import all_of
+from scfm_assets.defs.scaling import all_of, layer_of_model
 from scfm_assets.partitions import Space
 from scfm_assets.resources.store import Format
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from anndata import AnnData
+
     from scfm_assets.catalog import Catalog
+
+
+PACKAGES = ("scfm_assets", "torch", "transformers", "numpy", "scipy", "anndata", "dagster", "duckdb", "lmfit")
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -40,19 +48,53 @@ HTML = Format(".html", _write_text, _read_text, _digest_text)
     reads={
         "metrics": everything("evaluation/metrics"),
         "curves": everything("scaling/curves"),
+        "atlases": everything("atlas/processed"),
     },
-    config=lambda catalog, _: [catalog.name, catalog.title],
+    config=lambda catalog, _: [catalog.name, catalog.title, list(catalog.atlases), catalog.experiment.direction],
     format=HTML,
     facts=lambda job, _: Facts({}, {"report": dg.MetadataValue.path(str(job.store.home / "report" / "index.html"))}),
     kinds=["html"],
 )
-def report(job: Job, metrics: Later, curves: Later) -> str:
+def report(job: Job, metrics: Later, curves: Later, atlases: Later) -> str:
     """One page: curves, layers, coverage and quality of every tissue, with intervals, controls, verdicts and provenance."""
     from scfm_assets.report import render, write
 
-    page = render({"metrics": all_of(metrics), "scaling_curves": all_of(curves)}, {})
+    tables = {"metrics": all_of("metrics", metrics), "scaling_curves": all_of("scaling_curves", curves)}
+    page = render(tables, _context(job, metrics, curves, atlases))
     write(job.store.home / "report", page)
     return page
+
+
+def _context(job: Job, metrics: Later, curves: Later, atlases: Later) -> dict[str, Any]:
+    """What the tables do not say."""
+    catalog = job.catalog
+    reasons = {
+        f"{place.tissue}: {sentence.removeprefix(f'{place.tissue}: ')}"
+        for piece in (metrics, curves)
+        for place, manifest in piece.manifests.items()
+        for sentence in str(manifest.facts.get("reasons") or "").split("; ")
+        if sentence
+    }
+    versions = {f"atlas/processed {place}": manifest.version for place, manifest in atlases.manifests.items()}
+    versions |= {f"models/{model}/checkpoint": sources.checkpoint_version(catalog, model) for model in catalog.models}
+    versions |= {f"networks/{name}": sources.network_version(catalog, name) for name in catalog.networks}
+    return {
+        "title": catalog.title or catalog.name,
+        "catalog": catalog.name,
+        "tissues": list(catalog.atlases),
+        "direction": catalog.experiment.direction,
+        "layer_of_model": layer_of_model(catalog),
+        "controls": {model: entry.control for model, entry in catalog.models.items() if entry.control},
+        "reasons": sorted(reasons),
+        "cells": {str(place.tissue): _cells(atlases[place]) for place in atlases},
+        "versions": {name: version(name) for name in PACKAGES},
+        "data_versions": versions,
+    }
+
+
+def _cells(atlas: AnnData) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    obs = atlas.obs
+    return obs["n_counts"].to_numpy(), obs["n_genes"].to_numpy(), obs["cell_type"].astype(str).tolist()
 
 
 def nodes(_: Catalog) -> list[Node]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from scfm_assets import sources
 from scfm_assets.defs.declare import Facts, Job, Later, Node, asset, everything, same
 from scfm_assets.partitions import Place, Space
+from scfm_assets.warehouse.schema import arrow_schema
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -18,23 +19,30 @@ if TYPE_CHECKING:
 
 
 def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
-    layers = {model: entry.layer for model, entry in catalog.models.items()}
-    return {"layers": layers, "directions": catalog.experiment.directions, "direction": catalog.experiment.direction}
+    return {"layers": layer_of_model(catalog), "direction": catalog.experiment.direction}
+
+
+def layer_of_model(catalog: Catalog) -> dict[str, int | None]:
+    """Give the layer of each model that the catalog fixes: the curve's. It is never chosen on the data it is judged on."""
+    return {model: entry.layer for model, entry in catalog.models.items()}
 
 
 def _facts(job: Job, curves: pa.Table) -> Facts:
     from scfm_assets import plot_files, plots
 
-    metrics = all_of(job.inputs["metrics"])
+    metrics = all_of("metrics", job.inputs["metrics"])
     if curves.num_rows == 0:
         return Facts({"rows": 0})
-    figure = plots.scaling_curve(metrics, curves, job.tissue)
-    return Facts({"rows": curves.num_rows}, {"curve": dg.MetadataValue.md(plot_files.thumbnail_markdown(figure))})
+    layers, direction = layer_of_model(job.catalog), job.catalog.experiment.direction
+    figure = plots.scaling_curve(metrics, curves, job.tissue, direction=direction, layer_of_model=layers)
+    figures = {"curve": figure, "coverage": plots.coverage(metrics, job.tissue)}
+    shown = {name: dg.MetadataValue.md(plot_files.thumbnail_markdown(drawn)) for name, drawn in figures.items()}
+    return Facts({"rows": curves.num_rows}, shown)
 
 
-def all_of(tables: Later) -> pa.Table:
-    """Put the tables of several places under each other."""
-    return pa.concat_tables([tables[place] for place in tables])
+def all_of(name: str, tables: Later) -> pa.Table:
+    """Put the pieces of a table that several places hold under each other."""
+    return pa.concat_tables([arrow_schema(name).empty_table(), *(tables[place] for place in tables)])
 
 
 @asset(
@@ -54,9 +62,9 @@ def curves(job: Job, metrics: Later, panel: pa.Table, atlas: AnnData) -> pa.Tabl
     """One row: one form of curve fitted to one method's metric against the number of cells, with its verdict."""
     from scfm_assets.core.scaling import left_out, scaling_table
 
-    table = all_of(metrics)
+    table = all_of("metrics", metrics)
     fixed = {
-        "layer_of_model": {model: entry.layer for model, entry in job.catalog.models.items()},
+        "layer_of_model": layer_of_model(job.catalog),
         "direction_of_model": dict.fromkeys(job.catalog.models, job.catalog.experiment.direction),
     }
     detection = dict(zip(atlas.var_names, atlas.X.getnnz(axis=0) / atlas.n_obs, strict=True))

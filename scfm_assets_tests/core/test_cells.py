@@ -13,7 +13,9 @@ from scfm_assets.core.errors import ScfmError
 COUNTS = (25, 50, 100, 150, 200, 300, 450, 600)
 
 
-def atlas(n: int, shares: tuple[float, ...] = (0.4, 0.3, 0.15, 0.1, 0.05), seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def atlas(
+    n: int, shares: tuple[float, ...] = (0.4, 0.3, 0.15, 0.1, 0.05), seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     return rng.choice(list("ABCDE")[: len(shares)], n, p=shares), np.array([f"cell{i}" for i in range(n)])
 

@@ -104,7 +104,9 @@ def test_a_new_count_computes_only_its_increment(home: Home, added: int, forward
     }
     models, tissues = ("planted", "random"), ("sim_one", "sim_two")
     assert passes == {
-        (f"models/{model}/attention_increment", f"{tissue} n={added}"): forwarded for model in models for tissue in tissues
+        (f"models/{model}/attention_increment", f"{tissue} n={added}"): forwarded
+        for model in models
+        for tissue in tissues
     }
     assert where(outcome, "evaluation/metrics") == {f"{tissue} n={added}" for tissue in tissues}
 
@@ -123,7 +125,8 @@ def test_a_curve_forwards_every_cell_of_the_largest_sets_once(finished: Home) ->
     grid = finished.platform.grid
     for tissue in grid.tissues:
         sets = finished.store.read(
-            finished.store.manifest("atlas/cell_sets", Place(tissue, 40)), finished.platform.nodes["atlas/cell_sets"].format
+            finished.store.manifest("atlas/cell_sets", Place(tissue, 40)),
+            finished.platform.nodes["atlas/cell_sets"].format,
         )
         distinct = len(np.unique(np.concatenate(list(members(sets, 40).values()))))
         passes = [

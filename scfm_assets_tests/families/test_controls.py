@@ -179,7 +179,7 @@ def test_the_folder_says_how_the_control_was_made(planted, inputs):
     about = json.loads((planted / "control.json").read_text())
     pairs = set(zip(*(inputs["network"][c].to_pylist() for c in ("tf", "target")), strict=True))
     assert about["control"] == "planted"
-    assert about["planted_layer"] == about["spec"]["planted_layer"] == 2
+    assert about["planted_layer"] == about["spec"]["planted_layer"] == 3
     assert about["n_edges"] == len(pairs)
     assert about["scfm_version"]
 

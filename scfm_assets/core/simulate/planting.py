@@ -48,7 +48,7 @@ class PlantedSpec:
     layers: int = 4
     intermediate: int = 256
     max_position: int = 1024
-    planted_layer: int = 2
+    planted_layer: int = 3
     gene_dims: int = 140
     position_dims: int = 40
     rank: int = 40

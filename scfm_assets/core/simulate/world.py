@@ -45,7 +45,7 @@ class WorldSpec:
     """
 
     n_genes: int = 400
-    n_tfs: int = 40
+    n_tfs: int = 30
     tissues: tuple[str, ...] = ("sim_lung", "sim_liver", "sim_kidney")
     n_cell_types: tuple[int, ...] = (5, 4, 6)
     shared: float = 0.7
