@@ -62,7 +62,10 @@ def _choose(catalog: str | None) -> Catalog:
     "--select", metavar="ASSETS", help="Only these, in Dagster's selection syntax: 'key:\"models/planted/*\"'."
 )
 @click.option("--force", is_flag=True, help="Recompute what is fresh, too.")
-def run(catalog: str | None, select: str | None, *, force: bool) -> None:
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes that share the tissues.  [default: cores, at most 4]"
+)
+def run(catalog: str | None, select: str | None, jobs: int | None, *, force: bool) -> None:
     """Materialize everything that is missing or stale, and show the scaling curves.
 
     What is fresh is kept: a second run computes nothing, a changed atlas recomputes its tissue, a new cell count its
@@ -92,6 +95,7 @@ def run(catalog: str | None, select: str | None, *, force: bool) -> None:
             instance=instance,
             select=select,
             force=force,
+            jobs=jobs or min(4, os.cpu_count() or 1, len(chosen.atlases)),
             show=narrator.show,
         )
     warehouse = publish(home)

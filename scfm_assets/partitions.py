@@ -1,4 +1,4 @@
-"""The one grid, tissue x n_cells, and how its slices depend on each other. No other file builds or parses a partition key."""
+"""The one grid, tissue x n_cells, and how its slices depend on each other. Only this file knows partition keys."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from scfm_assets.catalog import Catalog
+    from scfm_assets.partitions import Place
     from scfm_assets.runner import Event, Outcome
 
 SHOWN = ("cells", "forward_passes", "rows", "genes", "score_matrices")
@@ -31,11 +32,12 @@ with largest as (
     select distinct tissue, model, layer, direction, ceiling from scaling_curves
     where metric = 'auroc' and universe = 'tf_grid'
 )
-select l.tissue, l.network, l.model, l.method, l.layer, avg(l.value), avg(l.lo), avg(l.hi), min(l.n_pos),
-       avg(l.positive_coverage), max(f.ceiling), max(l.n_cells)
+select l.tissue, l.network, l.model, l.method, l.layer, avg(l.value) as value, avg(l.lo) as lo, avg(l.hi) as hi,
+       min(l.n_pos) as n_pos, avg(l.positive_coverage) as seen, max(f.ceiling) as ceiling, max(l.n_cells) as n_cells
 from largest l join fixed f
     on l.tissue = f.tissue and l.model = f.model and l.layer is not distinct from f.layer and l.direction = f.direction
-group by all order by l.tissue, l.network, if(l.model = 'baselines', 1, 0), l.model, 7 desc
+group by l.tissue, l.network, l.model, l.method, l.layer
+order by l.tissue, l.network, l.model, value desc
 """
 
 
@@ -45,7 +47,8 @@ class Narrator:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self.status: Status | None = None
-        self.started = 0.0
+        self.begun: dict[Place, float] = {}
+        self.now: dict[Place, str] = {}
 
     def greet(self, catalog: Catalog) -> None:
         """Say what is going to be measured."""
@@ -63,6 +66,8 @@ class Narrator:
             self._progress(event)
             return
         self._stop()
+        self.begun.pop(event.place, None)
+        self.now.pop(event.place, None)
         if isinstance(event, Done):
             if not event.kept:
                 facts = ", ".join(f"{event.facts[k]:,} {k.replace('_', ' ')}" for k in SHOWN if k in event.facts)
@@ -101,30 +106,30 @@ class Narrator:
         rows = [row for row in rows if row[0] in catalog.atlases]
         if not rows:
             return
-        table = Table(title="AUROC on tf_grid at the largest n_cells (95 % interval over TFs, mean of the repeats)")
-        for name, right in [("tissue", 0), ("network", 0), ("model", 0), ("method", 0), ("layer", 1), ("AUROC", 1)]:
-            table.add_column(name, justify="right" if right else "left")
-        for name in ("interval", "ceiling", "positives", "seen"):
-            table.add_column(name, justify="right")
-        before = None
-        for tissue, network, model, method, layer, value, lo, hi, n_pos, seen, ceiling, n in rows:
-            if before not in (None, (tissue, network)):
-                table.add_section()
-            before = (tissue, network)
-            interval = "" if lo is None else f"{lo:.3f}-{hi:.3f}"
-            known = "" if ceiling is None or method != "attention" else f"{ceiling:.3f}"
-            cells = [f"{tissue} n={n}", network, model, method, "" if layer is None else str(layer), f"{value:.3f}"]
-            table.add_row(*cells, interval, known, str(n_pos), f"{seen:.0%}")
+        for (tissue, network), group in groupby(rows, key=lambda row: row[:2]):
+            self._headline(tissue, network, list(group))
+
+    def _headline(self, tissue: str, network: str, rows: list[tuple[Any, ...]]) -> None:
+        n_pos, n_cells, seen = rows[0][8], rows[0][11], rows[0][9]
+        title = f"{tissue}, {n_cells} cells: AUROC on {network} ({n_pos} edges, {seen:.0%} seen; tf_grid; interval over TFs)"
+        table = Table(title=title, title_justify="left", box=None, header_style="dim")
+        for name in ("model", "method", "layer", "AUROC", "95 % interval", "ceiling"):
+            table.add_column(name, justify="left" if name in {"model", "method"} else "right")
+        for _, _, model, method, layer, value, lo, hi, _, _, ceiling, _ in rows:
+            interval = "" if lo is None else f"{lo:.3f} to {hi:.3f}"
+            known = "" if ceiling is None else f"{ceiling:.3f}"
+            table.add_row(model, method, "" if layer is None else str(layer), f"{value:.3f}", interval, known)
         self.console.print(table)
 
     def _progress(self, event: Progress) -> None:
         if self.status is None:
-            self.started = time.perf_counter()
             self.status = self.console.status("")
             self.status.start()
-        rate = event.done / max(time.perf_counter() - self.started, 1e-9)
+        begun = self.begun.setdefault(event.place, time.perf_counter())
+        rate = event.done / max(time.perf_counter() - begun, 1e-9)
         left = (event.total - event.done) / max(rate, 1e-9)
-        self.status.update(f"{event.place}: {event.done} of {event.total} cells, {rate:.0f} cells/s, {left:.0f} s left")
+        self.now[event.place] = f"{event.place}: {event.done} of {event.total} cells, {rate:.0f}/s, {left:.0f} s left"
+        self.status.update("   ".join(self.now.values()))
 
     def _stop(self) -> None:
         if self.status is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from importlib.resources import files
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,13 @@ from scfm_assets.core.errors import ScfmError
 from scfm_assets.defs.declare import FORCE_TAG, LISTENER, Done, Failed, Node, Platform, Progress
 from scfm_assets.partitions import Place, Space
 from scfm_assets.resources.store import Store
+from scfm_assets.team import Team
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 VERSION_TAG = "dagster/data_version"
 
 
-@dataclass(frozen=True)
-class Started:
-    """A batch of assets at one place is about to be materialized."""
-
-    place: Place
-    assets: tuple[str, ...]
-
-
-Event = Started | Progress | Done | Failed
+Event = Progress | Done | Failed
 
 
 @dataclass
@@ -68,6 +61,94 @@ def dagster_home(home: Path) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class Hand:
+    """What works through places: in this process, or one of several (see `scfm_assets.team`)."""
+
+    platform: Platform
+    job: dg.JobDefinition
+    store: Store
+    instance: dg.DagsterInstance
+    force: bool
+
+    @classmethod
+    def of(
+        cls, platform: Platform, definitions: dg.Definitions, home: Path, instance: dg.DagsterInstance, force: bool
+    ) -> Hand:  # noqa: FBT001
+        """Get ready to work."""
+        return cls(platform, definitions.resolve_implicit_global_asset_job_def(), Store(home), instance, force)
+
+    def work(
+        self, assets: Sequence[str], places: Iterable[Place], unseen: set[tuple[str, Place]]
+    ) -> list[tuple[str, Place]]:
+        """Materialize what is needed of some assets, place by place.
+
+        Parameters
+        ----------
+        assets
+            Names, inputs first.
+        places
+            Where, in an order in which no place reads a later one.
+        unseen
+            Sources that cannot be read.
+
+        Returns
+        -------
+        Assets that were not made because something that they read is not there.
+        """
+        blocked = []
+        for place in places:
+            needed = list(self.needed(assets, place, unseen))
+            blocked += [(node.asset, place) for node, there in needed if not there]
+            ready = [node for node, there in needed if there]
+            if ready:
+                self._execute(ready, place)
+        return blocked
+
+    def needed(
+        self, assets: Sequence[str], place: Place, unseen: set[tuple[str, Place]]
+    ) -> Iterator[tuple[Node, bool]]:
+        """Give the assets that have to be asked for at a place, and whether what they read is (or will be) there."""
+        platform = self.platform
+        coming: set[str] = set()
+        for node in (platform.nodes[name] for name in assets):
+            watched = {
+                (n, Place() if platform.sources[n].space is Space.WHOLE else Place(place.tissue)) for n in node.watches
+            }
+            upstream = platform.upstream(node, place, self.store)
+            missing = {
+                node.reads[parameter].asset
+                for parameter, found in upstream.items()
+                if not node.reads[parameter].may_lack and any(manifest is None for manifest in found.values())
+            }
+            if watched & unseen or missing - coming:
+                yield node, False
+            elif self.force or coming & {read.asset for read in node.reads.values()} or not self._is_fresh(node, place):
+                coming.add(node.asset)
+                yield node, True
+
+    def _is_fresh(self, node: Node, place: Place) -> bool:
+        """Whether the stored output is up to date, and Dagster knows of it."""
+        stored = self.platform.fresh(node, place, self.store)
+        key = dg.AssetKey(node.asset.split("/"))
+        return stored is not None and stored.version == last_version(self.instance, key, place)
+
+    def _execute(self, nodes: Sequence[Node], place: Place) -> None:
+        """Materialize assets at one place in one Dagster run. Failures reach the listener from inside."""
+        result = self.job.execute_in_process(
+            instance=self.instance,
+            partition_key=place.key,
+            asset_selection=[dg.AssetKey(node.asset.split("/")) for node in nodes],
+            run_config=QUIET,
+            tags={"scfm/catalog": self.platform.catalog.name, **({FORCE_TAG: "true"} if self.force else {})},
+            raise_on_error=False,
+        )
+        for event in result.filter_events(lambda event: event.is_failure):
+            error = getattr(event.event_specific_data, "error", None)
+            if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+                raise KeyboardInterrupt
+
+
 def run(
     platform: Platform,
     definitions: dg.Definitions,
@@ -76,6 +157,7 @@ def run(
     instance: dg.DagsterInstance,
     select: str | None = None,
     force: bool = False,
+    jobs: int = 1,
     show: Callable[[Event], None] = lambda _: None,
 ) -> Outcome:
     """Materialize what is missing or stale.
@@ -92,12 +174,14 @@ def run(
         Dagster's asset selection syntax, as ``key:"models/planted/*"``; all assets by default.
     force
         Recompute what is fresh, too.
+    jobs
+        Number of processes; tissues are shared out among them.
     show
         Called with everything that happens.
     """
-    outcome, store = Outcome(), Store(home)
+    outcome = Outcome()
 
-    def listen(event: Progress | Done | Failed) -> None:
+    def listen(event: Event) -> None:
         outcome.hear(event)
         show(event)
 
@@ -105,42 +189,19 @@ def run(
     try:
         chosen = _selected(definitions, select, platform)
         unseen = _observe(platform, chosen, instance, listen)
-        job = definitions.resolve_implicit_global_asset_job_def()
-        for space, nodes in _stages(platform, chosen):
-            for place in platform.grid.places(space):
-                todo = list(_needed(platform, nodes, place, store, instance, force=force, unseen=unseen))
-                ready = [node for node, there in todo if there]
-                outcome.blocked += [(node.asset, place) for node, there in todo if not there]
-                if ready:
-                    show(Started(place, tuple(node.asset for node in ready)))
-                    _execute(job, ready, place, instance, force=force, catalog=platform.catalog.name)
+        hand = Hand.of(platform, definitions, home, instance, force)
+        with Team(jobs, platform.catalog.path, home, instance, force=force, listen=listen) as team:
+            for space, assets in _stages(platform, chosen):
+                places = platform.grid.places(space)
+                shares = [list(share) for _, share in groupby(places, key=lambda place: place.tissue)]
+                waiting = [s for s in shares if any(True for place in s for _ in hand.needed(assets, place, unseen))]
+                if jobs > 1 and len(waiting) > 1:
+                    outcome.blocked += team.work(assets, waiting, unseen)
+                else:
+                    outcome.blocked += hand.work(assets, chain.from_iterable(waiting), unseen)
     finally:
         LISTENER.reset(token)
     return outcome
-
-
-def _execute(
-    job: dg.JobDefinition,
-    nodes: Sequence[Node],
-    place: Place,
-    instance: dg.DagsterInstance,
-    *,
-    force: bool,
-    catalog: str,
-) -> None:
-    """Materialize assets at one place in one Dagster run. Failures reach the listener from inside."""
-    result = job.execute_in_process(
-        instance=instance,
-        partition_key=place.key,
-        asset_selection=[dg.AssetKey(node.asset.split("/")) for node in nodes],
-        run_config=QUIET,
-        tags={"scfm/catalog": catalog, **({FORCE_TAG: "true"} if force else {})},
-        raise_on_error=False,
-    )
-    for event in result.filter_events(lambda event: event.is_failure):
-        error = getattr(event.event_specific_data, "error", None)
-        if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
-            raise KeyboardInterrupt
 
 
 def _observe(
@@ -155,25 +216,19 @@ def _observe(
             try:
                 version = source.version(place)
             except ScfmError as error:
-                show(Failed(source.asset, place, error))
+                show(Failed.by(source.asset, place, error))
                 unseen.add((source.asset, place))
                 continue
-            if _last_version(instance, key, place, dg.DagsterEventType.ASSET_OBSERVATION) != version:
+            if last_version(instance, key, place, observed=True) != version:
                 instance.report_runless_asset_event(
                     dg.AssetObservation(asset_key=key, partition=place.key, tags={VERSION_TAG: version})
                 )
     return unseen
 
 
-def _last_version(
-    instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, kind: dg.DagsterEventType
-) -> str | None:
-    """Data version of the last materialization or observation of an asset at a place, as Dagster has it."""
-    fetch = (
-        instance.fetch_observations
-        if kind is dg.DagsterEventType.ASSET_OBSERVATION
-        else instance.fetch_materializations
-    )
+def last_version(instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False) -> str | None:
+    """Data version of the last materialization (or observation) of an asset at a place, as Dagster has it."""
+    fetch = instance.fetch_observations if observed else instance.fetch_materializations
     partitions = [place.key] if place.key is not None else None
     records = fetch(dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=1).records
     if not records:
@@ -199,13 +254,13 @@ def _selected(definitions: dg.Definitions, select: str | None, platform: Platfor
     return chosen
 
 
-def _stages(platform: Platform, chosen: Iterable[str]) -> Iterator[tuple[Space, list[Node]]]:
+def _stages(platform: Platform, chosen: Iterable[str]) -> Iterator[tuple[Space, list[str]]]:
     """Order the chosen assets so that inputs come first, and group neighbours of one space: they share runs."""
     above = {name: {read.asset for read in node.reads.values()} for name, node in platform.nodes.items()}
     wanted = set(chosen)
-    order = [platform.nodes[name] for name in _grouped(TopologicalSorter(above), platform.nodes) if name in wanted]
-    for space, nodes in groupby(order, key=lambda node: node.space):
-        yield space, list(nodes)
+    order = [name for name in _grouped(TopologicalSorter(above), platform.nodes) if name in wanted]
+    for space, assets in groupby(order, key=lambda name: platform.nodes[name].space):
+        yield space, list(assets)
 
 
 def _grouped(sorter: TopologicalSorter[str], nodes: Mapping[str, Node]) -> Iterator[str]:
@@ -220,43 +275,3 @@ def _grouped(sorter: TopologicalSorter[str], nodes: Mapping[str, Node]) -> Itera
         space = nodes[name].space
         sorter.done(name)
         yield name
-
-
-def _needed(
-    platform: Platform,
-    nodes: Sequence[Node],
-    place: Place,
-    store: Store,
-    instance: dg.DagsterInstance,
-    *,
-    force: bool,
-    unseen: set[tuple[str, Place]],
-) -> Iterator[tuple[Node, bool]]:
-    """Give the assets that have to be asked for at a place, and whether what they read is (or will be) there."""
-    coming: set[str] = set()
-    for node in nodes:
-        sources = {
-            (name, Place() if platform.sources[name].space is Space.WHOLE else Place(place.tissue))
-            for name in node.watches
-        }
-        if sources & unseen:
-            yield node, False
-            continue
-        upstream = platform.upstream(node, place, store)
-        missing = {
-            node.reads[parameter].asset
-            for parameter, found in upstream.items()
-            if not node.reads[parameter].may_lack and any(manifest is None for manifest in found.values())
-        }
-        above = {read.asset for read in node.reads.values()}
-        if missing - coming:
-            yield node, False
-            continue
-        if not force and not above & coming:
-            stored = platform.fresh(node, place, store)
-            key = dg.AssetKey(node.asset.split("/"))
-            known = _last_version(instance, key, place, dg.DagsterEventType.ASSET_MATERIALIZATION)
-            if stored is not None and stored.version == known:
-                continue
-        coming.add(node.asset)
-        yield node, True

@@ -16,8 +16,8 @@ from scfm_assets.resources.store import ANNDATA, ARRAYS, TABLE, Arrays, Format, 
 PLACE = Place("lung", 100)
 
 
-def output(format: Format, value: object, tables: dict[str, pa.Table] | None = None, **facts: object) -> Output:
-    return Output(format, value, tables or {}, "1", "c", {"atlas/raw[lung]": "v1"}, (("fine", True, ""),), facts)
+def output(form: Format, value: object, tables: dict[str, pa.Table] | None = None, **facts: object) -> Output:
+    return Output(form, value, tables or {}, "1", "c", {"atlas/raw[lung]": "v1"}, (("fine", True, ""),), facts)
 
 
 def table(rows: int = 3, model: str = "m", checkpoint: str | None = "abc") -> pa.Table:
@@ -33,19 +33,19 @@ def atlas() -> AnnData:
 
 
 @pytest.mark.parametrize(
-    ("format", "value"),
+    ("form", "value"),
     [
         (TABLE, table()),
         (ARRAYS, Arrays({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros(0, np.int64)}, {"k": "v"})),
         (ANNDATA, atlas()),
     ],
 )
-def test_values_come_back_with_the_same_content_digest(tmp_path: Path, format: Format, value: object) -> None:
+def test_values_come_back_with_the_same_content_digest(tmp_path: Path, form: Format, value: object) -> None:
     store = Store(tmp_path)
-    tables = {"metrics": value} if format is TABLE else {}
-    manifest = store.write("group/asset", PLACE, output(format, value, tables, cells=3))
+    tables = {"metrics": value} if form is TABLE else {}
+    manifest = store.write("group/asset", PLACE, output(form, value, tables, cells=3))
     assert store.manifest("group/asset", PLACE) == manifest
-    assert format.digest(store.read(manifest, format)) == manifest.version == format.digest(value)
+    assert form.digest(store.read(manifest, form)) == manifest.version == form.digest(value)
     assert manifest.facts == {"cells": 3}
 
 

@@ -1,7 +1,7 @@
-"""Nested, stratified cell sets: which cells each repeat holds at each n_cells, and what a slice adds to the smaller one.
+"""Nested, stratified cell sets: which cells each repeat holds at each n_cells, and what a slice adds to a smaller one.
 
-Every repeat has one fixed order of cells, and its set of n cells is the first n of that order: sets are nested. The order
-follows the cell types' shares so closely that every prefix holds the floor or the ceiling of each type's quota.
+Every repeat has one fixed order of cells, and its set of n cells is the first n of that order: sets are nested. The
+order follows the cell types' shares so closely that every prefix holds the floor or the ceiling of each type's quota.
 Repeats share no cell as long as the atlas has enough of them; after that a repeat borrows the cells that the others
 took last.
 """
@@ -9,14 +9,17 @@ took last.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from scfm_assets.core.digest import seed_from
 from scfm_assets.core.errors import ScfmError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def _deal(
 
 
 def _own_then_borrowed(homes: list[list[list[int]]], kind: int, repeat: int) -> list[int]:
-    """A repeat's queue for one type: its own cells, then those of the others, the ones that they take last first."""
+    """Queue a repeat's cells of one type: its own, then those of the others, the ones that they take last first."""
     repeats = len(homes[kind])
     others = [homes[kind][(repeat + step) % repeats][::-1] for step in range(1, repeats)]
     longest = max((len(other) for other in others), default=0)

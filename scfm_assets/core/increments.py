@@ -9,11 +9,8 @@ leaves the increments above it valid.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from scfm_assets.core.attention import AttentionCollector, AttentionSums
 from scfm_assets.core.cells import increment
@@ -21,6 +18,9 @@ from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.tokens import Tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
     import pyarrow as pa
     from scipy.sparse import csr_matrix
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from scfm_assets.core.counts import shape_of
 from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scipy.sparse import csr_matrix
 
 
@@ -37,7 +39,7 @@ def gene_panel(counts: csr_matrix, gene_ids: Sequence[str], symbols: Sequence[st
     ScfmError
         If the atlas has fewer than `size` genes.
     """
-    n_cells, n_genes = counts.shape
+    n_cells, n_genes = shape_of(counts)
     if n_genes < size:
         problem = f"{n_genes} genes hold counts, fewer than the panel's {size}"
         raise ScfmError("experiment.panel", problem, f"Set it to {n_genes} or less.")

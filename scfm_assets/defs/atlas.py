@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 
 from scfm_assets import sources
@@ -25,19 +25,20 @@ def raw(catalog: Catalog) -> Source:
         asset="atlas/raw",
         space=Space.TISSUE,
         version=lambda place: sources.atlas_version(catalog, str(place.tissue)),
-        doc="One atlas as its authors give it (a file, a download, a bundled or a simulated data set), by content digest.",
+        doc="One atlas as its authors give it (a file, a download, bundled or simulated data), by content digest.",
         kinds=frozenset({"anndata"}),
     )
 
 
 def _as_declared(catalog: Catalog, place: Place) -> dict[str, Any]:
-    """The catalog's word on how to read the atlas. Where the file lies does not change what is in it."""
+    """Give the catalog's word on how to read the atlas. Where the file lies does not change what is in it."""
     entry = catalog.atlases[str(place.tissue)].model_dump(mode="json", exclude={"file", "url", "sha256", "gene_table"})
     return {**entry, "gene_table": sources.gene_table_version(catalog, str(place.tissue))}
 
 
 def _counts_are_integers(atlas: AnnData) -> tuple[bool, str]:
-    data = atlas.X.data
+    counts: Any = atlas.X
+    data = counts.data
     whole = bool(np.issubdtype(data.dtype, np.integer) and (data > 0).all())
     return whole, f"{data.size:,} stored counts, all positive integers" if whole else "not all are positive integers"
 
@@ -45,26 +46,29 @@ def _counts_are_integers(atlas: AnnData) -> tuple[bool, str]:
 def _quality(job: Job, atlas: AnnData) -> Facts:
     from scfm_assets import plot_files, plots
 
+    counts: Any = atlas.X
+    obs: Any = atlas.obs
     n_cells, n_genes = atlas.shape
     facts = {
         "cells": n_cells,
         "genes": n_genes,
-        "median_counts": float(np.median(atlas.obs["n_counts"])),
-        "median_genes": float(np.median(atlas.obs["n_genes"])),
-        "cell_types": int(atlas.obs["cell_type"].nunique()),
-        "donors": int(atlas.obs["donor"].nunique()),
-        "zeros": round(1 - atlas.X.nnz / (n_cells * n_genes), 4),
+        "median_counts": float(np.median(obs["n_counts"])),
+        "median_genes": float(np.median(obs["n_genes"])),
+        "cell_types": int(obs["cell_type"].nunique()),
+        "donors": int(obs["donor"].nunique()),
+        "zeros": round(1 - counts.nnz / (n_cells * n_genes), 4),
         "counts_from": str(atlas.uns["scfm"]["counts_from"]),
         "repairs": str(atlas.uns["scfm"]["repairs"]),
     }
     figure = plots.atlas_qc(
-        atlas.obs["n_counts"].to_numpy(), atlas.obs["n_genes"].to_numpy(), atlas.obs["cell_type"].to_numpy(), job.tissue
+        obs["n_counts"].to_numpy(), obs["n_genes"].to_numpy(), obs["cell_type"].to_numpy(), job.tissue
     )
     return Facts(facts, {"quality": dg.MetadataValue.md(plot_files.thumbnail_markdown(figure))})
 
 
 def _quality_table(_: Job, atlas: AnnData) -> dict[str, pa.Table]:
-    groups = atlas.obs.groupby(["cell_type", "donor"], observed=True)
+    obs: Any = atlas.obs
+    groups = obs.groupby(["cell_type", "donor"], observed=True)
     summary = groups.agg(
         cells=("n_counts", "size"), median_counts=("n_counts", "median"), median_genes=("n_genes", "median")
     )
@@ -105,7 +109,8 @@ def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
     from scfm_assets.core.panel import gene_panel as choose
 
     symbols = atlas.var["symbol"].astype(str).tolist()
-    return choose(atlas.X, atlas.var_names.tolist(), symbols, size=job.catalog.experiment.panel)
+    counts: Any = atlas.X
+    return choose(counts, atlas.var_names.tolist(), symbols, size=job.catalog.experiment.panel)
 
 
 @asset(
@@ -121,8 +126,9 @@ def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
     from scfm_assets.core import cells
 
     experiment, types = job.catalog.experiment, atlas.obs["cell_type"].to_numpy()
+    barcodes = atlas.obs_names.to_numpy()
     orders = cells.cell_orders(
-        types, atlas.obs_names, repeats=experiment.repeats, length=max(experiment.n_cells), seed=experiment.seed
+        types, barcodes, repeats=experiment.repeats, length=max(experiment.n_cells), seed=experiment.seed
     )
     table = cells.cell_set_table(orders, job.n_cells, experiment.n_cells)
     job.say(shared_cells=cells.shared(table, job.n_cells))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scfm_assets import sources
 from scfm_assets.defs import networks
@@ -44,10 +44,11 @@ def nodes(catalog: Catalog) -> list[Node]:
         kinds=["parquet", "scipy"],
     )
     def edge_scores(job: Job, atlas: AnnData, panel: pa.Table, cell_sets: pa.Table, **_: pa.Table) -> EdgeScores:
-        """One row: how strongly expression links a TF to a target, by correlation or by a null that knows single genes."""
+        """One row: how strongly expression links a TF to a target, by correlation or by a null of single genes."""
         from scfm_assets.core.baselines import score
         from scfm_assets.core.cells import members
 
-        return score(atlas.X, atlas.var_names.tolist(), panel, cells_of_repeat=members(cell_sets, job.n_cells))
+        counts: Any = atlas.X
+        return score(counts, atlas.var_names.tolist(), panel, cells_of_repeat=members(cell_sets, job.n_cells))
 
     return [edge_scores]

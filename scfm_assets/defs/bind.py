@@ -59,10 +59,10 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
         try:
             manifest, facts = platform.materialize(node, job, force=FORCE_TAG in context.run.tags)
         except ScfmError as error:
-            LISTENER.get()(Failed(node.asset, place, error))
+            LISTENER.get()(Failed.by(node.asset, place, error))
             raise dg.Failure(str(error), allow_retries=False) from error
         except Exception as error:
-            LISTENER.get()(Failed(node.asset, place, error))
+            LISTENER.get()(Failed.by(node.asset, place, error))
             raise
         if facts.facts.get("kept"):
             context.log.info("fresh: inputs, code and configuration are those of the stored output, which is kept")
@@ -119,21 +119,21 @@ def group_of(name: str) -> str:
 def dagster_source(platform: Platform, source: Source) -> dg.AssetsDefinition | dg.SourceAsset:
     """Turn a source into an observable Dagster asset: observing it digests its content."""
     grid = platform.grid
-    common: dict[str, Any] = {
-        "key": dg.AssetKey(source.asset.split("/")),
-        "description": source.doc,
-        "group_name": group_of(source.asset),
-        "partitions_def": grid.definition(source.space),
-    }
+    observable = dg.observable_source_asset(
+        key=dg.AssetKey(source.asset.split("/")),
+        description=source.doc,
+        group_name=group_of(source.asset),
+        partitions_def=grid.definition(source.space),
+    )
     if source.space is Space.WHOLE:
 
-        @dg.observable_source_asset(**common)
+        @observable
         def observe() -> dg.DataVersion:
             return dg.DataVersion(source.version(Place()))
 
         return observe
 
-    @dg.observable_source_asset(**common)
+    @observable
     def observe_each() -> dg.DataVersionsByPartition:
         return dg.DataVersionsByPartition({tissue: source.version(Place(tissue)) for tissue in grid.tissues})
 

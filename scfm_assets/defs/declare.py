@@ -2,20 +2,21 @@
 
 A declaration says where the asset lives (`Space`), what it reads (`reads`), which part of the catalog it depends on
 (`config`), and what its value looks like in the store (`format`, `table`). Its body gets a `Job` and the loaded inputs,
-calls `core/`, and returns a value. The rest happens once, here: an output whose inputs, code and configuration are those
-of the stored one is kept; values are digested by content, checked against their schema, and stored; facts go to Dagster.
+calls `core/`, and returns a value. The rest happens once, here: an output whose inputs, code and configuration are
+those of the stored one is kept; values are digested by content, checked against their schema, and stored; facts go to
+Dagster.
 """
 
 from __future__ import annotations
 
 import resource
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import pyarrow as pa
 
 from scfm_assets.core.digest import digest_json
@@ -25,6 +26,8 @@ from scfm_assets.resources.store import TABLE, Format, Manifest, Output, Store
 from scfm_assets.warehouse.schema import TABLES, check_table
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from scfm_assets.catalog import Catalog
     from scfm_assets.resources.compute import Compute
 
@@ -176,11 +179,17 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """An asset could not be made."""
+    """An asset could not be made: what a user can mend says what to do, anything else brings its traceback."""
 
     asset: str
     place: Place
-    error: Exception
+    error: str
+
+    @classmethod
+    def by(cls, asset: str, place: Place, error: Exception) -> Failed:
+        """Tell of an error."""
+        told = str(error) if isinstance(error, ScfmError) else "".join(traceback.format_exception(error))
+        return cls(asset, place, told)
 
 
 def _silent(_: Progress | Done | Failed) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scfm_assets.resources.store import ARRAYS, Arrays, Format
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _arrays_of(value: Any) -> Arrays:
@@ -15,7 +17,7 @@ def _arrays_of(value: Any) -> Arrays:
 
 
 def _stored_as(module: str, name: str) -> Format:
-    """Store values of a class of `core/` that offers ``to_tensors`` and ``from_tensors``. It is imported when it is read."""
+    """Store values of a class of `core/` that offers ``to_tensors`` and ``from_tensors``, imported when one is read."""
 
     def read(path: Path) -> Any:
         stored = ARRAYS.read(path)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from scfm_assets import sources
 from scfm_assets.defs import networks
 from scfm_assets.defs.declare import Check, Facts, Job, Later, Node, Source, asset, same, up_to
@@ -13,6 +11,7 @@ from scfm_assets.defs.formats import ATTENTION, EDGES, INCREMENT, TOKENS
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from anndata import AnnData
 
     from scfm_assets.catalog import Catalog
@@ -43,7 +42,7 @@ def _rows_sum_to_one(increment: AttentionIncrement) -> tuple[bool, str]:
 
 
 def _base_is_there(grid: Grid, manifest: Manifest) -> bool:
-    """An increment stays valid when counts are added, and not when the count that it builds on is gone."""
+    """Tell whether the count that an increment builds on is still there. Counts that are added leave it valid."""
     return manifest.facts["base"] in (0, *grid.counts)
 
 
@@ -74,7 +73,8 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
 
         family_model = sources.open_model(job.catalog, model)
         base = job.platform.grid.base_of(job.n_cells)
-        tokens = tokenize_increment(family_model.tokenize, atlas.X, atlas.var_names.tolist(), cell_sets, base=base)
+        counts: Any = atlas.X
+        tokens = tokenize_increment(family_model.tokenize, counts, atlas.var_names.tolist(), cell_sets, base=base)
         job.say(checkpoint=sources.checkpoint_digest(job.catalog, model), cells=tokens.tokens.n_cells, base=base)
         return tokens
 

@@ -57,7 +57,7 @@ def nodes(catalog: Catalog) -> list[Node]:
 
 
 def reads(catalog: Catalog) -> dict[str, Reads]:
-    """Inputs of an asset that reads all networks: ``network_<name>``."""
+    """Give the inputs of an asset that reads all networks: ``network_<name>``."""
     return {PREFIX + name: same(f"networks/{name}") for name in catalog.networks}
 
 

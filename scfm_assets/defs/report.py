@@ -56,7 +56,7 @@ HTML = Format(".html", _write_text, _read_text, _digest_text)
     kinds=["html"],
 )
 def report(job: Job, metrics: Later, curves: Later, atlases: Later) -> str:
-    """One page: curves, layers, coverage and quality of every tissue, with intervals, controls, verdicts and provenance."""
+    """One page: curves, layers, coverage and quality by tissue, with intervals, controls, verdicts and provenance."""
     from scfm_assets.report import render, write
 
     tables = {"metrics": all_of("metrics", metrics), "scaling_curves": all_of("scaling_curves", curves)}
@@ -66,7 +66,7 @@ def report(job: Job, metrics: Later, curves: Later, atlases: Later) -> str:
 
 
 def _context(job: Job, metrics: Later, curves: Later, atlases: Later) -> dict[str, Any]:
-    """What the tables do not say."""
+    """Gather what the tables do not say."""
     catalog = job.catalog
     reasons = {
         f"{place.tissue}: {sentence.removeprefix(f'{place.tissue}: ')}"
@@ -98,5 +98,5 @@ def _cells(atlas: AnnData) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def nodes(_: Catalog) -> list[Node]:
-    """The report."""
+    """List the report."""
     return [report]

@@ -23,7 +23,7 @@ def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
 
 
 def layer_of_model(catalog: Catalog) -> dict[str, int | None]:
-    """Give the layer of each model that the catalog fixes: the curve's. It is never chosen on the data it is judged on."""
+    """Give each model's layer for the curve, fixed by the catalog: never chosen on the data that it is judged on."""
     return {model: entry.layer for model, entry in catalog.models.items()}
 
 
@@ -67,7 +67,8 @@ def curves(job: Job, metrics: Later, panel: pa.Table, atlas: AnnData) -> pa.Tabl
         "layer_of_model": layer_of_model(job.catalog),
         "direction_of_model": dict.fromkeys(job.catalog.models, job.catalog.experiment.direction),
     }
-    detection = dict(zip(atlas.var_names, atlas.X.getnnz(axis=0) / atlas.n_obs, strict=True))
+    counts: Any = atlas.X
+    detection = dict(zip(atlas.var_names, counts.getnnz(axis=0) / atlas.n_obs, strict=True))
     ceilings = sources.ceilings(job.catalog, job.tissue, panel, detection)
     job.say(reasons="; ".join(left_out(table, **fixed)), **{f"ceiling_{m}": c for (_, m), c in ceilings.items()})
     return scaling_table(table, ceilings=ceilings, **fixed)

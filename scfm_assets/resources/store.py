@@ -1,15 +1,13 @@
 """The store: every output of every asset as files that appear whole or not at all.
 
-A writer puts its files under hidden names beside their places, renames them, and renames the manifest last. A reader goes
-by the manifest, so it never sees half an output; a killed writer leaves only hidden files behind.
+A writer puts its files under hidden names beside their places, renames them, and renames the manifest last. A reader
+goes by the manifest, so it never sees half an output; a killed writer leaves only hidden files behind.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -24,10 +22,13 @@ from pydantic import Field
 
 from scfm_assets.core.digest import digest_arrays, digest_table
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.partitions import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from anndata import AnnData
+
+    from scfm_assets.partitions import Place
 
 SPLIT_BY = ("model", "checkpoint")
 """Tables with these columns get a file per value: results of every model and checkpoint stand beside each other."""
@@ -56,7 +57,7 @@ def _write_table(path: Path, table: pa.Table) -> None:
 
 
 def _read_table(path: Path) -> pa.Table:
-    return pq.read_table(path, partitioning=None)
+    return pq.read_table(path, partitioning=None)  # pyright: ignore[reportArgumentType] - None: no columns from folders
 
 
 def _write_arrays(path: Path, value: Arrays) -> None:
@@ -88,9 +89,10 @@ def _read_anndata(path: Path) -> AnnData:
 
 
 def _digest_anndata(value: AnnData) -> str:
-    frames = [part for frame in (value.obs, value.var) for c in frame for part in (c, np.asarray(frame[c]))]
+    counts: Any = value.X
+    frames = [part for frame in (value.obs, value.var) for c in frame for part in (str(c), np.asarray(frame[c]))]
     index = (np.asarray(value.obs_names, dtype=str), np.asarray(value.var_names, dtype=str))
-    return digest_arrays(value.X.data, value.X.indices, value.X.indptr, *index, *frames)
+    return digest_arrays(counts.data, counts.indices, counts.indptr, *index, *frames)
 
 
 TABLE = Format(".parquet", _write_table, _read_table, digest_table)
@@ -167,7 +169,7 @@ class Store:
         return self.home / "store"
 
     def manifest(self, asset: str, place: Place) -> Manifest | None:
-        """What the store holds of an asset at a place, None if nothing (or not all of it) is there."""
+        """Give what the store holds of an asset at a place, None if nothing (or not all of it) is there."""
         try:
             read = json.loads(self._manifest_file(asset, place).read_text())
         except FileNotFoundError:
@@ -237,7 +239,7 @@ class Store:
         try:
             yield stage
             for hidden, final in staged:
-                os.replace(hidden, final)
+                hidden.replace(final)
         finally:
             for hidden, _ in staged:
                 hidden.unlink(missing_ok=True)
@@ -255,8 +257,8 @@ def _split(table: pa.Table) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
     for row in plain.group_by(keys).aggregate([]).sort_by([(k, "ascending") for k in keys]).to_pylist():
         mask = None
         for name, value in row.items():
-            here = pc.is_null(plain[name]) if value is None else pc.equal(plain[name], value)
-            mask = here if mask is None else pc.and_(mask, pc.fill_null(here, fill_value=False))
+            here = pc.is_null(plain[name]) if value is None else pc.equal(plain[name], value)  # pyright: ignore[reportAttributeAccessIssue] - made at import
+            mask = here if mask is None else pc.and_(mask, pc.fill_null(here, fill_value=False))  # pyright: ignore[reportAttributeAccessIssue]
         folders = tuple(f"{name}={value}" for name, value in row.items() if value is not None)
         yield folders, table.filter(mask)
 

@@ -192,7 +192,7 @@ def test_a_broken_atlas_fails_its_tissue_and_lets_the_others_finish(files: Home)
     outcome = files.run()
     assert not outcome.success
     assert {(failed.asset, str(failed.place)) for failed in outcome.failed} == {("atlas/processed", "left")}
-    assert "left.h5ad" in str(outcome.failed[0].error)
+    assert "left.h5ad" in outcome.failed[0].error
     assert "report" in computed(outcome)
     assert where(outcome, "evaluation/metrics") == {"right n=20", "right n=40", "sim_one n=20", "sim_one n=40"}
     (files.folder / "left.h5ad").write_bytes(whole)
@@ -205,7 +205,7 @@ def test_a_missing_file_is_told_before_anything_runs_on_it(files: Home) -> None:
     (files.folder / "right.h5ad").unlink()
     outcome = files.run(select='key:"atlas/*"')
     assert [(f.asset, str(f.place)) for f in outcome.failed] == [("atlas/raw", "right")]
-    assert "there is no such file" in str(outcome.failed[0].error)
+    assert "there is no such file" in outcome.failed[0].error
     assert {place.tissue for _, place in outcome.blocked} == {"right"}
 
 

@@ -1,0 +1,128 @@
+"""Several processes that share the tissues of a run: each works through the slices of one tissue at a time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from scfm_assets.defs.declare import LISTENER, Progress
+
+if TYPE_CHECKING:
+    from dagster._core.instance import InstanceRef
+
+    from scfm_assets.partitions import Place
+    from scfm_assets.runner import Event, Hand
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+TICK = 0.25
+"""Seconds between two words on the progress of one asset."""
+
+_hand: Hand | None = None
+
+
+class Team(AbstractContextManager["Team"]):
+    """Processes that start when there is work for more than one.
+
+    Parameters
+    ----------
+    jobs
+        Number of processes. The cores are shared out among them.
+    catalog
+        The catalog's file.
+    home
+        Folder that holds everything that is written.
+    instance
+        Where Dagster records runs.
+    force
+        Recompute what is fresh, too.
+    listen
+        Called in this process with everything that happens in the others.
+    """
+
+    def __init__(
+        self,
+        jobs: int,
+        catalog: Path,
+        home: Path,
+        instance: dg.DagsterInstance,
+        *,
+        force: bool,
+        listen: Callable[[Event], None],
+    ) -> None:
+        self._jobs, self._catalog, self._home, self._instance = jobs, catalog, home, instance
+        self._force, self._listen = force, listen
+        self._pool: ProcessPoolExecutor | None = None
+        self._events: Any = None
+        self._ear: threading.Thread | None = None
+
+    def work(
+        self, assets: Sequence[str], shares: Sequence[list[Place]], unseen: set[tuple[str, Place]]
+    ) -> list[tuple[str, Place]]:
+        """Materialize what is needed; places of one share stay in order. Give what was not made, as `Hand.work` does."""
+        pool = self._pool or self._start()
+        tasks = [pool.submit(_work, list(assets), share, unseen) for share in shares]
+        return [missing for task in tasks for missing in task.result()]
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the processes, after an interruption without waiting for what was not begun."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._events.put(None)
+        if self._ear is not None:
+            self._ear.join()
+
+    def _start(self) -> ProcessPoolExecutor:
+        threads = str(max(1, (os.cpu_count() or 1) // self._jobs))
+        for name in THREADS:  # read when the libraries are loaded, so they must be there before the processes start
+            os.environ.setdefault(name, threads)
+        context = multiprocessing.get_context("spawn")
+        self._events = context.Queue()
+        self._ear = threading.Thread(target=self._hear, daemon=True)
+        self._ear.start()
+        settings = (str(self._catalog), str(self._home), self._instance.get_ref(), self._force, self._events)
+        self._pool = ProcessPoolExecutor(self._jobs, context, _begin, settings)
+        return self._pool
+
+    def _hear(self) -> None:
+        while (event := self._events.get()) is not None:
+            self._listen(event)
+
+
+def _begin(catalog: str, home: str, instance: InstanceRef, force: bool, events: Any) -> None:  # noqa: FBT001
+    """Make a fresh process ready."""
+    os.environ["SCFM_CATALOG"], os.environ["SCFM_HOME"] = catalog, home
+    from scfm_assets import catalog as catalogs
+    from scfm_assets import definitions, runner
+
+    global _hand  # noqa: PLW0603 - one per process, set when it starts
+    declared = catalogs.load(Path(catalog))
+    recorded = dg.DagsterInstance.from_ref(instance)
+    built = definitions.build(declared, Path(home))
+    _hand = runner.Hand.of(definitions.platform(declared), built, Path(home), recorded, force)
+    last = 0.0
+
+    def tell(event: Event) -> None:
+        nonlocal last
+        if isinstance(event, Progress):
+            if time.monotonic() - last < TICK:
+                return
+            last = time.monotonic()
+        events.put(event)
+
+    LISTENER.set(tell)
+
+
+def _work(assets: list[str], places: list[Place], unseen: set[tuple[str, Place]]) -> list[tuple[str, Place]]:
+    if _hand is None:
+        msg = "the process was not made ready"
+        raise RuntimeError(msg)
+    return _hand.work(assets, places, unseen)

@@ -1,0 +1,222 @@
+"""The doors between the layers: who may import whom, what loads with the code location, how files are called."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE, TESTS = ROOT / "scfm_assets", ROOT / "scfm_assets_tests"
+HEAVY = {"torch", "transformers", "scanpy", "anndata", "pandas", "numba", "sklearn", "matplotlib"}
+IN_A_NOTEBOOK = {"numpy", "scipy", "pandas", "pyarrow", "torch", "transformers", "safetensors"}
+"""What core/ and families/ may ask for when they are imported: they work without the platform."""
+
+
+# Reading imports ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Import:
+    """A module that a file imports: always, when a function is called, or for type checkers only."""
+
+    module: str
+    line: int
+    when: str
+
+    def within(self, *packages: str) -> bool:
+        return any(self.module == package or self.module.startswith(f"{package}.") for package in packages)
+
+
+def imports_of(source: str) -> list[Import]:
+    return list(_walk(ast.parse(source), "loading"))
+
+
+def _walk(node: ast.AST, when: str) -> Iterator[Import]:
+    if isinstance(node, ast.Import):
+        yield from (Import(alias.name, node.lineno, when) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"line {node.lineno}: relative import"
+        yield from (Import(_module(str(node.module), alias.name), node.lineno, when) for alias in node.names)
+    elif isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+        yield from (found for child in node.body for found in _walk(child, "typing"))
+        yield from (found for child in node.orelse for found in _walk(child, when))
+    else:
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            yield from _walk(child, "calling" if inside and when == "loading" else when)
+
+
+def _module(parent: str, name: str) -> str:
+    """Tell `from package import module` from `from module import name`."""
+    path = ROOT / Path(*parent.split("."), name)
+    return f"{parent}.{name}" if path.is_dir() or path.with_suffix(".py").is_file() else parent
+
+
+@cache
+def files(*below: str) -> tuple[Path, ...]:
+    found = [f for part in below or (".",) for f in sorted(_files_at(PACKAGE / part))]
+    assert found, below
+    return tuple(found)
+
+
+def _files_at(path: Path) -> Iterator[Path]:
+    return iter([path]) if path.is_file() else path.rglob("*.py")
+
+
+def found_in(*below: str) -> list[tuple[str, Import]]:
+    return [(str(file.relative_to(ROOT)), found) for file in files(*below) for found in imports_of(file.read_text())]
+
+
+def test_the_reader_of_imports_tells_when_each_happens() -> None:
+    source = """
+import os.path, torch as t
+from scfm_assets.core import cells
+from scfm_assets.core.cells import members
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import dagster as dg
+else:
+    import json
+try:
+    import numba
+except ImportError:
+    pass
+class A:
+    import csv
+    def f(self):
+        with self:
+            import pandas
+        if TYPE_CHECKING:
+            import anndata
+"""
+    assert [(found.module, found.when) for found in imports_of(source)] == [
+        ("os.path", "loading"),
+        ("torch", "loading"),
+        ("scfm_assets.core.cells", "loading"),
+        ("scfm_assets.core.cells", "loading"),
+        ("typing", "loading"),
+        ("dagster", "typing"),
+        ("json", "loading"),
+        ("numba", "loading"),
+        ("csv", "loading"),
+        ("pandas", "calling"),
+        ("anndata", "typing"),
+    ]
+
+
+# Who imports whom ---------------------------------------------------------------------------------------------------
+
+
+def test_core_imports_nothing_of_ours_outside_core() -> None:
+    ours = [(file, found) for file, found in found_in("core") if found.within("scfm_assets")]
+    allowed = {"typing": ("scfm_assets.core", "scfm_assets.families")}
+    assert [
+        (file, found) for file, found in ours if not found.within(*allowed.get(found.when, ("scfm_assets.core",)))
+    ] == []
+
+
+def test_families_import_nothing_of_ours_but_core_and_families() -> None:
+    ours = [(file, found) for file, found in found_in("families") if found.within("scfm_assets")]
+    beyond = [(f, found) for f, found in ours if not found.within("scfm_assets.core", "scfm_assets.families")]
+    assert [(file, found) for file, found in beyond if found.module != "scfm_assets"] == []  # which holds the version
+
+
+@pytest.mark.parametrize("part", ["core", "families", "catalog.py"])
+def test_what_is_measured_does_not_know_dagster(part: str) -> None:
+    assert [(file, found) for file, found in found_in(part) if found.module.split(".")[0].startswith("dagster")] == []
+
+
+@pytest.mark.parametrize("part", ["core", "families"])
+def test_core_and_families_load_without_the_platforms_packages(part: str) -> None:
+    allowed = IN_A_NOTEBOOK | sys.stdlib_module_names | {"scfm_assets"}
+    loaded = [(file, found) for file, found in found_in(part) if found.when == "loading"]
+    assert [(file, found) for file, found in loaded if found.module.split(".")[0] not in allowed] == []
+
+
+def test_in_core_only_attention_knows_torch() -> None:
+    known = {file for file, found in found_in("core") if found.within("torch", "transformers")}
+    assert known == {"scfm_assets/core/attention.py"}
+
+
+def test_nothing_that_the_code_location_loads_imports_a_heavy_package() -> None:
+    loaded = [
+        (file, found)
+        for file, found in found_in("defs", "definitions.py", "partitions.py", "catalog.py")
+        if found.when == "loading"
+    ]
+    assert loaded
+    assert [(file, found) for file, found in loaded if found.within(*HEAVY)] == []
+
+
+def test_only_partitions_builds_or_parses_partition_keys() -> None:
+    keys = {"MultiPartitionKey", "keys_by_dimension", "get_partition_key_from_str"}
+    users = set()
+    for file in (*files(), *TESTS.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", getattr(node, "name", None))
+            if name in keys:
+                users.add(str(file.relative_to(ROOT)))
+    assert users == {"scfm_assets/partitions.py"}
+
+
+# What loads ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """Run a command in the repository, with a home of its own for everything that is written."""
+
+    def call(*command: str) -> subprocess.CompletedProcess[str]:
+        own = dict.fromkeys(("HOME", "SCFM_HOME", "DAGSTER_HOME"), str(tmp_path))
+        environment = {**os.environ, **own, "DAGSTER_DISABLE_TELEMETRY": "1", "SCFM_CATALOG": "demo"}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+
+    return call
+
+
+def test_the_code_location_loads_without_heavy_packages(run) -> None:
+    loaded = run(sys.executable, "-c", "import sys, scfm_assets.definitions; print(*sys.modules)")
+    assert loaded.returncode == 0, loaded.stderr
+    modules = set(loaded.stdout.split())
+    assert "scfm_assets.definitions" in modules
+    assert modules & HEAVY == set()
+
+
+def test_dagster_finds_the_definitions_valid(run) -> None:
+    checked = run(sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_dg_finds_the_definitions_valid(run) -> None:
+    checked = run(str(Path(sys.executable).with_name("dg")), "check", "defs")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+# What files are called and hold -------------------------------------------------------------------------------------
+
+
+def test_every_module_is_called_after_what_it_holds() -> None:
+    vague = {f"{name}{plural}" for name in ("util", "helper", "common", "misc") for plural in ("", "s")}
+    named = {part for file in (*files(), *TESTS.rglob("*.py")) for part in file.relative_to(ROOT).with_suffix("").parts}
+    assert named & vague == set()
+
+
+def test_no_tracked_file_names_a_folder_of_one_machine() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout: run the tests in one to check its files")
+    machine = re.compile(rb"(?<![\w.])/(work|root|home/\w+|Users/\w+)/")
+    tracked = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert tracked
+    assert [
+        str(file.relative_to(ROOT)) for file in tracked if file.is_file() and machine.search(file.read_bytes())
+    ] == []
