@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -27,6 +27,10 @@ class Group(click.Group):
         except ScfmError as error:
             click.secho(str(error), fg="red", err=True)
             ctx.exit(1)
+        except KeyboardInterrupt:
+            told = "interrupted: what was finished is kept, the same command goes on from there"
+            click.secho(told, fg="yellow", err=True)
+            ctx.exit(130)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -36,7 +40,7 @@ def main() -> None:
 
     Everything is written below SCFM_HOME (default: data/). The catalog says what is measured: `scfm run` takes the
     embedded demo, `scfm run --catalog my.yaml` takes yours (data/catalogs/local_files.yaml is a template).
-    """
+    """  # noqa: D400 - it is a question
 
 
 _catalog_option = click.option(
@@ -134,7 +138,7 @@ def ui(catalog: str | None, port: int) -> None:
 @main.command()
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
-def sql(query: str, form: str) -> None:
+def sql(query: str, form: Literal["table", "csv", "json"]) -> None:
     """Ask the warehouse: scfm sql "from metrics where metric = 'auroc' limit 5".
 
     The tables are views in SCFM_HOME/scfm.duckdb, which any DuckDB client can open while runs write.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scfm_assets.core import baselines
-from scfm_assets.plot_traces import rows_of, trace_of
+from scfm_assets.plot_traces import richest_network, rows_of, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,13 @@ METHOD = "attention"
 """The method of the headline: the published one, not the better of two."""
 CLOSE_TO_CEILING = 0.03
 AT_CHANCE = (0.40, 0.60)
+ROLES = {
+    "planted": "Planted control",
+    "random": "Random control",
+    "model": "Model",
+    "baseline": "Best correlation",
+    "null": "Best null",
+}
 NULLS = frozenset(method.name for method in baselines.METHODS if method.null)
 
 
@@ -97,6 +104,22 @@ def scores_of(
     ceilings = {_curve(row): row["ceiling"] for row in rows_of(curves, tissue=tissue) if row["ceiling"] is not None}
     found = [score for own in series.values() if (score := _score(own, controls, ceilings)) is not None]
     return judged(sorted(found, key=lambda score: (score.network, score.universe, -score.value)))
+
+
+def headline(scores: Sequence[Score], metrics: pa.Table, tissue: str) -> list[Score]:
+    """Keep the scores of the network with the most positives, in the universe of the headline."""
+    network = richest_network(metrics, tissue)
+    return [score for score in scores if (score.network, score.universe) == (network, UNIVERSE)]
+
+
+def picked(scores: Sequence[Score]) -> list[tuple[str, Score]]:
+    """Pick what stands for its role: models by the published method, the best of the correlations and of the nulls."""
+    chosen: list[tuple[str, Score]] = []
+    for role, title in ROLES.items():
+        own = [score for score in scores if score.role == role]
+        asked = [score for score in own if score.method == METHOD or score.layer is None]
+        chosen += [(title, score) for score in (own[:1] if role in ("baseline", "null") else asked)]
+    return chosen
 
 
 def judged(scores: Sequence[Score]) -> list[Score]:

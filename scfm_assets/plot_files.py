@@ -13,21 +13,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 THUMBNAIL_BYTES = 50_000
+THUMBNAIL_PIXELS = 1040
+"""What Dagster's window has room for on a small laptop."""
 PIXELS_PER_INCH = 84
 """Of a page: what makes the letters of a figure those of its text."""
 RESOLUTIONS = (110, 90, 75, 60, 48, 36, 24, 12)
 
 
 def to_png(figure: Figure, max_bytes: int | None = None) -> bytes:
-    """Render as PNG; with `max_bytes` in 64 colours and as large as fits."""
+    """Render as PNG; with `max_bytes` in 64 colours, as large as fits and no wider than a thumbnail."""
     from PIL import Image
 
     if max_bytes is None:
         return _render(figure, RESOLUTIONS[0])
     png = b""
+    widest = THUMBNAIL_PIXELS / figure.get_figwidth()
     for dpi in RESOLUTIONS:
         out = io.BytesIO()
-        image = Image.open(io.BytesIO(_render(figure, dpi))).convert("RGB")
+        image = Image.open(io.BytesIO(_render(figure, min(dpi, widest)))).convert("RGB")
         image.quantize(64, dither=Image.Dither.NONE).save(out, format="PNG", optimize=True)
         png = out.getvalue()
         if len(png) <= max_bytes:

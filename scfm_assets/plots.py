@@ -94,7 +94,8 @@ def scaling_curve(
     shown = list(dict.fromkeys(BASELINES if model == BASELINES else method for model, method in series))
     shown.sort(key=BASELINES.__eq__)
     note = (
-        f"{network}, {universe}.  Dots: repeats.  Bars: 95 % intervals.  Lines: the best form.  Dashed: known ceiling."
+        f"How well scores rank the edges of network {network} (universe {universe}).  Dots: repeats.  Bars: 95 % "
+        "intervals.  Lines: the best form.  Dashed: the ceiling of what was planted."
     )
     title = f"{METRICS[metric]} over cells in {tissue}"
     right = room_for((_label(method if model == BASELINES else model) for model, method in series), NOTE_ROOM)
@@ -110,7 +111,8 @@ def scaling_curve(
                 trace = series[key]
                 draw(ax, trace, place, line=fitted_line(best, trace.x))
                 for ceiling in {fit["ceiling"] for fit in own} - {None}:
-                    _ceiling(ax, ceiling, colour_of(place))
+                    ax.axhline(ceiling, color=colour_of(place), ls=(0, (5, 3)), lw=1.4, zorder=1)
+                    labels.append(End(ceiling, f"ceiling {ceiling:.3f}", colour_of(place)))
                 name = _label(method if model == BASELINES else model)
                 said = said_of(own)
                 if method in NULLS:
@@ -212,16 +214,13 @@ def atlas_qc(n_counts: np.ndarray, n_genes: np.ndarray, cell_types: Sequence[str
     with panels(
         3, f"{tissue}: {len(n_counts):,} cells, {len(types)} cell types", columns=3, right=1.45, share=False
     ) as (figure, axes):
-        for ax, values, label, place in (
-            (axes[0], n_counts, "counts per cell", 0),
-            (axes[1], n_genes, "genes per cell", 2),
-        ):
+        for ax, values, unit, place in ((axes[0], n_counts, "counts", 0), (axes[1], n_genes, "genes", 2)):
             positive = np.maximum(values, 1)
             ends = positive.min(), max(positive.max(), positive.min() * 1.1)
             ax.hist(positive, bins=np.geomspace(*ends, 41), color=colour_of(place), alpha=0.85)
             ax.axvline(np.median(values), color=INK, lw=1.4)
-            ax.set_title(f"median {np.median(values):,.0f}")
-            ax.set_xlabel(label)
+            ax.set_title(f"median: {np.median(values):,.0f} {unit}")
+            ax.set_xlabel(f"{unit} per cell")
             plain_log_axis(ax)
         axes[0].set_ylabel("cells")
         _bars(axes[2], shown)
@@ -233,7 +232,7 @@ def _bars(axes: Axes, counts: Sequence[tuple[str, int]]) -> None:
     places = range(len(counts))
     bars = axes.barh(places, [count for _, count in counts], color=colour_of(1), alpha=0.85, height=0.72)
     axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=10, color=INK)
-    axes.set_yticks(places, [_label(name, 19) for name, _ in counts], fontsize=10.5)
+    axes.set_yticks(places, [_label(name, 16) for name, _ in counts], fontsize=10.5)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.grid(visible=False)
@@ -267,13 +266,6 @@ def _alike(rows: Sequence[Mapping[str, Any]], column: str) -> dict[str, list[Map
     }
 
 
-def _ceiling(axes: Axes, ceiling: float, colour: str) -> None:
-    axes.axhline(ceiling, color=colour, ls=(0, (5, 3)), lw=1.4, zorder=1)
-    text = f"ceiling {ceiling:.3f}"
-    at = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
-    axes.annotate(text, (0.01, ceiling), (0, 4), fontsize=10, color=colour, **at)
-
-
 def _finish(
     axes: Sequence[Axes], metric: str, rows: Sequence[Mapping[str, Any]], ends: Sequence[Sequence[End]]
 ) -> None:
@@ -284,10 +276,8 @@ def _finish(
     if chance is not None:
         for ax in axes:
             ax.axhline(chance, color=QUIET, lw=1.4, zorder=1)
-        at = {"xycoords": axes[0].get_yaxis_transform(), "textcoords": "offset points"}
-        axes[0].annotate("chance", (0.99, chance), (0, -4), ha="right", va="top", fontsize=10, color=QUIET, **at)
-    for ax, labels in zip(axes, ends, strict=True):
-        label_ends(ax, labels)
+    for i, (ax, labels) in enumerate(zip(axes, ends, strict=True)):
+        label_ends(ax, [*labels, *([End(chance, "chance", QUIET)] if chance is not None and i == 0 else [])])
 
 
 def _title(method: str) -> str:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from scfm_assets.catalog import Catalog
+    from scfm_assets.hand import Event
     from scfm_assets.partitions import Place
-    from scfm_assets.runner import Event, Outcome
+    from scfm_assets.runner import Outcome
 
 SHOWN = ("cells", "forward_passes", "rows", "genes", "score_matrices")
 """Facts that are worth a word on an asset's line."""
@@ -58,6 +59,7 @@ class Narrator:
             f"tissues {', '.join(catalog.atlases)}; models {', '.join(catalog.models) or 'none'}; "
             f"cells {', '.join(map(str, experiment.n_cells))}; {experiment.repeats} repeats",
             style="dim",
+            soft_wrap=True,
         )
 
     def show(self, event: Event) -> None:
@@ -71,10 +73,12 @@ class Narrator:
         if isinstance(event, Done):
             if not event.kept:
                 facts = ", ".join(f"{event.facts[k]:,} {k.replace('_', ' ')}" for k in SHOWN if k in event.facts)
-                self.console.print(f"{event.place!s:<22} {event.asset:<36} {event.seconds:6.2f} s  [dim]{facts}[/]")
+                self.console.print(
+                    f"{event.place!s:<22} {event.asset:<36} {event.seconds:6.2f} s  [dim]{facts}[/]", soft_wrap=True
+                )
         elif isinstance(event, Failed):
-            self.console.print(f"{event.place!s:<22} {event.asset:<36} [bold red]failed[/]")
-            self.console.print(f"    {event.error}", style="red", markup=False)
+            self.console.print(f"{event.place!s:<22} {event.asset:<36} [bold red]failed[/]", soft_wrap=True)
+            self.console.print(f"    {event.error}", style="red", markup=False, soft_wrap=True)
 
     def sum_up(self, outcome: Outcome, catalog: Catalog, home: Path, warehouse: Path, *, seconds: float) -> None:
         """Show the headline numbers, what was done, and where to look next."""
@@ -111,7 +115,8 @@ class Narrator:
 
     def _headline(self, tissue: str, network: str, rows: list[tuple[Any, ...]]) -> None:
         n_pos, n_cells, seen = rows[0][8], rows[0][11], rows[0][9]
-        title = f"{tissue}, {n_cells} cells: AUROC on {network} ({n_pos} edges, {seen:.0%} seen; tf_grid; interval over TFs)"
+        about = f"{n_pos} edges, {seen:.0%} seen; tf_grid; interval over TFs"
+        title = f"{tissue}, {n_cells} cells: AUROC on {network} ({about})"
         table = Table(title=title, title_justify="left", box=None, header_style="dim")
         for name in ("model", "method", "layer", "AUROC", "95 % interval", "ceiling"):
             table.add_column(name, justify="left" if name in {"model", "method"} else "right")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets import plots
-from scfm_assets.headline import UNIVERSE, scores_of
+from scfm_assets.headline import headline, scores_of
 from scfm_assets.plot_files import to_svg
-from scfm_assets.plot_traces import richest_network, rows_of
+from scfm_assets.plot_traces import rows_of
 from scfm_assets.report_page import Html, details, element, number, page, table
-from scfm_assets.report_parts import cards, explained, fit_table, score_table
+from scfm_assets.report_parts import READING, ROLES_EXPLAINED, cards, explained, fit_table, glance, score_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from matplotlib.figure import Figure
+
+    from scfm_assets.headline import Score
 
 NO_METRICS = "No metrics: no reference network is known for this tissue. Its cells passed through all other assets."
 
@@ -85,12 +87,16 @@ def render(tables: Mapping[str, pa.Table], context: Context | Mapping[str, Any])
     tissues = list(about.tissues) or list(dict.fromkeys(metrics["tissue"].to_pylist()))
     layers = about.layer_of_model or {row["model"]: row["layer"] for row in _distinct(curves, "model", "layer")}
     simulated = {row["tissue"] for row in _distinct(metrics, "tissue", "simulated") if row["simulated"]}
-    sections = [block for tissue in tissues for block in _tissue(tissue, tables, about, layers)]
+    judging = {"direction": about.direction, "layer_of_model": layers, "controls": about.controls}
+    scores = {tissue: scores_of(metrics, curves, tissue, **judging) for tissue in tissues}
+    sections = [block for tissue in tissues for block in _tissue(tissue, tables, about, layers, scores[tissue])]
     query = element("code", 'scfm sql "select * from metrics"')
     source = element(
         "footer", "Every number of this page is a row of metrics or scaling_curves: ", query, class_="quiet"
     )
-    main = element("main", *sections, *_missing(about), *_provenance(metrics, about))
+    headlines = {tissue: headline(found, metrics, tissue) for tissue, found in scores.items()}
+    overview = glance(headlines, _anchor) if sum(map(bool, headlines.values())) > 1 else ""
+    main = element("main", overview, *sections, *_missing(about), *_provenance(metrics, about))
     return page(about.title, [_top(about, tissues, simulated), main, source])
 
 
@@ -103,26 +109,33 @@ def _top(about: Context, tissues: Sequence[str], simulated: set[str]) -> Html:
         said = f"{which}: simulated data. The truth is known, and nothing here is biology."
         notes.append(element("p", said, class_="banner"))
     return element(
-        "header", element("h1", about.title), element("p", made, class_="quiet"), *notes, element("nav", *links)
+        "header",
+        element("h1", about.title),
+        element("p", made, class_="quiet"),
+        element("p", READING),
+        element("ul", *(element("li", sentence) for sentence in ROLES_EXPLAINED), class_="quiet"),
+        *notes,
+        element("nav", *links),
     )
 
 
 def _tissue(
-    tissue: str, tables: Mapping[str, pa.Table], about: Context, layers: Mapping[str, int | None]
+    tissue: str,
+    tables: Mapping[str, pa.Table],
+    about: Context,
+    layers: Mapping[str, int | None],
+    scores: Sequence[Score],
 ) -> Iterator[Html]:
     metrics, curves = tables["metrics"], tables["scaling_curves"]
     yield element("h2", tissue, id=_anchor(tissue))
-    network = richest_network(metrics, tissue)
-    judging = {"direction": about.direction, "layer_of_model": layers, "controls": about.controls}
-    scores = scores_of(metrics, curves, tissue, **judging)
-    shown = [score for score in scores if (score.network, score.universe) == (network, UNIVERSE)]
-    if network is None or not shown:
+    shown = headline(scores, metrics, tissue)
+    if not shown:
         yield element("p", _why(tissue, about.reasons))
     else:
         first = shown[0]
-        kind = "simulated, " if first.simulated else ""
+        network, kind = first.network, "simulated " if first.simulated else ""
         found = f"{first.n_pos:,} positives among the pairs of its TFs and the panel"
-        said = f"{kind}{first.n_cells:,} cells, network {network}: {found}, base rate {number(first.base_rate, 4)}."
+        said = f"At {first.n_cells:,} {kind}cells. Network {network}: {found}, base rate {number(first.base_rate, 4)}."
         yield element("p", said, class_="quiet")
         yield cards(shown)
         chosen = {"network": network, "layer_of_model": layers}

@@ -22,14 +22,18 @@ header { padding-top: 40px; }
 h1 { font-size: 30px; line-height: 1.2; margin: 0 0 8px; letter-spacing: -0.01em; }
 h2 { font-size: 23px; margin: 56px 0 4px; padding-top: 20px; border-top: 1px solid var(--line); }
 h3 { font-size: 17px; margin: 28px 0 8px; }
-p { margin: 6px 0 12px; max-width: 78ch; }
+p, li { margin: 6px 0 12px; max-width: 78ch; }
+li { margin: 2px 0; }
+ul { padding-left: 20px; }
 .quiet { color: var(--quiet); }
+a { color: var(--accent); }
 nav { display: flex; flex-wrap: wrap; gap: 6px 10px; margin: 18px 0 0; padding: 0; }
 nav a { padding: 3px 12px; border: 1px solid var(--line); border-radius: 99px; text-decoration: none; color: inherit; }
 nav a:hover { border-color: var(--accent); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px; margin: 18px 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .card b { display: block; font-size: 28px; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.card b i { font-size: 14px; font-style: normal; font-weight: 400; color: var(--quiet); }
 .card span { display: block; }
 .card .name { font-weight: 600; overflow-wrap: anywhere; }
 .card .mark { white-space: normal; }

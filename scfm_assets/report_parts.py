@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.curves import FORMS, is_flat
-from scfm_assets.headline import AT_CHANCE, CLOSE_TO_CEILING, METHOD, UNIVERSE, Score
+from scfm_assets.headline import AT_CHANCE, CLOSE_TO_CEILING, UNIVERSE, Score, picked
 from scfm_assets.plot_traces import rows_of
 from scfm_assets.report_page import Html, Text, element, limits, mark, number, table
 
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-ROLES = {
-    "planted": "Planted control",
-    "random": "Random control",
-    "model": "Model",
-    "baseline": "Best correlation",
-    "null": "Best null",
-}
+READING = (
+    "Every method scores all pairs of a TF and a gene. AUROC says how well its scores put the edges of a reference "
+    "network before the other pairs: 1 is all edges first, 0.5 is chance. Curves show how it grows with the cells."
+)
+ROLES_EXPLAINED = (
+    "Planted control: a model whose attention was built from the network. It must come close to its ceiling.",
+    "Random control: a model with random weights. It must stay at chance: whatever it scores was not learned.",
+    "Null: knows single genes, no pairs. A model that is not above the best null shows no knowledge of edges.",
+    "Correlation: what the same cells say without any model.",
+)
+FORM_NAMES = {"michaelis_menten": "Michaelis-Menten"}
 ENDS = {"tf_queries": "query", "tf_keys": "key"}
 KINDS = {"best": "good", "indistinguishable": "good", "degenerate": "open", "too_few_points": "open"}
 FORM_OF = {form.name: form for form in FORMS}
@@ -30,6 +34,10 @@ def _verdict(row: Mapping[str, Any]) -> Html:
     if row["verdict"] == "best" and is_flat(row["r2"], row["n_points"], FORM_OF[row["form"]]):
         return mark("best, but flat", "open")
     return mark(row["verdict"].replace("_", " "), KINDS.get(row["verdict"], "plain"))
+
+
+def _form(name: str) -> str:
+    return FORM_NAMES.get(name, name.replace("_", " "))
 
 
 SCORE_COLUMNS: dict[str, Callable[[Score], Text]] = {
@@ -54,7 +62,7 @@ PLACE_COLUMNS: dict[str, Callable[[Score], Text]] = {
 }
 FIT_COLUMNS: dict[str, Callable[[Mapping[str, Any]], Text]] = {
     "scored by": lambda r: r["method"] if r["layer"] is None else f"{r['model']}, {r['method'].replace('_', ' ')}",
-    "form": lambda r: element("span", r["form"].replace("_", " "), title=r["formula"]),
+    "form": lambda r: element("span", _form(r["form"]), title=r["formula"]),
     "R²": lambda r: number(r["r2"]),
     "AICc": lambda r: number(r["aicc"], 1),
     "weight": lambda r: number(r["weight"]),
@@ -75,12 +83,27 @@ NO_CURVES = "No curve: there are fewer than four cell counts, or the catalog fix
 
 def cards(scores: Sequence[Score]) -> Html:
     """Show what was planted, what knows nothing, what was asked, and what expression alone gives."""
-    shown: list[Html] = []
-    for role, title in ROLES.items():
-        own = [score for score in scores if score.role == role]
-        asked = [score for score in own if score.method == METHOD or score.layer is None]
-        shown += [_card(title, score) for score in (own[:1] if role in ("baseline", "null") else asked)]
-    return element("div", *shown, class_="cards")
+    return element("div", *(_card(title, score) for title, score in picked(scores)), class_="cards")
+
+
+def glance(scores_of: Mapping[str, Sequence[Score]], anchor: Callable[[str], str]) -> Html:
+    """Show the numbers of the cards of all tissues, one line each."""
+    cells: dict[str, dict[str, Html]] = {tissue: {} for tissue in scores_of}
+    for tissue, scores in scores_of.items():
+        for title, score in picked(scores):
+            best = score.role in ("baseline", "null")
+            aside = score.name if best else f"of {number(score.ceiling)}" if score.ceiling else ""
+            shown = element("span", mark(number(score.value) or "", score.kind), " ", aside, title=score.verdict)
+            cells[tissue].setdefault(title if best else score.model, shown)
+    columns = list(dict.fromkeys(name for own in cells.values() for name in own))
+    nothing = {columns[0]: element("span", "no metrics", class_="quiet")} if columns else {}
+    rows = [
+        [element("a", tissue, href=f"#{anchor(tissue)}"), *((own or nothing).get(name) for name in columns)]
+        for tissue, own in cells.items()
+    ]
+    return element(
+        "section", element("h2", "At a glance: AUROC at the largest n_cells"), table(["tissue", *columns], rows)
+    )
 
 
 def _card(title: str, score: Score) -> Html:
@@ -88,7 +111,7 @@ def _card(title: str, score: Score) -> Html:
     return element(
         "div",
         element("span", title, class_="small"),
-        element("b", number(score.value)),
+        element("b", number(score.value), element("i", " AUROC")),
         element("span", score.name, class_="name"),
         element("span", ", ".join(fact for fact in facts if fact), class_="small"),
         mark(score.verdict, score.kind),

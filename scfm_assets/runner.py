@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from importlib.resources import files
 from itertools import chain, groupby
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.declare import FORCE_TAG, LISTENER, Done, Failed, Node, Platform, Progress
+from scfm_assets.defs.declare import LISTENER, Done, Failed, Node, Platform
+from scfm_assets.hand import VERSION_TAG, Hand, last_version
 from scfm_assets.partitions import Place, Space
-from scfm_assets.resources.store import Store
 from scfm_assets.team import Team
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-VERSION_TAG = "dagster/data_version"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
-
-Event = Progress | Done | Failed
+    from scfm_assets.hand import Event
 
 
 @dataclass
@@ -57,96 +55,8 @@ def dagster_home(home: Path) -> Path:
         shipped = files("scfm_assets").joinpath("dagster.yaml").read_text()
         fresh = settings.with_name(f".{settings.name}.{os.getpid()}")
         fresh.write_text(shipped)
-        os.replace(fresh, settings)
+        fresh.replace(settings)
     return folder
-
-
-@dataclass(frozen=True)
-class Hand:
-    """What works through places: in this process, or one of several (see `scfm_assets.team`)."""
-
-    platform: Platform
-    job: dg.JobDefinition
-    store: Store
-    instance: dg.DagsterInstance
-    force: bool
-
-    @classmethod
-    def of(
-        cls, platform: Platform, definitions: dg.Definitions, home: Path, instance: dg.DagsterInstance, force: bool
-    ) -> Hand:  # noqa: FBT001
-        """Get ready to work."""
-        return cls(platform, definitions.resolve_implicit_global_asset_job_def(), Store(home), instance, force)
-
-    def work(
-        self, assets: Sequence[str], places: Iterable[Place], unseen: set[tuple[str, Place]]
-    ) -> list[tuple[str, Place]]:
-        """Materialize what is needed of some assets, place by place.
-
-        Parameters
-        ----------
-        assets
-            Names, inputs first.
-        places
-            Where, in an order in which no place reads a later one.
-        unseen
-            Sources that cannot be read.
-
-        Returns
-        -------
-        Assets that were not made because something that they read is not there.
-        """
-        blocked = []
-        for place in places:
-            needed = list(self.needed(assets, place, unseen))
-            blocked += [(node.asset, place) for node, there in needed if not there]
-            ready = [node for node, there in needed if there]
-            if ready:
-                self._execute(ready, place)
-        return blocked
-
-    def needed(
-        self, assets: Sequence[str], place: Place, unseen: set[tuple[str, Place]]
-    ) -> Iterator[tuple[Node, bool]]:
-        """Give the assets that have to be asked for at a place, and whether what they read is (or will be) there."""
-        platform = self.platform
-        coming: set[str] = set()
-        for node in (platform.nodes[name] for name in assets):
-            watched = {
-                (n, Place() if platform.sources[n].space is Space.WHOLE else Place(place.tissue)) for n in node.watches
-            }
-            upstream = platform.upstream(node, place, self.store)
-            missing = {
-                node.reads[parameter].asset
-                for parameter, found in upstream.items()
-                if not node.reads[parameter].may_lack and any(manifest is None for manifest in found.values())
-            }
-            if watched & unseen or missing - coming:
-                yield node, False
-            elif self.force or coming & {read.asset for read in node.reads.values()} or not self._is_fresh(node, place):
-                coming.add(node.asset)
-                yield node, True
-
-    def _is_fresh(self, node: Node, place: Place) -> bool:
-        """Whether the stored output is up to date, and Dagster knows of it."""
-        stored = self.platform.fresh(node, place, self.store)
-        key = dg.AssetKey(node.asset.split("/"))
-        return stored is not None and stored.version == last_version(self.instance, key, place)
-
-    def _execute(self, nodes: Sequence[Node], place: Place) -> None:
-        """Materialize assets at one place in one Dagster run. Failures reach the listener from inside."""
-        result = self.job.execute_in_process(
-            instance=self.instance,
-            partition_key=place.key,
-            asset_selection=[dg.AssetKey(node.asset.split("/")) for node in nodes],
-            run_config=QUIET,
-            tags={"scfm/catalog": self.platform.catalog.name, **({FORCE_TAG: "true"} if self.force else {})},
-            raise_on_error=False,
-        )
-        for event in result.filter_events(lambda event: event.is_failure):
-            error = getattr(event.event_specific_data, "error", None)
-            if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
-                raise KeyboardInterrupt
 
 
 def run(
@@ -189,7 +99,7 @@ def run(
     try:
         chosen = _selected(definitions, select, platform)
         unseen = _observe(platform, chosen, instance, listen)
-        hand = Hand.of(platform, definitions, home, instance, force)
+        hand = Hand.of(platform, definitions, home, instance, force=force)
         with Team(jobs, platform.catalog.path, home, instance, force=force, listen=listen) as team:
             for space, assets in _stages(platform, chosen):
                 places = platform.grid.places(space)
@@ -226,24 +136,13 @@ def _observe(
     return unseen
 
 
-def last_version(instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False) -> str | None:
-    """Data version of the last materialization (or observation) of an asset at a place, as Dagster has it."""
-    fetch = instance.fetch_observations if observed else instance.fetch_materializations
-    partitions = [place.key] if place.key is not None else None
-    records = fetch(dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=1).records
-    if not records:
-        return None
-    event = records[0].asset_observation or records[0].asset_materialization
-    return (event.tags or {}).get(VERSION_TAG) if event else None
-
-
 def _selected(definitions: dg.Definitions, select: str | None, platform: Platform) -> set[str]:
     if select is None:
         return set(platform.nodes)
     graph = definitions.resolve_asset_graph()
     try:
         keys = dg.AssetSelection.from_string(select).resolve(graph)
-    except Exception as error:  # noqa: BLE001 - Dagster's parser raises its own and antlr's errors
+    except Exception as error:  # Dagster's parser raises its own and antlr's errors
         raise ScfmError(
             "--select", f"{select!r} is not an asset selection: {error}", 'For example: key:"atlas/*"'
         ) from error

@@ -53,7 +53,7 @@ def file_digest(path: Path) -> str:
         cache.parent.mkdir(parents=True, exist_ok=True)
         fresh = cache.with_name(f".{cache.name}.{os.getpid()}")
         fresh.write_text(json.dumps(known, indent=0))
-        os.replace(fresh, cache)
+        fresh.replace(cache)
     return known[stamp]
 
 
@@ -196,7 +196,7 @@ def network_spec(catalog: Catalog, name: str) -> NetworkSpec:
         name=name,
         path=None if entry.simulated else _local(entry),
         format=entry.format,
-        columns=dict(entry.columns),
+        columns={str(field): column for field, column in entry.columns.items()},
         organism=entry.organism,
         ids=entry.ids,
         confidence=entry.confidence or None,
@@ -301,7 +301,8 @@ def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
         medians: dict[str, float] = {}
         for tissue in _built_in(catalog):
             atlas = _processed(catalog, tissue)
-            found = nonzero_medians(atlas.X, atlas.var_names.tolist())
+            counts: Any = atlas.X
+            found = nonzero_medians(counts, atlas.var_names.tolist())
             medians = {**found, **medians}
         inputs = ControlInputs(
             genes=list(medians), medians=medians, network=network_table(_world(catalog)), options=options
@@ -346,7 +347,8 @@ def ceilings(
     if not planted or not catalog.atlases[tissue].simulated:
         return {}
     network = network_table(_world(catalog))
-    here = network.filter(pc.or_kleene(pc.is_null(network["tissue"]), pc.equal(network["tissue"], tissue)))
+    column = pc.field("tissue")
+    here = network.filter(column.is_null() | (column == tissue))
     genes = panel.column("gene_id").to_pylist()
     return {
         (tissue, name): ceiling(checkpoint_folder(catalog, name), network=here, panel=genes, detection=detection)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from scfm_assets.defs.declare import LISTENER, Progress
+from scfm_assets.hand import Hand
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from dagster._core.instance import InstanceRef
 
+    from scfm_assets.hand import Event
     from scfm_assets.partitions import Place
-    from scfm_assets.runner import Event, Hand
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 TICK = 0.25
@@ -67,13 +70,16 @@ class Team(AbstractContextManager["Team"]):
     def work(
         self, assets: Sequence[str], shares: Sequence[list[Place]], unseen: set[tuple[str, Place]]
     ) -> list[tuple[str, Place]]:
-        """Materialize what is needed; places of one share stay in order. Give what was not made, as `Hand.work` does."""
+        """Materialize what is needed, places of one share in order. Give what was not made, as `Hand.work` does."""
         pool = self._pool or self._start()
         tasks = [pool.submit(_work, list(assets), share, unseen) for share in shares]
         return [missing for task in tasks for missing in task.result()]
 
-    def __exit__(self, *_: object) -> None:
-        """Stop the processes, after an interruption without waiting for what was not begun."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop the processes: after an interruption or a bug at once, else when they are done."""
+        if kind is not None:
+            for process in multiprocessing.active_children():
+                os.kill(process.pid or 0, signal.SIGINT)
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._events.put(None)
@@ -101,13 +107,13 @@ def _begin(catalog: str, home: str, instance: InstanceRef, force: bool, events: 
     """Make a fresh process ready."""
     os.environ["SCFM_CATALOG"], os.environ["SCFM_HOME"] = catalog, home
     from scfm_assets import catalog as catalogs
-    from scfm_assets import definitions, runner
+    from scfm_assets import definitions
 
     global _hand  # noqa: PLW0603 - one per process, set when it starts
     declared = catalogs.load(Path(catalog))
     recorded = dg.DagsterInstance.from_ref(instance)
     built = definitions.build(declared, Path(home))
-    _hand = runner.Hand.of(definitions.platform(declared), built, Path(home), recorded, force)
+    _hand = Hand.of(definitions.platform(declared), built, Path(home), recorded, force=force)
     last = 0.0
 
     def tell(event: Event) -> None:

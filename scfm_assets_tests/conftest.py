@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -42,4 +43,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         assert outcome.success, outcome
         if before is not None:
             os.environ["SCFM_HOME"] = before
+        yield found
+
+
+@pytest.fixture
+def rerun(finished: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A copy of the finished platform, to be changed and run again."""
+    folder = tmp_path / "home"
+    shutil.copytree(finished.folder, folder)
+    monkeypatch.setenv("SCFM_HOME", str(folder))
+    with open_home(folder) as found:
         yield found

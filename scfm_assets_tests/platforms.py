@@ -30,6 +30,8 @@ TINY: dict[str, Any] = {
         "n_cells": [10, 20, 30, 40],
         "repeats": 2,
         "panel": 50,
+        "universes": ["tf_grid", "observed"],
+        "directions": ["tf_queries"],
         "intervals": {"kinds": ["pairs", "tfs"], "resamples": 20},
     },
 }
@@ -66,10 +68,11 @@ class Home:
 
 
 @contextmanager
-def open_home(folder: Path, catalog: dict[str, Any]) -> Iterator[Home]:
+def open_home(folder: Path, catalog: dict[str, Any] | None = None) -> Iterator[Home]:
     with dg.DagsterInstance.local_temp(str(runner.dagster_home(folder))) as instance:
         home = Home(folder, instance)
-        home.write(catalog)
+        if catalog is not None:
+            home.write(catalog)
         yield home
 
 

@@ -177,7 +177,7 @@ def run(tmp_path: Path):
 
     def call(*command: str) -> subprocess.CompletedProcess[str]:
         own = dict.fromkeys(("HOME", "SCFM_HOME", "DAGSTER_HOME"), str(tmp_path))
-        environment = {**os.environ, **own, "DAGSTER_DISABLE_TELEMETRY": "1", "SCFM_CATALOG": "demo"}
+        environment = {**os.environ, **own, "PYTHONPATH": str(ROOT), "SCFM_CATALOG": "demo"}
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
 
     return call

@@ -104,7 +104,20 @@ def test_numbers_of_the_page_are_those_of_the_table(tables, page):
         and (row["metric"], row["universe"], row["n_cells"], row["interval"]) == ("auroc", "tf_grid", 800, "tfs")
     ]
     assert len(at) == 2
-    assert f"<b>{np.mean(at):.3f}</b>" in page
+    assert f"<b>{np.mean(at):.3f}<i> AUROC</i></b>" in page
+
+
+def test_all_tissues_stand_beside_each_other_with_their_verdicts(page):
+    start = page.index("At a glance")
+    glance = page[start : page.index("</section>", start)]
+    assert [tissue for tissue in ("lung", "kidney", "pbmc") if f'href="#tissue-{tissue}"' in glance] == [
+        "lung",
+        "kidney",
+        "pbmc",
+    ]
+    assert glance.count('title="reaches its ceiling"') == 2
+    assert glance.count('title="at chance, as it must be"') == 2
+    assert glance.count("<tr>") == 4  # with the head; pbmc has no network and no numbers
 
 
 def judged(tables, **changes) -> dict[tuple[str, str], str]:

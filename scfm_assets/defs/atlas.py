@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -49,6 +50,7 @@ def _quality(job: Job, atlas: AnnData) -> Facts:
     counts: Any = atlas.X
     obs: Any = atlas.obs
     n_cells, n_genes = atlas.shape
+    repairs = json.loads(atlas.uns["scfm"]["repairs"])
     facts = {
         "cells": n_cells,
         "genes": n_genes,
@@ -58,7 +60,7 @@ def _quality(job: Job, atlas: AnnData) -> Facts:
         "donors": int(obs["donor"].nunique()),
         "zeros": round(1 - counts.nnz / (n_cells * n_genes), 4),
         "counts_from": str(atlas.uns["scfm"]["counts_from"]),
-        "repairs": str(atlas.uns["scfm"]["repairs"]),
+        "repairs": "; ".join(f"{r['n']:,} {r['what'].replace('_', ' ')} ({r['example']})" for r in repairs) or "none",
     }
     figure = plots.atlas_qc(
         obs["n_counts"].to_numpy(), obs["n_genes"].to_numpy(), obs["cell_type"].to_numpy(), job.tissue

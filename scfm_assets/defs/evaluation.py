@@ -10,8 +10,9 @@ import pyarrow as pa
 from scfm_assets import sources
 from scfm_assets.defs import baselines, networks
 from scfm_assets.defs.declare import Facts, Job, Node, Reads, asset, same
-from scfm_assets.defs.scaling import layer_of_model
+from scfm_assets.defs.scaling import control_of_model, layer_of_model
 from scfm_assets.partitions import Place, Space
+from scfm_assets.warehouse.schema import arrow_schema
 
 if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
@@ -36,7 +37,27 @@ def _facts(job: Job, metrics: pa.Table) -> Facts:
     if metrics.num_rows == 0:
         return Facts({"rows": 0})
     figure = plots.attention_by_layer(metrics, job.tissue, layer_of_model=layer_of_model(job.catalog))
-    return Facts({"rows": metrics.num_rows}, {"layers": dg.MetadataValue.md(plot_files.thumbnail_markdown(figure))})
+    shown = {"attention_by_layer": dg.MetadataValue.md(plot_files.thumbnail_markdown(figure))}
+    return Facts({**_headline(job, metrics), "rows": metrics.num_rows}, shown)
+
+
+def _headline(job: Job, metrics: pa.Table) -> dict[str, float]:
+    """Say the AUROC of each model at its fixed layer, of the best correlation and of the best null, on the TF grid."""
+    from scfm_assets.headline import headline, picked, scores_of
+
+    scores = scores_of(
+        metrics,
+        arrow_schema("scaling_curves").empty_table(),
+        job.tissue,
+        direction=job.catalog.experiment.direction,
+        layer_of_model=layer_of_model(job.catalog),
+        controls=control_of_model(job.catalog),
+    )
+    named = {
+        score.model if score.model in job.catalog.models else title.lower().replace(" ", "_"): score.value
+        for title, score in picked(headline(scores, metrics, job.tissue))
+    }
+    return {f"auroc_{name}": round(value, 4) for name, value in named.items()}
 
 
 def nodes(catalog: Catalog) -> list[Node]:
@@ -64,7 +85,8 @@ def nodes(catalog: Catalog) -> list[Node]:
             evaluation.evaluate(edges, known, **sources.evaluation_of(job.catalog, job.place, m))
             for m, edges in scores.items()
         ]
-        job.say(reasons="; ".join(dict.fromkeys(reason for result in found for reason in result.reasons)))
+        reasons = dict.fromkeys(reason for result in found for reason in result.reasons)
+        job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
         return pa.concat_tables([result.table for result in found])
 
     return [metrics]

@@ -9,7 +9,7 @@ import dagster as dg
 
 from scfm_assets import sources
 from scfm_assets.defs.declare import Facts, Job, Later, Node, asset, everything
-from scfm_assets.defs.scaling import all_of, layer_of_model
+from scfm_assets.defs.scaling import all_of, control_of_model, layer_of_model
 from scfm_assets.partitions import Space
 from scfm_assets.resources.store import Format
 
@@ -84,7 +84,7 @@ def _context(job: Job, metrics: Later, curves: Later, atlases: Later) -> dict[st
         "tissues": list(catalog.atlases),
         "direction": catalog.experiment.direction,
         "layer_of_model": layer_of_model(catalog),
-        "controls": {model: entry.control for model, entry in catalog.models.items() if entry.control},
+        "controls": control_of_model(catalog),
         "reasons": sorted(reasons),
         "cells": {str(place.tissue): _cells(atlases[place]) for place in atlases},
         "versions": {name: version(name) for name in PACKAGES},

@@ -27,6 +27,11 @@ def layer_of_model(catalog: Catalog) -> dict[str, int | None]:
     return {model: entry.layer for model, entry in catalog.models.items()}
 
 
+def control_of_model(catalog: Catalog) -> dict[str, str]:
+    """Give the kind of control, planted or random, of each model that is one."""
+    return {model: entry.control for model, entry in catalog.models.items() if entry.control}
+
+
 def _facts(job: Job, curves: pa.Table) -> Facts:
     from scfm_assets import plot_files, plots
 
@@ -35,7 +40,7 @@ def _facts(job: Job, curves: pa.Table) -> Facts:
         return Facts({"rows": 0})
     layers, direction = layer_of_model(job.catalog), job.catalog.experiment.direction
     figure = plots.scaling_curve(metrics, curves, job.tissue, direction=direction, layer_of_model=layers)
-    figures = {"curve": figure, "coverage": plots.coverage(metrics, job.tissue)}
+    figures = {"scaling_curve": figure, "coverage": plots.coverage(metrics, job.tissue)}
     shown = {name: dg.MetadataValue.md(plot_files.thumbnail_markdown(drawn)) for name, drawn in figures.items()}
     return Facts({"rows": curves.num_rows}, shown)
 
@@ -70,7 +75,9 @@ def curves(job: Job, metrics: Later, panel: pa.Table, atlas: AnnData) -> pa.Tabl
     counts: Any = atlas.X
     detection = dict(zip(atlas.var_names, counts.getnnz(axis=0) / atlas.n_obs, strict=True))
     ceilings = sources.ceilings(job.catalog, job.tissue, panel, detection)
-    job.say(reasons="; ".join(left_out(table, **fixed)), **{f"ceiling_{m}": c for (_, m), c in ceilings.items()})
+    reasons = left_out(table, **fixed)
+    job.say(**{f"ceiling_{m}": round(c, 4) for (_, m), c in ceilings.items()})
+    job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
     return scaling_table(table, ceilings=ceilings, **fixed)
 
 

@@ -24,14 +24,12 @@ from scfm_assets.core.digest import digest_arrays, digest_table
 from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from anndata import AnnData
 
     from scfm_assets.partitions import Place
-
-SPLIT_BY = ("model", "checkpoint")
-"""Tables with these columns get a file per value: results of every model and checkpoint stand beside each other."""
+from scfm_assets.warehouse.tables import TABLES
 
 
 @dataclass(frozen=True)
@@ -218,7 +216,7 @@ class Store:
 
     def _stage_table(self, stage: Callable[[Path], Path], name: str, table: pa.Table, place: Place) -> tuple[str, ...]:
         files = []
-        for folders, rows in _split(table):
+        for folders, rows in _split(table, TABLES[name].files_by):
             target = Path("tables", name, *folders, *place.folders, "data.parquet")
             _write_table(stage(target), rows)
             files.append(str(target))
@@ -245,9 +243,8 @@ class Store:
                 hidden.unlink(missing_ok=True)
 
 
-def _split(table: pa.Table) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
-    """Split a table by model and checkpoint, where it has them; an empty table stays one piece."""
-    keys = [c for c in SPLIT_BY if c in table.column_names]
+def _split(table: pa.Table, keys: Sequence[str]) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
+    """Split a table by the values of some columns; an empty table stays one piece."""
     if not keys or table.num_rows == 0:
         yield (), table
         return

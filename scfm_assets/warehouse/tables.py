@@ -32,13 +32,16 @@ class Column:
 class Table:
     """One table: what a row is, its columns, and the columns that tell one row from every other.
 
-    An empty key is not checked (a table of tens of millions of rows that are distinct by construction).
+    An empty key is not checked (a table of tens of millions of rows that are distinct by construction). Rows that
+    differ in a column of `files_by` lie in files of their own: those of every model, checkpoint and network stay side
+    by side.
     """
 
     name: str
     doc: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
+    files_by: tuple[str, ...] = ()
 
 
 def _text(name: str, doc: str, *, nullable: bool = False) -> Column:
@@ -119,6 +122,7 @@ METRICS = Table(
         *("tissue", "n_cells", "repeat", "model", "checkpoint", "method", "layer", "head", "direction"),
         *("network", "network_version", "universe", "metric", "interval"),
     ),
+    files_by=("model", "checkpoint"),
 )
 
 SCALING_CURVES = Table(
@@ -157,6 +161,7 @@ SCALING_CURVES = Table(
         *("tissue", "model", "checkpoint", "method", "layer", "direction", "network", "universe", "metric"),
         *("weighting", "form"),
     ),
+    files_by=("model", "checkpoint"),
 )
 
 EDGE_SCORES = Table(
@@ -173,6 +178,7 @@ EDGE_SCORES = Table(
         _count("n_cells_seen", "Cells that hold both genes."),
         SIMULATED,
     ),
+    files_by=("model", "checkpoint"),
 )
 
 CELL_SETS = Table(
@@ -226,6 +232,7 @@ NETWORKS = Table(
         _text("tissue", "Tissue in which the edge holds; NULL for everywhere.", nullable=True),
     ),
     key=("network", "version", "tf", "target", "tissue"),
+    files_by=("network",),
 )
 
 ATLAS_QC = Table(
@@ -243,25 +250,6 @@ ATLAS_QC = Table(
     key=("tissue", "cell_type", "donor"),
 )
 
-MATERIALIZATIONS = Table(
-    "materializations",
-    "One row: what the store holds of one asset and partition, and what making it took.",
-    (
-        _text("asset", "Asset key, its parts joined by '/'."),
-        _text("tissue", "Tissue of the partition; NULL for an asset without partitions.", nullable=True),
-        _count("n_cells", "Cell count of the partition; NULL where it has none.", least=1, nullable=True),
-        _text("data_version", "Digest of the content."),
-        _text("code_version", "Version of the code that made it."),
-        _number("seconds", "Time that making it took.", check='"seconds" >= 0'),
-        _text("device", "Device that computed it.", nullable=True),
-        _count("peak_bytes", "Peak memory of the process, in bytes.", nullable=True, kind="BIGINT"),
-        _count("rows", "Rows of its table.", nullable=True, kind="BIGINT"),
-        Column("simulated", "BOOLEAN", "Whether anything that it was made of is simulated.", nullable=True),
-        Column("written_at", "TIMESTAMP", "When it was written (UTC)."),
-    ),
-    key=("asset", "tissue", "n_cells"),
-)
-
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -272,6 +260,5 @@ TABLES: dict[str, Table] = {
         GENE_PANEL,
         NETWORKS,
         ATLAS_QC,
-        MATERIALIZATIONS,
     )
 }

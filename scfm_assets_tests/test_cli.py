@@ -1,0 +1,146 @@
+"""The commands as a newcomer types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scfm_assets.cli import main
+from scfm_assets_tests.platforms import Home, atlas_file
+
+PUBLISHED = """cells,auroc
+25,0.5359
+50,0.5419
+100,0.5445
+150,0.5557
+200,0.5924
+300,0.5936
+500,0.6072
+750,0.6106
+1000,0.5960
+"""
+"""The nine points of the published scaling curve."""
+
+
+def scfm(*words: str) -> Result:
+    return CliRunner().invoke(main, list(words), catch_exceptions=False)
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_every_command_says_what_it_does(command: str) -> None:
+    result = scfm(command, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 5
+
+
+def test_the_published_curve_is_fitted_as_published(tmp_path: Path) -> None:
+    table = tmp_path / "points.csv"
+    table.write_text(PUBLISHED)
+    result = scfm("fit", str(table), "--x", "cells", "--y", "auroc")
+    assert result.exit_code == 0
+    lines = {form: "".join(x for x in result.output.splitlines() if x.startswith(form)) for form in FORMS}
+    # R2 of the points as published, with four decimals; of the unrounded ones it is 0.8998, 0.8313 and 0.5910.
+    assert all(number in lines["exponential_saturation"] for number in ("0.0888", "0.00554", "0.5185", "0.8997"))
+    assert "0.8311" in lines["logarithmic"]
+    assert "0.5906" in lines["linear"]
+    assert "degenerate" in lines["power"]
+    for form, aicc in FORMS.items():
+        assert f"{aicc:.2f}" in lines[form], (form, lines[form])
+    places = [result.output.index(form) for form in FORMS]
+    assert places == sorted(places)
+
+
+FORMS = {
+    "logarithmic": -69.24,
+    "exponential_saturation": -66.73,
+    "michaelis_menten": -64.29,
+    "power": -62.05,
+    "linear": -61.27,
+}
+"""AICc of each form on the published points."""
+
+
+def test_a_missing_column_is_told_with_those_that_are_there(tmp_path: Path) -> None:
+    table = tmp_path / "points.csv"
+    table.write_text(PUBLISHED)
+    result = scfm("fit", str(table), "--x", "n", "--y", "auroc")
+    assert result.exit_code == 1
+    assert "cells, auroc" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_sql_answers_in_three_formats(finished: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scfm_assets.warehouse.publish import publish
+
+    publish(finished.folder)
+    monkeypatch.setenv("SCFM_HOME", str(finished.folder))
+    query = "select distinct tissue from metrics order by 1"
+    assert scfm("sql", query, "--format", "csv").output.split() == ["tissue", "sim_one", "sim_two"]
+    assert json.loads(scfm("sql", query, "--format", "json").output) == [{"tissue": "sim_one"}, {"tissue": "sim_two"}]
+    assert "sim_two" in scfm("sql", query).output
+
+
+def test_sql_before_the_first_run_says_what_to_do() -> None:
+    result = scfm("sql", "select 1")
+    assert result.exit_code == 1
+    assert "scfm run" in result.output
+
+
+def test_wrong_sql_is_told_in_the_databases_own_words(finished: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scfm_assets.warehouse.publish import publish
+
+    publish(finished.folder)
+    monkeypatch.setenv("SCFM_HOME", str(finished.folder))
+    result = scfm("sql", "select nothing from metrics")
+    assert result.exit_code == 1
+    assert '"nothing"' in result.output
+
+
+def test_an_unknown_catalog_names_the_known_ones() -> None:
+    result = scfm("report", "--catalog", "nonsense")
+    assert result.exit_code == 1
+    assert "demo" in result.output
+
+
+def test_validate_tells_a_usable_file_from_one_that_is_not(tmp_path: Path, home: Home) -> None:
+    catalog = ["--catalog", str(home.folder / "catalog.yaml")]
+    good = atlas_file(tmp_path / "good.h5ad")
+    result = scfm("validate", str(good), *catalog)
+    assert result.exit_code == 0, result.output
+    assert "the atlas can be used" in result.output
+    half = tmp_path / "half.h5ad"
+    half.write_bytes(good.read_bytes()[:2000])
+    result = scfm("validate", str(half), *catalog)
+    assert result.exit_code == 1
+    assert "half.h5ad" in result.output
+
+
+def test_the_report_is_named_after_a_run_and_missed_before(finished: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert scfm("report").exit_code == 1
+    monkeypatch.setenv("SCFM_HOME", str(finished.folder))
+    result = scfm("report", "--catalog", str(finished.folder / "catalog.yaml"))
+    assert Path(result.output.strip()).read_text().startswith("<!doctype html>")
+
+
+def test_a_run_that_fails_exits_with_one_and_keeps_what_was_made(home: Home) -> None:
+    catalog = home.folder / "catalog.yaml"
+    catalog.write_text(
+        catalog.read_text().replace("n_cells: 110", "n_cells: 110\n  seed: 5").replace("  seed: 3\n", "")
+    )
+    broken = catalog.read_text().replace(
+        "sim_two:\n    simulated: true", f"sim_two:\n    file: {home.folder}/none.h5ad"
+    )
+    catalog.write_text(broken)
+    environment = {**os.environ, "SCFM_HOME": str(home.folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "scfm_assets.cli", "run", "--catalog", str(catalog), "--select", 'key:"atlas/*"']
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "none.h5ad: there is no such file" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert home.store.root.joinpath("tables/cell_sets/tissue=sim_one/n_cells=40/data.parquet").exists()
