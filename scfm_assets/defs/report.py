@@ -58,10 +58,12 @@ HTML = Format(".html", _write_text, _read_text, _digest_text)
 def report(job: Job, metrics: Later, curves: Later, atlases: Later) -> str:
     """One page: curves, layers, coverage and quality by tissue, with intervals, controls, verdicts and provenance."""
     from scfm_assets.report import render, write
+    from scfm_assets.warehouse.publish import publish
 
     tables = {"metrics": all_of("metrics", metrics), "scaling_curves": all_of("scaling_curves", curves)}
     page = render(tables, _context(job, metrics, curves, atlases))
     write(job.store.home / "report", page)
+    publish(job.store.home)  # so that SQL is there after a run from the UI, too
     return page
 
 

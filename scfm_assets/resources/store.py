@@ -22,6 +22,7 @@ from pydantic import Field
 
 from scfm_assets.core.digest import digest_arrays, digest_table
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.partitions import Place
-from scfm_assets.warehouse.tables import TABLES
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-
 import duckdb
 import numpy as np
 import pyarrow as pa
