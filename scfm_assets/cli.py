@@ -174,11 +174,11 @@ def validate(file: Path, catalog: str | None, tissue: str | None) -> None:
 
     Says what would be repaired and what would be refused; exits with 1 if the file would be refused.
     """
-    from scfm_assets import sources
+    from scfm_assets import checkpoints, sources
     from scfm_assets.core.audit import audit_file
 
     chosen = _choose(catalog)
-    found = audit_file(file, sources.audit_spec(chosen, file, tissue), sources.vocabularies(chosen))
+    found = audit_file(file, sources.audit_spec(chosen, file, tissue), checkpoints.vocabularies(chosen))
     click.echo(found.text())
     if not found.ok:
         sys.exit(1)

@@ -15,7 +15,7 @@ for warning in (dg.BetaWarning, dg.PreviewWarning):
 from scfm_assets import catalog as catalogs  # noqa: E402
 from scfm_assets.defs import atlas, baselines, evaluation, models, networks, report, scaling  # noqa: E402
 from scfm_assets.defs.bind import dagster_asset, dagster_source  # noqa: E402
-from scfm_assets.defs.declare import Platform  # noqa: E402
+from scfm_assets.defs.platform import Platform  # noqa: E402
 from scfm_assets.partitions import Grid  # noqa: E402
 from scfm_assets.resources.compute import Compute  # noqa: E402
 from scfm_assets.resources.store import StoreFolder  # noqa: E402

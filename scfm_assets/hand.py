@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from scfm_assets.defs.declare import FORCE_TAG, Done, Failed, Node, Platform, Progress
+from scfm_assets.defs.declare import FORCE_TAG, Done, Failed, Node, Progress
 from scfm_assets.partitions import Place, Space
 from scfm_assets.resources.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from scfm_assets.defs.platform import Platform
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 VERSION_TAG = "dagster/data_version"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.declare import LISTENER, Done, Failed, Node, Platform
+from scfm_assets.defs.declare import LISTENER, Done, Failed, Node
 from scfm_assets.hand import VERSION_TAG, Hand, last_version
 from scfm_assets.partitions import Place, Space
 from scfm_assets.team import Team
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from scfm_assets.defs.platform import Platform
     from scfm_assets.hand import Event
 
 

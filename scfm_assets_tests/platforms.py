@@ -16,7 +16,7 @@ from anndata import AnnData
 
 from scfm_assets import catalog as catalogs
 from scfm_assets import definitions, runner
-from scfm_assets.defs.declare import Platform
+from scfm_assets.defs.platform import Platform
 from scfm_assets.resources.store import Store
 from scfm_assets.runner import Outcome
 

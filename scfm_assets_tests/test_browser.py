@@ -155,7 +155,9 @@ def test_a_slice_materialized_by_clicking_is_queued_run_and_kept_because_it_is_f
     page.get_by_text("shared_cells").wait_for()
     assert page.get_by_text("kept", exact=True).count() == 0
     page.get_by_role("button", name="Materialize").click()
-    page.get_by_role("button", name="Launch 1 run").click()
+    with page.expect_response(lambda reply: "mutation Launch" in (reply.request.post_data or "")) as launched:
+        page.get_by_role("button", name="Launch 1 run").click()
+    assert "LaunchRunSuccess" in launched.value.text()
 
     def kept() -> bool:
         page.goto(slice_page)

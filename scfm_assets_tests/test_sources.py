@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scfm_assets import catalog as catalogs
-from scfm_assets import sources
+from scfm_assets import checkpoints, sources
 from scfm_assets.core.digest import digest_file
 from scfm_assets.core.errors import ScfmError
 from scfm_assets_tests.platforms import TINY, Home, atlas_file
@@ -88,19 +88,21 @@ def test_digests_follow_content_and_are_remembered(tmp_path: Path, monkeypatch: 
     assert sources.file_digest(file) != first
 
 
-def test_controls_are_the_same_wherever_they_are_built(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = {model: sources.checkpoint_version(home.catalog, model) for model in ("planted", "random")}
+def test_controls_are_the_same_wherever_they_are_built(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {model: checkpoints.checkpoint_version(home.catalog, model) for model in ("planted", "random")}
     monkeypatch.setenv("SCFM_HOME", str(tmp_path / "elsewhere"))
-    assert {model: sources.checkpoint_version(home.catalog, model) for model in here} == here
+    assert {model: checkpoints.checkpoint_version(home.catalog, model) for model in here} == here
     assert here["planted"] != here["random"]
 
 
 def test_another_seed_is_another_checkpoint(home: Home) -> None:
-    before = sources.checkpoint_version(home.catalog, "random")
+    before = checkpoints.checkpoint_version(home.catalog, "random")
     catalog = deepcopy(TINY)
     catalog["models"]["random"]["seed"] = 1
     home.write(catalog)
-    assert sources.checkpoint_version(home.catalog, "random") != before
+    assert checkpoints.checkpoint_version(home.catalog, "random") != before
 
 
 def test_a_model_that_is_not_the_declared_one_is_refused(home: Home) -> None:
@@ -108,15 +110,15 @@ def test_a_model_that_is_not_the_declared_one_is_refused(home: Home) -> None:
     catalog["models"]["random"]["expect"] = {"layers": 18}
     home.write(catalog)
     with pytest.raises(ScfmError, match=r"layers declared 18, found 4"):
-        sources.open_model(home.catalog, "random")
+        checkpoints.open_model(home.catalog, "random")
 
 
 def test_a_changed_weight_is_another_version(home: Home) -> None:
-    folder = sources.checkpoint_folder(home.catalog, "random")
-    before = sources.checkpoint_version(home.catalog, "random")
+    folder = checkpoints.checkpoint_folder(home.catalog, "random")
+    before = checkpoints.checkpoint_version(home.catalog, "random")
     medians = json.loads((folder / "gene_median.json").read_text())
     medians[next(iter(medians))] += 1
     (folder / "gene_median.json").write_text(json.dumps(medians))
-    assert sources.checkpoint_version(home.catalog, "random") != before
+    assert checkpoints.checkpoint_version(home.catalog, "random") != before
     (folder / "training.json").write_text("{}")
-    assert sources.checkpoint_version(home.catalog, "random") != before
+    assert checkpoints.checkpoint_version(home.catalog, "random") != before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets import sources
+from scfm_assets import checkpoints
 from scfm_assets.defs import networks
 from scfm_assets.defs.declare import Facts, Job, Node, asset, same
 from scfm_assets.defs.formats import EDGES
@@ -23,7 +23,7 @@ MODEL = "baselines"
 
 def _edge_rows(job: Job, scores: EdgeScores) -> dict[str, pa.Table]:
     known = networks.read(job.inputs).values()
-    return {"edge_scores": sources.edge_rows(job.catalog, job.place, scores, known, MODEL)}
+    return {"edge_scores": checkpoints.edge_rows(job.catalog, job.place, scores, known, MODEL)}
 
 
 def nodes(catalog: Catalog) -> list[Node]:

@@ -8,7 +8,8 @@ from typing import Any
 import dagster as dg
 
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.declare import FORCE_TAG, LISTENER, Failed, Job, Node, Platform, Source
+from scfm_assets.defs.declare import FORCE_TAG, LISTENER, Failed, Job, Node, Source
+from scfm_assets.defs.platform import Platform
 from scfm_assets.partitions import Place, Relation, Space
 from scfm_assets.resources.compute import Compute
 from scfm_assets.resources.store import Manifest, Store, StoreFolder
@@ -55,7 +56,7 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
     )
     def materialize(context: dg.AssetExecutionContext, store: StoreFolder, compute: Compute) -> dg.MaterializeResult:
         place = grid.parse(context.partition_key if context.has_partition_key else None)
-        job = Job(platform, place, store.open(), compute)
+        job = Job(platform.catalog, platform.grid, place, store.open(), compute)
         try:
             manifest, facts = platform.materialize(node, job, force=FORCE_TAG in context.run.tags)
         except ScfmError as error:

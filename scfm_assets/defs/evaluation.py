@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
-from scfm_assets import sources
+from scfm_assets import checkpoints, sources
 from scfm_assets.defs import baselines, networks
 from scfm_assets.defs.declare import Facts, Job, Node, Reads, asset, same
 from scfm_assets.defs.scaling import control_of_model, layer_of_model
@@ -82,7 +82,7 @@ def nodes(catalog: Catalog) -> list[Node]:
             return evaluation.no_rows().table
         scores: dict[str, EdgeScores] = {k.removeprefix(SCORES): v for k, v in inputs.items() if k.startswith(SCORES)}
         found = [
-            evaluation.evaluate(edges, known, **sources.evaluation_of(job.catalog, job.place, m))
+            evaluation.evaluate(edges, known, **checkpoints.evaluation_of(job.catalog, job.place, m))
             for m, edges in scores.items()
         ]
         reasons = dict.fromkeys(reason for result in found for reason in result.reasons)

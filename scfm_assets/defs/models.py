@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets import sources
+from scfm_assets import checkpoints
 from scfm_assets.defs import networks
-from scfm_assets.defs.declare import Check, Facts, Job, Later, Node, Source, asset, same, up_to
+from scfm_assets.defs.declare import Check, Facts, Job, Node, Source, asset, same, up_to
 from scfm_assets.defs.formats import ATTENTION, EDGES, INCREMENT, TOKENS
 from scfm_assets.partitions import Place, Space
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.attention import AttentionSums
     from scfm_assets.core.edges import EdgeScores
     from scfm_assets.core.increments import AttentionIncrement, TokenizedCells
+    from scfm_assets.defs.platform import Later
     from scfm_assets.partitions import Grid
     from scfm_assets.resources.store import Manifest
 
@@ -30,7 +31,7 @@ def checkpoint(catalog: Catalog, model: str) -> Source:
     return Source(
         asset=f"models/{model}/checkpoint",
         space=Space.WHOLE,
-        version=lambda _: sources.checkpoint_version(catalog, model),
+        version=lambda _: checkpoints.checkpoint_version(catalog, model),
         doc=f"Weights, configuration and dictionaries of model {model}, by content digest.",
         kinds=frozenset({"pytorch"}),
     )
@@ -71,11 +72,11 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         """The cells that this slice adds to the next smaller one, as the model reads them."""
         from scfm_assets.core.increments import tokenize_increment
 
-        family_model = sources.open_model(job.catalog, model)
-        base = job.platform.grid.base_of(job.n_cells)
+        family_model = checkpoints.open_model(job.catalog, model)
+        base = job.grid.base_of(job.n_cells)
         counts: Any = atlas.X
         tokens = tokenize_increment(family_model.tokenize, counts, atlas.var_names.tolist(), cell_sets, base=base)
-        job.say(checkpoint=sources.checkpoint_digest(job.catalog, model), cells=tokens.tokens.n_cells, base=base)
+        job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model), cells=tokens.tokens.n_cells, base=base)
         return tokens
 
     @asset(
@@ -96,11 +97,11 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         """Sums over the cells that this slice adds: attention between panel genes, per layer, plain and lifted."""
         from scfm_assets.core.increments import attend
 
-        family_model, device = sources.open_model(job.catalog, model), job.compute.torch_device()
+        family_model, device = checkpoints.open_model(job.catalog, model), job.compute.torch_device()
         layers = None if entry.layers == "all" else entry.layers
         increment = attend(family_model, tokens, panel, layers=layers, device=device, progress=job.progress)
         job.say(
-            checkpoint=sources.checkpoint_digest(job.catalog, model),
+            checkpoint=checkpoints.checkpoint_digest(job.catalog, model),
             device=device,
             forward_passes=tokens.tokens.n_cells,
             base=tokens.base,
@@ -120,12 +121,12 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         """Per repeat, sums over its cells of the attention between panel genes, per layer, and their pair counts."""
         from scfm_assets.core.increments import sum_increments
 
-        job.say(checkpoint=sources.checkpoint_digest(job.catalog, model))
+        job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
         return sum_increments(lambda n: increments[Place(job.tissue, n)], job.n_cells)
 
     def edge_rows(job: Job, scores: EdgeScores) -> dict[str, pa.Table]:
         known = networks.read(job.inputs).values()
-        return {"edge_scores": sources.edge_rows(job.catalog, job.place, scores, known, model)}
+        return {"edge_scores": checkpoints.edge_rows(job.catalog, job.place, scores, known, model)}
 
     @asset(
         f"{prefix}/edge_scores",
@@ -145,7 +146,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         """One row: how strongly one layer links a TF to a target, by one method and in one direction."""
         from scfm_assets.core.edges import from_attention
 
-        job.say(checkpoint=sources.checkpoint_digest(job.catalog, model))
+        job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
         return from_attention(attention, panel)
 
     return [tokenized_cells, attention_increment, attention, edge_scores]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from scfm_assets import sources
-from scfm_assets.defs.declare import Facts, Job, Later, Node, asset, everything
+from scfm_assets import checkpoints, sources
+from scfm_assets.defs.declare import Facts, Job, Node, asset, everything
 from scfm_assets.defs.scaling import all_of, control_of_model, layer_of_model
 from scfm_assets.partitions import Space
 from scfm_assets.resources.store import Format
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.catalog import Catalog
+    from scfm_assets.defs.platform import Later
 
 
 PACKAGES = ("scfm_assets", "torch", "transformers", "numpy", "scipy", "anndata", "dagster", "duckdb", "lmfit")
@@ -78,7 +79,9 @@ def _context(job: Job, metrics: Later, curves: Later, atlases: Later) -> dict[st
         if sentence
     }
     versions = {f"atlas/processed {place}": manifest.version for place, manifest in atlases.manifests.items()}
-    versions |= {f"models/{model}/checkpoint": sources.checkpoint_version(catalog, model) for model in catalog.models}
+    versions |= {
+        f"models/{model}/checkpoint": checkpoints.checkpoint_version(catalog, model) for model in catalog.models
+    }
     versions |= {f"networks/{name}": sources.network_version(catalog, name) for name in catalog.networks}
     return {
         "title": catalog.title or catalog.name,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
-from scfm_assets import sources
-from scfm_assets.defs.declare import Facts, Job, Later, Node, asset, everything, same
+from scfm_assets import checkpoints
+from scfm_assets.defs.declare import Facts, Job, Node, asset, everything, same
 from scfm_assets.partitions import Place, Space
 from scfm_assets.warehouse.schema import arrow_schema
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.catalog import Catalog
+    from scfm_assets.defs.platform import Later
 
 
 def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def curves(job: Job, metrics: Later, panel: pa.Table, atlas: AnnData) -> pa.Tabl
     }
     counts: Any = atlas.X
     detection = dict(zip(atlas.var_names, counts.getnnz(axis=0) / atlas.n_obs, strict=True))
-    ceilings = sources.ceilings(job.catalog, job.tissue, panel, detection)
+    ceilings = checkpoints.ceilings(job.catalog, job.tissue, panel, detection)
     reasons = left_out(table, **fixed)
     job.say(**{f"ceiling_{m}": round(c, 4) for (_, m), c in ceilings.items()})
     job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))

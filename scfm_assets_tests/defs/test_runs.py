@@ -14,7 +14,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from scfm_assets import sources
+from scfm_assets import checkpoints
 from scfm_assets.core.attention import AttentionCollector
 from scfm_assets.core.cells import members
 from scfm_assets.core.increments import panel_of_token
@@ -150,7 +150,7 @@ def test_attention_of_a_slice_equals_an_independent_pass_over_its_cells(
     tissue, n = "sim_two", 30
     atlas, panel = stored("atlas/processed", Place(tissue)), stored("atlas/gene_panel", Place(tissue))
     found = stored("models/planted/attention", Place(tissue, n))
-    model = sources.open_model(finished.catalog, "planted")
+    model = checkpoints.open_model(finished.catalog, "planted")
     lookup = panel_of_token(model, panel["gene_id"].to_pylist())
     for repeat, rows in members(stored("atlas/cell_sets", Place(tissue, n)), n).items():
         tokens = model.tokenize(atlas.X[np.sort(rows)], atlas.var_names.tolist())

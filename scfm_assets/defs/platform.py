@@ -1,0 +1,165 @@
+"""All assets of one catalog, and how they hang together: what each reads, whether it is fresh, how it is made."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from scfm_assets.core.digest import digest_json
+from scfm_assets.core.errors import ScfmError
+from scfm_assets.defs.declare import LISTENER, Done, Facts, Job, Node, Source
+from scfm_assets.partitions import Grid, Place, Relation, Space
+from scfm_assets.resources.store import Format, Manifest, Output, Store
+from scfm_assets.warehouse.schema import TABLES, check_table
+
+if TYPE_CHECKING:
+    from scfm_assets.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class Platform:
+    """All assets of one catalog, and how they hang together."""
+
+    catalog: Catalog
+    grid: Grid
+    sources: Mapping[str, Source]
+    nodes: Mapping[str, Node]
+
+    def upstream(self, node: Node, place: Place, store: Store) -> dict[str, dict[Place, Manifest | None]]:
+        """For every input parameter of a node, the places it reads and what the store holds there."""
+        found = {}
+        for parameter, read in node.reads.items():
+            above = self.nodes[read.asset]
+            places = read.relation.upstream(self.grid, place, above.space)
+            found[parameter] = {p: self._usable(above, store.manifest(read.asset, p)) for p in places}
+        return found
+
+    def versions(
+        self, node: Node, place: Place, upstream: Mapping[str, Mapping[Place, Manifest | None]]
+    ) -> dict[str, str]:
+        """Give the versions of everything a node reads at a place, by ``"<asset>[<partition>]"``."""
+        versions = {}
+        for parameter, manifests in upstream.items():
+            read = node.reads[parameter]
+            for where, manifest in manifests.items():
+                if manifest is not None:
+                    versions[_label(read.asset, where)] = manifest.version
+        for name in node.watches:
+            source = self.sources[name]
+            where = Place() if source.space is Space.WHOLE else Place(place.tissue)
+            versions[_label(name, where)] = source.version(where)
+        return versions
+
+    def fresh(self, node: Node, place: Place, store: Store) -> Manifest | None:
+        """Give the stored output of a node if nothing that it was made of has changed since."""
+        stored = self._usable(node, store.manifest(node.asset, place))
+        if stored is None or not node.still_valid(self.grid, stored):
+            return None
+        versions = self.versions(node, place, self.upstream(node, place, store))
+        return stored if stored.made_of(node.code, self.config_digest(node, place), versions) else None
+
+    @staticmethod
+    def _usable(node: Node, manifest: Manifest | None) -> Manifest | None:
+        """Pass an output on only if its blocking checks held."""
+        if manifest is None:
+            return None
+        failed = {name for name, passed, _ in manifest.checks if not passed}
+        return None if any(check.blocking and check.name in failed for check in node.checks) else manifest
+
+    def config_digest(self, node: Node, place: Place) -> str:
+        """Digest the part of the catalog that an output depends on."""
+        return digest_json(node.config(self.catalog, place))
+
+    def materialize(self, node: Node, job: Job, *, force: bool = False) -> tuple[Manifest, Facts]:
+        """Make the output of a node at the job's place, or keep the stored one if it is fresh."""
+        started = time.perf_counter()
+        kept = None if force else self.fresh(node, job.place, job.store)
+        if kept is not None:
+            LISTENER.get()(Done(node.asset, job.place, True, time.perf_counter() - started, kept.facts))  # noqa: FBT003
+            return kept, Facts({"kept": True})
+        upstream = self.upstream(node, job.place, job.store)
+        versions = self.versions(node, job.place, upstream)
+        job.inputs.update({p: self._load(node, p, found, job) for p, found in upstream.items()})
+        value = node.body(job, **job.inputs)
+        stamp = {
+            "tissue": job.place.tissue,
+            "n_cells": job.place.n_cells,
+            "simulated": node.simulated(self.catalog, job.place),
+        }
+        tables = {node.table: value} if node.table is not None else {}
+        if node.publishes is not None:
+            tables |= node.publishes(job, value)
+        tables = {name: check_table(name, _stamped(name, table, stamp)) for name, table in tables.items()}
+        if node.table is not None:
+            value = tables[node.table]
+        shown = node.facts(job, value) if node.facts is not None else Facts()
+        checks = tuple((check.name, *check.passes(value)) for check in node.checks)
+        facts = {
+            **job.said,
+            **shown.facts,
+            "seconds": round(time.perf_counter() - started, 3),
+            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "simulated": stamp["simulated"],
+        }
+        output = Output(
+            format=node.format,
+            value=value,
+            tables=tables,
+            code=node.code,
+            config=self.config_digest(node, job.place),
+            inputs=versions,
+            checks=checks,
+            facts=facts,
+        )
+        manifest = job.store.write(node.asset, job.place, output)
+        LISTENER.get()(Done(node.asset, job.place, False, time.perf_counter() - started, facts))  # noqa: FBT003
+        return manifest, Facts(facts, shown.shown)
+
+    def _load(self, node: Node, parameter: str, manifests: Mapping[Place, Manifest | None], job: Job) -> Any:
+        read = node.reads[parameter]
+        form = self.nodes[read.asset].format
+        if not read.may_lack:
+            for where, manifest in manifests.items():
+                if manifest is None:
+                    problem = f"nothing is stored at {where or 'all'}"
+                    raise ScfmError(read.asset, problem, f"Materialize it first: {node.asset} is made of it.")
+        if read.relation is Relation.SAME:
+            (manifest,) = manifests.values()
+            return job.store.read(manifest, form) if manifest else None
+        return Later(job.store, form, {p: m for p, m in manifests.items() if m is not None})
+
+
+@dataclass(frozen=True)
+class Later(Mapping[Place, Any]):
+    """Several stored values by place, each loaded when it is looked up."""
+
+    store: Store
+    format: Format
+    manifests: Mapping[Place, Manifest]
+
+    def __getitem__(self, place: Place) -> Any:
+        return self.store.read(self.manifests[place], self.format)
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self.manifests)
+
+    def __len__(self) -> int:
+        return len(self.manifests)
+
+
+def _stamped(name: str, table: pa.Table, stamp: Mapping[str, Any]) -> pa.Table:
+    """Repeat the partition in every row of a table that declares its columns, so that one file explains itself."""
+    declared = [column.name for column in TABLES[name].columns]
+    for column, value in stamp.items():
+        if column in declared and column not in table.column_names:
+            table = table.append_column(column, pa.array([value] * table.num_rows))
+    return table
+
+
+def _label(name: str, place: Place) -> str:
+    return name if place.key is None else f"{name}[{place.key}]"
