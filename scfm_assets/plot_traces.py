@@ -111,6 +111,11 @@ def fitted_line(fit: Mapping[str, Any] | None, x: np.ndarray) -> Line | None:
     return over, FORM_OF[fit["form"]].function(over, **parameters)
 
 
+def form_name(name: str) -> str:
+    """Write the name of a form as people do."""
+    return {"michaelis_menten": "Michaelis-Menten"}.get(name, name.replace("_", " "))
+
+
 def said_of(fits: Sequence[Mapping[str, Any]]) -> str:
     """Say the rows of `scaling_curves` of one curve in a few words."""
     if not fits:
@@ -120,7 +125,7 @@ def said_of(fits: Sequence[Mapping[str, Any]]) -> str:
     best = next((fit for fit in fits if fit["verdict"] == "best"), None)
     if best is None:
         return "no form identified"
-    name = best["form"].replace("_", " ").replace("exponential", "exp.").replace("saturation", "sat.")
+    name = form_name(best["form"]).replace("exponential", "exp.").replace("saturation", "sat.")
     return name if best["asymptote"] is None else f"{name} → {best['asymptote']:.3f}"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scfm_assets.core.baselines import MODEL
 from scfm_assets.core.curves import FORMS, is_flat
 from scfm_assets.headline import AT_CHANCE, CLOSE_TO_CEILING, UNIVERSE, Score, picked
-from scfm_assets.plot_traces import rows_of
+from scfm_assets.plot_traces import form_name, rows_of
 from scfm_assets.report_page import Html, Text, element, limits, mark, number, table
 
 if TYPE_CHECKING:
@@ -20,11 +21,10 @@ READING = (
 )
 ROLES_EXPLAINED = (
     "Planted control: a model whose attention was built from the network. It must come close to its ceiling.",
-    "Random control: a model with random weights. It must stay at chance: whatever it scores was not learned.",
+    "Random control: a model with random weights. Whatever it scores was not learned.",
     "Null: knows single genes, no pairs. A model that is not above the best null shows no knowledge of edges.",
     "Correlation: what the same cells say without any model.",
 )
-FORM_NAMES = {"michaelis_menten": "Michaelis-Menten"}
 ENDS = {"tf_queries": "query", "tf_keys": "key"}
 KINDS = {"best": "good", "indistinguishable": "good", "degenerate": "open", "too_few_points": "open"}
 FORM_OF = {form.name: form for form in FORMS}
@@ -34,10 +34,6 @@ def _verdict(row: Mapping[str, Any]) -> Html:
     if row["verdict"] == "best" and is_flat(row["r2"], row["n_points"], FORM_OF[row["form"]]):
         return mark("best, but flat", "open")
     return mark(row["verdict"].replace("_", " "), KINDS.get(row["verdict"], "plain"))
-
-
-def _form(name: str) -> str:
-    return FORM_NAMES.get(name, name.replace("_", " "))
 
 
 SCORE_COLUMNS: dict[str, Callable[[Score], Text]] = {
@@ -62,7 +58,7 @@ PLACE_COLUMNS: dict[str, Callable[[Score], Text]] = {
 }
 FIT_COLUMNS: dict[str, Callable[[Mapping[str, Any]], Text]] = {
     "scored by": lambda r: r["method"] if r["layer"] is None else f"{r['model']}, {r['method'].replace('_', ' ')}",
-    "form": lambda r: element("span", _form(r["form"]), title=r["formula"]),
+    "form": lambda r: element("span", form_name(r["form"]), title=r["formula"]),
     "R²": lambda r: number(r["r2"]),
     "AICc": lambda r: number(r["aicc"], 1),
     "weight": lambda r: number(r["weight"]),
@@ -144,7 +140,8 @@ def fit_table(curves: pa.Table, tissue: str, network: str, direction: str) -> It
     if not rows:
         yield element("p", NO_CURVES)
         return
-    order = {key: i for i, key in enumerate(dict.fromkeys((row["model"], row["method"]) for row in rows))}
+    series = dict.fromkeys((row["model"], row["method"]) for row in rows)
+    order = {key: i for i, key in enumerate(sorted(series, key=lambda key: key[0] == MODEL))}  # baselines last
     rows.sort(key=lambda row: (order[row["model"], row["method"]], row["aicc"] is None, row["aicc"] or 0.0))
     yield table(list(FIT_COLUMNS), [[show(row) for show in FIT_COLUMNS.values()] for row in rows])
     yield element("p", FITS_EXPLAINED, class_="quiet")
