@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -108,6 +109,10 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
         sys.exit(1)
 
 
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 @main.command()
 @_catalog_option
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
@@ -124,28 +129,36 @@ def ui(catalog: str | None, port: int) -> None:
     webserver = [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), *where]
     daemon = [sys.executable, "-m", "dagster._daemon", "run", *where]
     click.echo(f"Dagster UI on http://127.0.0.1:{port} (Ctrl-C stops it); its records are in {home}")
+    stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for received in stops:
+        signal.signal(received, _stop)
     with subprocess.Popen(daemon) as background, subprocess.Popen(webserver) as front:
         try:
             front.wait()
         except KeyboardInterrupt:
             click.echo("stopping")
         finally:
+            for received in stops:
+                signal.signal(received, signal.SIG_IGN)
             for process in (front, background):
                 process.terminate()
     sys.exit(0 if front.returncode in (0, None, -2, -15) else front.returncode)
 
 
-@main.command()
+@main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def sql(query: str, form: Literal["table", "csv", "json"]) -> None:
     """Ask the warehouse: scfm sql "from metrics where metric = 'auroc' limit 5".
 
-    The tables are views in SCFM_HOME/scfm.duckdb, which any DuckDB client can open while runs write.
+    QUERY may be the path of an .sql file. The tables are views in SCFM_HOME/scfm.duckdb, which any DuckDB client can
+    open while runs write.
     """
     from scfm_assets import catalog as catalogs
     from scfm_assets.warehouse.publish import query as ask
 
+    if query.endswith(".sql") and Path(query).is_file():
+        query = Path(query).read_text()
     click.echo(ask(catalogs.home(), query, form))
 
 

@@ -99,6 +99,8 @@ def atlas_spec(catalog: Catalog, tissue: str) -> AtlasSpec:
     path = _local(entry) if entry.source in {"file", "url"} else None
     names = {field.name for field in dataclasses.fields(AtlasSpec)} - {"tissue", "path", "max_n_cells"}
     declared = {name: getattr(entry, name) for name in names}
+    if entry.simulated:
+        declared |= {"donor": "donor", "batch": "batch"}
     return AtlasSpec(tissue=tissue, path=path, max_n_cells=max(catalog.experiment.n_cells), **declared)
 
 

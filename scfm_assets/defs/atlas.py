@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import numpy as np
 import pyarrow as pa
 
@@ -65,7 +64,7 @@ def _quality(job: Job, atlas: AnnData) -> Facts:
     figure = plots.atlas_qc(
         obs["n_counts"].to_numpy(), obs["n_genes"].to_numpy(), obs["cell_type"].to_numpy(), job.tissue
     )
-    return Facts(facts, {"quality": dg.MetadataValue.md(plot_files.thumbnail_markdown(figure))})
+    return Facts(facts, {"quality": plot_files.thumbnail_markdown(figure)})
 
 
 def _quality_table(_: Job, atlas: AnnData) -> dict[str, pa.Table]:

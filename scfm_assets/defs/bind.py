@@ -69,9 +69,9 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
             context.log.info("fresh: inputs, code and configuration are those of the stored output, which is kept")
         return dg.MaterializeResult(
             metadata={
+                **{name: dg.MetadataValue.md(text) for name, text in facts.shown.items()},
                 **_plain(manifest.facts),
                 **_plain(facts.facts),
-                **facts.shown,
                 "dagster/uri": _uri(job.store, manifest),
             },
             data_version=dg.DataVersion(manifest.version),

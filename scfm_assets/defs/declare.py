@@ -21,7 +21,6 @@ from scfm_assets.resources.store import TABLE, Format, Manifest, Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import dagster as dg
     import pyarrow as pa
 
     from scfm_assets.catalog import Catalog
@@ -68,10 +67,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Facts:
-    """What an asset says about its output besides the value: plain facts, and things to look at in the UI."""
+    """What an asset says about its output besides the value: plain facts, and Markdown to look at in the UI."""
 
     facts: Mapping[str, Any] = field(default_factory=dict)
-    shown: Mapping[str, dg.MetadataValue] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -272,4 +271,4 @@ def asset(
 
 def _tissue_is_simulated(catalog: Catalog, place: Place) -> bool:
     tissues = catalog.atlases if place.tissue is None else [place.tissue]
-    return all(catalog.atlases[tissue].simulated for tissue in tissues)
+    return any(catalog.atlases[tissue].simulated for tissue in tissues)

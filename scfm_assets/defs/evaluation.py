@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import pyarrow as pa
 
 from scfm_assets import checkpoints, sources
@@ -37,7 +36,7 @@ def _facts(job: Job, metrics: pa.Table) -> Facts:
     if metrics.num_rows == 0:
         return Facts({"rows": 0})
     figure = plots.attention_by_layer(metrics, job.tissue, layer_of_model=layer_of_model(job.catalog))
-    shown = {"attention_by_layer": dg.MetadataValue.md(plot_files.thumbnail_markdown(figure))}
+    shown = {"attention_by_layer": plot_files.thumbnail_markdown(figure)}
     return Facts({**_headline(job, metrics), "rows": metrics.num_rows}, shown)
 
 

@@ -81,7 +81,7 @@ class Platform:
         kept = None if force else self.fresh(node, job.place, job.store)
         if kept is not None:
             LISTENER.get()(Done(node.asset, job.place, True, time.perf_counter() - started, kept.facts))  # noqa: FBT003
-            return kept, Facts({"kept": True})
+            return kept, Facts({"kept": True}, job.store.shown(node.asset, job.place))
         upstream = self.upstream(node, job.place, job.store)
         versions = self.versions(node, job.place, upstream)
         job.inputs.update({p: self._load(node, p, found, job) for p, found in upstream.items()})
@@ -115,6 +115,7 @@ class Platform:
             inputs=versions,
             checks=checks,
             facts=facts,
+            shown=shown.shown,
         )
         manifest = job.store.write(node.asset, job.place, output)
         LISTENER.get()(Done(node.asset, job.place, False, time.perf_counter() - started, facts))  # noqa: FBT003

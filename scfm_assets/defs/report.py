@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
 from scfm_assets import checkpoints, sources
 from scfm_assets.defs.declare import Facts, Job, Node, asset, everything
 from scfm_assets.defs.scaling import all_of, control_of_model, layer_of_model
@@ -53,7 +51,7 @@ HTML = Format(".html", _write_text, _read_text, _digest_text)
     },
     config=lambda catalog, _: [catalog.name, catalog.title, list(catalog.atlases), catalog.experiment.direction],
     format=HTML,
-    facts=lambda job, _: Facts({}, {"report": dg.MetadataValue.path(str(job.store.home / "report" / "index.html"))}),
+    facts=lambda job, _: Facts({"report": str(job.store.home / "report" / "index.html")}),
     kinds=["html"],
 )
 def report(job: Job, metrics: Later, curves: Later, atlases: Later) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import pyarrow as pa
 
 from scfm_assets import checkpoints
@@ -42,7 +41,7 @@ def _facts(job: Job, curves: pa.Table) -> Facts:
     layers, direction = layer_of_model(job.catalog), job.catalog.experiment.direction
     figure = plots.scaling_curve(metrics, curves, job.tissue, direction=direction, layer_of_model=layers)
     figures = {"scaling_curve": figure, "coverage": plots.coverage(metrics, job.tissue)}
-    shown = {name: dg.MetadataValue.md(plot_files.thumbnail_markdown(drawn)) for name, drawn in figures.items()}
+    shown = {name: plot_files.thumbnail_markdown(drawn) for name, drawn in figures.items()}
     return Facts({"rows": curves.num_rows}, shown)
 
 

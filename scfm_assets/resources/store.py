@@ -148,6 +148,7 @@ class Output:
     inputs: Mapping[str, str]
     checks: tuple[tuple[str, bool, str], ...]
     facts: Mapping[str, Any]
+    shown: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def version(self) -> str:
@@ -203,8 +204,16 @@ class Store:
             facts=output.facts,
         )
         with self._staging() as stage:
+            stage(self._shown_file(asset, place)).write_text(json.dumps(dict(output.shown)))
             stage(self._manifest_file(asset, place)).write_text(json.dumps(asdict(manifest), indent=1, default=str))
         return manifest
+
+    def shown(self, asset: str, place: Place) -> dict[str, str]:
+        """Give the Markdown that was shown with the stored output, by name."""
+        try:
+            return json.loads(self._shown_file(asset, place).read_text())
+        except FileNotFoundError:
+            return {}
 
     def read(self, manifest: Manifest, form: Format) -> Any:
         """Load a stored value."""
@@ -213,6 +222,9 @@ class Store:
 
     def _manifest_file(self, asset: str, place: Place) -> Path:
         return self.root / "manifests" / asset / Path(*place.folders) / "manifest.json"
+
+    def _shown_file(self, asset: str, place: Place) -> Path:
+        return self._manifest_file(asset, place).with_name("shown.json")
 
     def _stage_table(self, stage: Callable[[Path], Path], name: str, table: pa.Table, place: Place) -> tuple[str, ...]:
         files = []

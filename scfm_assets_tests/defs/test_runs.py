@@ -264,3 +264,13 @@ def test_networks_of_one_catalog_lie_beside_each_other(home: Home) -> None:
     for name, target in (("first", "B"), ("second", "C")):
         rows = home.store.read(home.store.manifest(f"networks/{name}", Place()), TABLE)
         assert rows.select(["network", "tf", "target"]).to_pylist() == [{"network": name, "tf": "A", "target": target}]
+
+
+def test_an_output_that_is_kept_keeps_its_plots(rerun: Home) -> None:
+    job = rerun.definitions.resolve_implicit_global_asset_job_def()
+    key = dg.AssetKey(["scaling", "curves"])
+    asked = job.execute_in_process(instance=rerun.instance, partition_key="sim_one", asset_selection=[key])
+    (event,) = asked.get_asset_materialization_events()
+    metadata = event.step_materialization_data.materialization.metadata
+    assert metadata["kept"].value is True
+    assert metadata["scaling_curve"].md_str.startswith("![")
