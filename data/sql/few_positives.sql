@@ -3,4 +3,4 @@ select tissue, network, universe, count(*) as numbers, min(n_pos) as fewest_posi
        count(*) filter (n_pos < 30) as on_fewer_than_30
 from metrics
 group by all
-order by on_fewer_than_30 desc, fewest_positives, tissue
+order by on_fewer_than_30 desc, fewest_positives, tissue, universe
