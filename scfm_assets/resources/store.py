@@ -272,19 +272,6 @@ def _split(table: pa.Table, keys: Sequence[str]) -> Iterator[tuple[tuple[str, ..
         yield folders, table.filter(mask)
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A stored value that is loaded when it is asked for."""
-
-    store: Store
-    manifest: Manifest
-    format: Format
-
-    def load(self) -> Any:
-        """Read the value."""
-        return self.store.read(self.manifest, self.format)
-
-
 class StoreFolder(dg.ConfigurableResource):
     """The store as Dagster injects it."""
 
