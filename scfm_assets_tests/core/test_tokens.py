@@ -1,58 +1,38 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scfm_assets.core import ranking
 from scfm_assets.core import tokens as module
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.tokens import Tokens, Vocabulary, build_vocabulary, tokenize
-
-SPECIAL = {"<pad>": 0, "<mask>": 1, "<cls>": 2, "<eos>": 3}
-
-
-def a_vocabulary(n_genes: int, seed: int = 0, *, levels: int | None = None, special: bool = False) -> Vocabulary:
-    """Token ids are shuffled against gene ids, so that a tie rule by token id is not one by gene id."""
-    rng = np.random.default_rng(seed)
-    names = SPECIAL if special else {"<pad>": 0, "<mask>": 1}
-    genes = [f"G{i:05d}" for i in range(n_genes)]
-    ids = rng.permutation(n_genes) + len(names)
-    medians = rng.lognormal(0, 1, n_genes) if levels is None else 1.0 + rng.integers(0, levels, n_genes)
-    tokens = {**names, **dict(zip(genes, ids.tolist(), strict=True))}
-    return build_vocabulary(tokens, dict(zip(genes, medians.tolist(), strict=True)))
+from scfm_assets.core.tokens import Tokens, Vocabulary, build_vocabulary, rank_encode, tokenize
+from scfm_assets_tests.core.small_counts import a_vocabulary, as_lists, reference, some_counts
 
 
-def some_counts(n_cells: int, n_genes: int, seed: int = 0, high: int = 6) -> sp.csr_array:
-    rng = np.random.default_rng(seed)
-    dense = rng.integers(1, high, (n_cells, n_genes)) * (rng.random((n_cells, n_genes)) < 0.4)
-    return sp.csr_array(dense.astype(np.int32))
-
-
-def reference(counts: sp.csr_array, gene_ids: list[str], vocabulary: Vocabulary, limit: int) -> list[list[int]]:
-    """One cell and one gene at a time: sum per gene, sort by falling float32 key, then by gene id."""
-    token = dict(zip(vocabulary.gene_ids.tolist(), vocabulary.token_ids.tolist(), strict=True))
-    median = dict(zip(vocabulary.gene_ids.tolist(), vocabulary.medians.tolist(), strict=True))
-    cells = []
-    for row in counts.toarray().tolist():
-        total: dict[str, int] = {}
-        for gene, count in zip(gene_ids, row, strict=True):
-            canonical = vocabulary.aliases.get(gene, gene)
-            if canonical in token and count > 0:
-                total[canonical] = total.get(canonical, 0) + count
-        ranked = sorted(total, key=lambda gene: (-np.float32(total[gene] / median[gene]), gene))
-        cells.append([token[gene] for gene in ranked[:limit]])
-    return cells
-
-
-def as_lists(tokens: Tokens) -> list[list[int]]:
-    return [tokens.row(i).tolist() for i in range(tokens.n_cells)]
+@pytest.fixture(params=["numba", "numpy"])
+def _both_ways(request, monkeypatch):
+    """Run a test with the compiled kernel and without numba."""
+    if request.param == "numpy":
+        monkeypatch.setattr(ranking, "has_numba", lambda: False)
+    else:
+        assert ranking.has_numba()
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), levels=st.integers(1, 4), limit=st.integers(1, 12), chunk=st.integers(1, 40))
-def test_tokens_equal_a_plain_reference_for_any_counts_columns_and_chunks(seed, levels, limit, chunk):
+@given(
+    seed=st.integers(0, 10_000),
+    levels=st.integers(1, 4),
+    limit=st.integers(1, 12),
+    chunk=st.integers(1, 40),
+    compiled=st.booleans(),
+)
+def test_tokens_equal_a_plain_reference_for_any_counts_columns_and_chunks(seed, levels, limit, chunk, compiled):
     rng = np.random.default_rng(seed)
     vocabulary = a_vocabulary(12, seed, levels=levels)
     genes = [*vocabulary.gene_ids.tolist(), "unknown", "other"]
@@ -60,6 +40,7 @@ def test_tokens_equal_a_plain_reference_for_any_counts_columns_and_chunks(seed, 
     counts = some_counts(7, len(genes), seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CHUNK_ENTRIES", chunk)
+        patch.setattr(ranking, "has_numba", lambda: compiled)
         found = tokenize(counts, genes, vocabulary, max_tokens=limit, special=False)
     assert as_lists(found) == reference(counts, genes, vocabulary, limit)
     assert found.ids.dtype == np.int32
@@ -82,12 +63,14 @@ def test_tokens_differ_from_geneformers_own_float64_formula_only_inside_ties(lim
         assert len(set(found.row(i).tolist())) == len(ours)
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_ties_go_by_gene_id_and_not_by_token_id_or_column():
     vocabulary = build_vocabulary({"<pad>": 0, "B": 1, "A": 3, "C": 2}, {"A": 2.0, "B": 1.0, "C": 0.5})
     counts = sp.csr_array(np.array([[1, 4, 2]], dtype=np.int32))
     assert as_lists(tokenize(counts, ["C", "A", "B"], vocabulary, max_tokens=9, special=False)) == [[3, 1, 2]]
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_the_division_is_rounded_once_from_double_to_single_precision():
     """Medians so close that dividing in single precision would order them otherwise."""
     rng = np.random.default_rng(0)
@@ -128,6 +111,7 @@ def test_tokens_do_not_depend_on_the_order_of_columns(case):
     assert found.digest == expected.digest
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_tokens_do_not_depend_on_sparse_index_order_stored_zeros_or_split_entries(case):
     counts, genes, vocabulary, expected = case
     rng = np.random.default_rng(0)
@@ -148,6 +132,7 @@ def test_tokens_do_not_depend_on_sparse_index_order_stored_zeros_or_split_entrie
     assert tokenize(shuffled, genes, vocabulary, max_tokens=25, special=True).digest == expected.digest
 
 
+@pytest.mark.usefixtures("_both_ways")
 @pytest.mark.parametrize("dtype", [np.int64, np.uint16, np.float32, np.float64])
 @pytest.mark.parametrize("kind", [sp.csr_array, sp.csr_matrix])
 def test_tokens_do_not_depend_on_the_type_of_the_counts(case, dtype, kind):
@@ -156,6 +141,7 @@ def test_tokens_do_not_depend_on_the_type_of_the_counts(case, dtype, kind):
     assert found.digest == expected.digest
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_special_tokens_stand_first_and_last_and_count_towards_the_longest_cell(case):
     counts, genes, vocabulary, found = case
     without = tokenize(counts, genes, vocabulary, max_tokens=23, special=False)
@@ -164,6 +150,7 @@ def test_special_tokens_stand_first_and_last_and_count_towards_the_longest_cell(
         assert found.row(i).tolist() == [2, *without.row(i).tolist(), 3]
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_a_cell_without_any_known_gene_keeps_its_place():
     vocabulary = a_vocabulary(3, special=True)
     counts = sp.csr_array(np.array([[1, 0], [0, 5], [2, 0]], dtype=np.int32))
@@ -173,6 +160,7 @@ def test_a_cell_without_any_known_gene_keeps_its_place():
     assert tokenize(counts[:0], genes, vocabulary, max_tokens=9, special=True).n_cells == 0
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_columns_of_one_gene_are_summed_before_ranking():
     tokens, medians = {"<pad>": 0, "ENSG1": 1, "ENSG2": 2}, {"ENSG1": 1.0, "ENSG2": 1.0}
     vocabulary = build_vocabulary(tokens, medians, {"OLD1": "ENSG1", "NAME1": "ENSG1", "GONE": "ENSG9"})
@@ -193,11 +181,48 @@ def test_counts_without_any_known_gene_are_refused_with_examples_of_both_sides()
     assert "gene_table" in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [-1.0, 0.5, np.nan])
-def test_negative_and_fractional_counts_are_refused(value):
-    counts = sp.csr_array(np.array([[1.0, value, 3.0]]))
-    with pytest.raises(ScfmError, match="raw counts"):
+@pytest.mark.usefixtures("_both_ways")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [-1.0, 0.5, np.nan, np.inf, 2.0**32, 2.0**63, 1e300])
+def test_values_that_cannot_be_counts_are_refused_with_their_row(value, dtype):
+    with np.errstate(over="ignore"):
+        counts = sp.csr_array(np.array([[2, 0, 1], [1, value, 3]]).astype(dtype))
+    with pytest.raises(ScfmError, match=rf"first: {re.escape(format(counts[1, 1]))} in row 1;.*\n.*raw counts"):
         tokenize(counts, ["G00000", "G00001", "G00002"], a_vocabulary(3), max_tokens=9, special=False)
+
+
+@pytest.mark.usefixtures("_both_ways")
+def test_values_that_cannot_be_counts_are_refused_in_genes_that_nobody_knows_too():
+    counts = sp.csr_array(np.array([[2, -1]]))
+    with pytest.raises(ScfmError, match="first: -1 in row 0"):
+        tokenize(counts, ["G00000", "unknown"], a_vocabulary(3), max_tokens=9, special=False)
+
+
+@pytest.mark.usefixtures("_both_ways")
+@pytest.mark.parametrize(
+    ("column", "dtype"),
+    [(-1, np.int32), (3, np.int32), (2**31 - 1, np.int32), (-1, np.int64), (3, np.int64), (2**32, np.int64)],
+)
+def test_an_index_beyond_the_columns_is_a_bug_of_the_caller_and_reads_nothing(column, dtype):
+    counts = sp.csr_array(np.array([[1, 2, 3]], dtype=np.int32))
+    counts.indices = np.array([0, column, 1], dtype=dtype)
+    with pytest.raises(ValueError, match="3 columns"):
+        tokenize(counts, ["G00000", "G00001", "G00002"], a_vocabulary(3), max_tokens=9, special=False)
+
+
+@pytest.mark.usefixtures("_both_ways")
+@pytest.mark.parametrize("indptr", [[0, 2, 1, 3], [0, 1, 2, 9]])
+def test_row_pointers_that_fall_or_lead_too_far_are_a_bug_of_the_caller_and_read_nothing(indptr):
+    counts = some_counts(3, 3)
+    counts.data, counts.indices = np.ones(3, np.int32), np.zeros(3, np.int32)
+    counts.indptr = np.array(indptr, dtype=np.int32)
+    with pytest.raises(ValueError, match="row pointers"):
+        tokenize(counts, ["G00000", "G00001", "G00002"], a_vocabulary(3), max_tokens=9, special=False)
+
+
+def test_a_longest_cell_without_room_for_its_special_tokens_is_a_bug_of_the_caller():
+    with pytest.raises(ValueError, match="at most -1 tokens"):
+        tokenize(some_counts(2, 3), ["G00000", "x", "y"], a_vocabulary(3, special=True), max_tokens=1, special=True)
 
 
 def test_gene_ids_that_do_not_belong_to_the_columns_are_a_bug_of_the_caller():
@@ -260,3 +285,84 @@ def test_vocabulary_digests_see_every_part():
 def test_dictionaries_that_cannot_be_right_are_refused_by_name(tokens, medians, message):
     with pytest.raises(ScfmError, match=message):
         build_vocabulary(tokens, medians, place="tokens.json")
+
+
+# Orders that are hard to sort ---------------------------------------------------------------------------------------
+
+
+def shuffled_within_rows(counts: sp.csr_array, seed: int) -> sp.csr_array:
+    rng = np.random.default_rng(seed)
+    order = [rng.permutation(np.arange(a, b)) for a, b in zip(counts.indptr, counts.indptr[1:], strict=False)]
+    order = np.concatenate(order).astype(int)
+    return sp.csr_array((counts.data[order], counts.indices[order], counts.indptr), shape=counts.shape)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-7, 1e-4, 1e-2, 15.0])
+@pytest.mark.parametrize("outlier", [False, True])
+def test_tokens_equal_the_plain_reference_however_close_the_quotients_lie(spread, outlier):
+    """From all the same to all over the range of a float32, with one gene far away from the others or none."""
+    rng = np.random.default_rng(7)
+    genes = [f"G{i:05d}" for i in range(700)]
+    medians = np.exp(spread * rng.standard_normal(700))
+    medians[350] = 1e-30 if outlier else 1.0
+    tokens = dict(zip(genes, range(700), strict=True))
+    vocabulary = build_vocabulary(tokens, dict(zip(genes, medians.tolist(), strict=True)))
+    counts = sp.csr_array(rng.integers(0, 3, (4, 700)))
+    order = rng.permutation(700)
+    names = [genes[i] for i in order]
+    expected = reference(counts, names, vocabulary, 650)
+    for matrix in (counts, shuffled_within_rows(counts, 1)):
+        assert as_lists(tokenize(matrix, names, vocabulary, max_tokens=650, special=False)) == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n_genes=st.sampled_from([1, 2, 63, 64, 65, 300]),
+    density=st.sampled_from([0.0, 0.05, 0.5, 1.0]),
+    scale=st.sampled_from([0.0, 0.1, 1.0, 50.0]),
+    limit=st.integers(0, 80),
+    dtype=st.sampled_from(["int8", "int32", "int64", "uint64", "float32", "float64", ">i4", ">f8", "bool"]),
+    index=st.sampled_from(["int32", "int64", "uint16", ">i4"]),
+)
+def test_the_compiled_kernel_equals_numpy_bit_for_bit(seed, n_genes, density, scale, limit, dtype, index):
+    rng = np.random.default_rng(seed)
+    n_columns = n_genes + 3
+    dense = rng.integers(1, 100, (5, n_columns)) * (rng.random((5, n_columns)) < density)
+    counts = shuffled_within_rows(sp.csr_array(dense), seed)
+    counts.data, counts.indices = counts.data.astype(dtype), counts.indices.astype(index)
+    gene_of_column = rng.integers(-1, n_genes, n_columns)  # some unknown, some of one gene
+    medians, tokens = np.exp(scale * rng.standard_normal(n_genes)), rng.permutation(n_genes)
+    columns = (np.where(gene_of_column >= 0, tokens[gene_of_column], -1), medians[gene_of_column], gene_of_column)
+    found = []
+    for compiled in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ranking, "has_numba", lambda compiled=compiled: compiled)
+            found.append(rank_encode(counts, *columns, max_tokens=limit + 2, cls=900, eos=901))
+    assert found[0].digest == found[1].digest
+
+
+def test_counts_that_may_not_be_written_to_are_tokenized_like_others(case):
+    counts, genes, vocabulary, expected = case
+    for array in (counts.data, counts.indices, counts.indptr):
+        array.flags.writeable = False
+    assert tokenize(counts, genes, vocabulary, max_tokens=25, special=True).digest == expected.digest
+
+
+def test_without_a_folder_for_compiled_code_the_kernel_is_compiled_for_this_process_only(case, monkeypatch):
+    import numba
+
+    counts, genes, vocabulary, expected = case
+    real, kept = numba.njit, []
+
+    def nowhere(*args, cache=False, **options):
+        kept.append(cache)
+        if cache:
+            message = "cannot cache function: no locator available"
+            raise RuntimeError(message)
+        return real(*args, **options)
+
+    monkeypatch.setattr(numba, "njit", nowhere)
+    monkeypatch.setattr(ranking, "compiled", ranking.compiled.__wrapped__)
+    assert tokenize(counts, genes, vocabulary, max_tokens=25, special=True).digest == expected.digest
+    assert kept == [True, False]
