@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scfm_assets.core import baselines
-from scfm_assets.plot_traces import richest_network, rows_of, trace_of
+from scfm_assets.plot_traces import INTERVAL_KINDS, richest_network, rows_of, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,7 +117,8 @@ def picked(scores: Sequence[Score]) -> list[tuple[str, Score]]:
     chosen: list[tuple[str, Score]] = []
     for role, title in ROLES.items():
         own = [score for score in scores if score.role == role]
-        asked = [score for score in own if score.method == METHOD or score.layer is None]
+        published = [score for score in own if score.method == METHOD]
+        asked = published or [score for score in own if score.method == f"{METHOD}_max"]
         chosen += [(title, score) for score in (own[:1] if role in ("baseline", "null") else asked)]
     return chosen
 
@@ -179,7 +180,7 @@ def _score(
         value=float(trace.mean[0]),
         lo=lo,
         hi=hi,
-        interval="tfs" if "tfs" in kinds else next(iter(kinds), ""),
+        interval=next((kind for kind in INTERVAL_KINDS if kind in kinds), ""),
         n_pos=round(_mean(own["auroc"], "n_pos") or 0),
         base_rate=_mean(own["auroc"], "base_rate"),
         pair_coverage=_mean(own["auroc"], "pair_coverage"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-INTERVAL_KINDS = ("tfs", "pairs")
+INTERVAL_KINDS = ("tfs", "pairs", "cells")
 """Which interval is drawn where there are several, the first choice first."""
 Line = tuple[np.ndarray, np.ndarray]
 FORM_OF = {form.name: form for form in FORMS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from scfm_assets.core.edges import EdgeScores, ScoreKey, edge_scores, mean_over_cells
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.left_out import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MODEL = "baselines"
 """What stands in the column `model` beside these methods; their checkpoint is null."""
+Genes = slice | np.ndarray
+"""Panel genes at the first end of the pairs that are scored."""
+EVERY = slice(None)
 
 
 @dataclass(frozen=True)
@@ -49,67 +53,71 @@ class Cells:
         """1 where a cell holds a gene, else 0, shape (n_cells, K)."""
         return (self.panel_counts > 0).astype(np.float64)
 
-    @cached_property
-    def pairs(self) -> np.ndarray:
-        """Cells that hold both genes, int32 (K, K)."""
-        return (self.detected.T @ self.detected).astype(np.int32)
+    def pairs(self, genes: Genes = EVERY) -> np.ndarray:
+        """Cells that hold both genes, int32 (genes, K)."""
+        return (self.detected[:, genes].T @ self.detected).astype(np.int32)
+
+    def without(self, left_out: np.ndarray) -> Cells:
+        """Give the cells that are left without some, boolean (n_cells,)."""
+        kept = ~left_out
+        return Cells(self.panel_counts[kept], self.depth[kept], self.n_detected[kept])
 
 
-def pearson(cells: Cells) -> np.ndarray:
+def pearson(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """Absolute Pearson correlation of log1p CP10k over the cells; 0 for a gene that does not vary."""
-    return _absolute_correlation(cells.expression)
+    return _absolute_correlation(cells.expression, genes)
 
 
-def spearman(cells: Cells) -> np.ndarray:
+def spearman(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """Absolute Spearman correlation (midranks) of log1p CP10k over the cells; 0 for a gene that does not vary."""
     from scipy.stats import rankdata
 
-    return _absolute_correlation(rankdata(cells.expression, axis=0))
+    return _absolute_correlation(rankdata(cells.expression, axis=0), genes)
 
 
-def mean_product(cells: Cells) -> np.ndarray:
+def mean_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """Product of the two genes' means of log1p CP10k."""
-    return _product(cells.expression.mean(axis=0))
+    return _product(cells.expression.mean(axis=0), genes)
 
 
-def detection_product(cells: Cells) -> np.ndarray:
+def detection_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """Product of the two genes' detection rates."""
-    return _product(cells.detected.mean(axis=0))
+    return _product(cells.detected.mean(axis=0), genes)
 
 
-def variance_product(cells: Cells) -> np.ndarray:
+def variance_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """Product of the two genes' variances of log1p CP10k."""
-    return _product(cells.expression.var(axis=0))
+    return _product(cells.expression.var(axis=0), genes)
 
 
-def uniform_attention(cells: Cells) -> np.ndarray:
+def uniform_attention(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """Mean of 1/L over the cells that hold both genes, L = genes detected in the cell; 0 for an unseen pair.
 
     What an attention that looks at every gene of a cell evenly would score: it ranks pairs by the size of their cells.
     """
     weighted = cells.detected / np.sqrt(cells.n_detected)[:, None]
-    return mean_over_cells(weighted.T @ weighted, cells.pairs)
+    return mean_over_cells(weighted[:, genes].T @ weighted, cells.pairs(genes))
 
 
-def _product(values: np.ndarray) -> np.ndarray:
-    return np.outer(values, values)
+def _product(values: np.ndarray, genes: Genes) -> np.ndarray:
+    return np.outer(values[genes], values)
 
 
-def _absolute_correlation(values: np.ndarray) -> np.ndarray:
+def _absolute_correlation(values: np.ndarray, genes: Genes) -> np.ndarray:
     constant = values.min(axis=0) == values.max(axis=0)
     centred = values - values.mean(axis=0)
     length = np.sqrt((centred**2).sum(axis=0))
     scaled = centred / np.where(constant, 1, length)
     scaled[:, constant] = 0
-    return np.minimum(np.abs(scaled.T @ scaled), 1)
+    return np.minimum(np.abs(scaled[:, genes].T @ scaled), 1)
 
 
 @dataclass(frozen=True)
 class BaselineMethod:
-    """One way to score pairs from counts alone: cells -> (K, K). A null knows nothing of regulation by construction."""
+    """One way to score pairs from counts alone: cells, genes -> (genes, K). A null knows nothing of regulation."""
 
     name: str
-    function: Callable[[Cells], np.ndarray]
+    function: Callable[[Cells, Genes], np.ndarray]
     null: bool
     symmetric: bool = True
 
@@ -136,6 +144,8 @@ def score(
     *,
     cells_of_repeat: Mapping[int, np.ndarray],
     methods: Sequence[BaselineMethod] = METHODS,
+    group_of_repeat: Mapping[int, np.ndarray] | None = None,
+    tfs: np.ndarray | None = None,
 ) -> EdgeScores:
     """Score every pair of panel genes by every baseline, for each repeat.
 
@@ -153,6 +163,10 @@ def score(
         Repeat to the rows of `counts` that its cell set holds.
     methods
         What is computed.
+    group_of_repeat
+        Repeat to the group of each of its cells, aligned with `cells_of_repeat`; None = no scores without groups.
+    tfs
+        Panel indices, ascending, of the genes that get scores without each group of cells.
 
     Raises
     ------
@@ -161,13 +175,44 @@ def score(
     """
     columns = _columns(gene_ids, panel)
     keys, matrices, pairs = [], [], {}
+    sizes, held, left_out = {}, {}, {}
     for repeat, rows in sorted(cells_of_repeat.items()):
         cells = cells_of(counts[np.asarray(rows)], columns)
-        pairs[repeat] = cells.pairs
-        for method in methods:
-            keys.append(ScoreKey(repeat, method.name, symmetric=method.symmetric))
-            matrices.append(method.function(cells).astype(np.float32))
-    return edge_scores(panel, keys, matrices, pairs)
+        pairs[repeat] = cells.pairs()
+        own = [ScoreKey(repeat, method.name, symmetric=method.symmetric) for method in methods]
+        keys += own
+        matrices += [method.function(cells, EVERY).astype(np.float32) for method in methods]
+        if group_of_repeat is not None and tfs is not None and len(tfs):
+            group = np.asarray(group_of_repeat[repeat])
+            sizes[repeat] = np.bincount(group)
+            parts, held[repeat] = _without_groups(cells, group, tfs, methods)
+            left_out |= dict(zip(own, parts, strict=True))
+    made = edge_scores(panel, keys, matrices, pairs)
+    return (
+        replace(made, left_out=LeftOut.of_arrays(np.asarray(tfs, np.int64), sizes, left_out, held)) if sizes else made
+    )
+
+
+def _without_groups(
+    cells: Cells, group: np.ndarray, tfs: np.ndarray, methods: Sequence[BaselineMethod]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Score the TFs' pairs in the cells without each group; a group without cells leaves the scores as they are.
+
+    Returns
+    -------
+    For each method float32 (n_groups, 1, T, K), and int32 (n_groups, T, K): cells that hold both.
+    """
+    n_groups, shape = int(group.max()) + 1, (len(tfs), cells.panel_counts.shape[1])
+    parts = [np.zeros((n_groups, 1, *shape), np.float32) for _ in methods]
+    held = np.zeros((n_groups, *shape), np.int32)
+    for left_out in range(n_groups):
+        rest = cells.without(group == left_out)
+        if not len(rest.depth):
+            continue
+        held[left_out] = rest.pairs(tfs)
+        for part, method in zip(parts, methods, strict=True):
+            part[left_out, 0] = method.function(rest, tfs)
+    return parts, held
 
 
 def cells_of(counts: csr_matrix, columns: np.ndarray) -> Cells:

@@ -9,44 +9,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from scfm_assets.core.left_out import LeftOut
+from scfm_assets.core.score_keys import DIRECTIONS, SYMMETRIC, TF_KEYS, TF_QUERIES, Direction, ScoreKey
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.sums import Aggregation, AttentionSums
 
 
-@dataclass(frozen=True)
-class Direction:
-    """Which end of an attended pair is the TF."""
-
-    name: str
-    doc: str
-    transposed: bool = False
-
-    def orient(self, scores: np.ndarray) -> np.ndarray:
-        """Turn scores (K, K) [query, key] so that rows are the TF's end; a view."""
-        return scores.T if self.transposed else scores
-
-
-TF_QUERIES = Direction("tf_queries", "the TF is the query and attends its target: score[tf, target], the published one")
-TF_KEYS = Direction("tf_keys", "the TF is the key and is attended by its target: score[target, tf]", transposed=True)
-SYMMETRIC = Direction("symmetric", "the score has no direction")
-DIRECTIONS = (TF_QUERIES, TF_KEYS)
-
-
-@dataclass(frozen=True)
-class ScoreKey:
-    """Names one matrix of edge scores; layer and head are None where they do not apply."""
-
-    repeat: int
-    method: str
-    layer: int | None = None
-    head: int | None = None
-    symmetric: bool = False
-
-    def directions(self, wanted: Sequence[Direction] = DIRECTIONS) -> tuple[Direction, ...]:
-        """Give the directions in which this matrix is read."""
-        return (SYMMETRIC,) if self.symmetric else tuple(wanted)
+__all__ = [
+    "DIRECTIONS",
+    "SYMMETRIC",
+    "TF_KEYS",
+    "TF_QUERIES",
+    "Direction",
+    "EdgeScores",
+    "ScoreKey",
+    "edge_scores",
+    "edge_table",
+    "from_attention",
+    "mean_over_cells",
+]
 
 
 @dataclass(frozen=True)
@@ -63,6 +47,8 @@ class EdgeScores:
         float32 (n_keys, K, K), ``[source row i = query, column j = key]``; unseen pairs and the diagonal are 0.
     pairs
         Repeat to int32 (K, K): cells of the slice that hold both genes.
+    left_out
+        The scores of TFs without each group of cells in turn, where they are known; stored if they are at hand.
     """
 
     gene_ids: tuple[str, ...]
@@ -70,6 +56,7 @@ class EdgeScores:
     keys: tuple[ScoreKey, ...]
     scores: np.ndarray
     pairs: Mapping[int, np.ndarray]
+    left_out: LeftOut | None = None
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together: that is a bug of the caller."""
@@ -93,6 +80,8 @@ class EdgeScores:
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Give the arrays and the text metadata of a safetensors container."""
         tensors = {"scores": self.scores} | {f"pairs.{repeat}": pairs for repeat, pairs in self.pairs.items()}
+        if self.left_out is not None:
+            tensors |= self.left_out.to_tensors(self.keys)
         metadata = {
             "gene_ids": json.dumps(self.gene_ids),
             "symbols": json.dumps(self.symbols),
@@ -103,21 +92,28 @@ class EdgeScores:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> EdgeScores:
         """Undo `to_tensors`."""
+        keys = tuple(ScoreKey(**key) for key in json.loads(metadata["keys"]))
         return cls(
             gene_ids=tuple(json.loads(metadata["gene_ids"])),
             symbols=tuple(json.loads(metadata["symbols"])),
-            keys=tuple(ScoreKey(**key) for key in json.loads(metadata["keys"])),
+            keys=keys,
             scores=tensors["scores"],
             pairs={int(name.split(".")[1]): pairs for name, pairs in tensors.items() if name.startswith("pairs.")},
+            left_out=LeftOut.from_tensors(tensors, keys),
         )
 
 
-def from_attention(sums_of_repeat: Mapping[int, AttentionSums], panel: pa.Table) -> EdgeScores:
-    """Turn summed attention into mean attention per pair, plain and lifted, for every layer.
+def from_attention(
+    sums_of_repeat: Mapping[int, AttentionSums], panel: pa.Table, token_vectors: np.ndarray | None = None
+) -> EdgeScores:
+    """Turn summed attention into mean attention per pair, plain and lifted, for every layer and chosen head.
 
     ``attention`` is the mean, over the cells that hold both genes, of the attention weight from query to key (the
     published score); ``attention_lift`` is the mean of that weight times the cell's number of keys, 1 where a cell
-    attends evenly. A pair that no cell holds scores 0.
+    attends evenly; ``attention_max`` and ``attention_max_lift`` are the same of the largest weight over heads. Where
+    hidden states were summed, ``hidden_state`` is the cosine of the two genes' mean hidden states at a layer. A pair
+    that no cell holds scores 0. ``token_embedding`` is the cosine of the genes' static embeddings, 0 for a gene without
+    one.
 
     Parameters
     ----------
@@ -125,15 +121,41 @@ def from_attention(sums_of_repeat: Mapping[int, AttentionSums], panel: pa.Table)
         The sums of each repeat; all with the same layers.
     panel
         The gene panel in the order of the sums' rows, with columns ``gene_id`` and ``symbol``.
+    token_vectors
+        Static embedding of each panel gene, shape (K, hidden), zeros where a gene has none; None: no such method.
     """
     keys, matrices, pairs = [], [], {}
+
+    def add(key: ScoreKey, matrix: np.ndarray) -> None:
+        keys.append(key)
+        matrices.append(matrix)
+
     for repeat, sums in sorted(sums_of_repeat.items()):
         pairs[repeat] = sums.pairs
-        for method, summed in (("attention", sums.plain), ("attention_lift", sums.lifted)):
-            for layer, matrix in zip(sums.layers, summed, strict=True):
-                keys.append(ScoreKey(repeat, method, layer))
-                matrices.append(mean_over_cells(matrix, sums.pairs))
+        for method, summed in zip(attention_methods(sums.aggregation), (sums.plain, sums.lifted), strict=True):
+            for (layer, head), matrix in zip(sums.parts, summed, strict=True):
+                own = method if head is None else method.replace("_max", "")
+                add(ScoreKey(repeat, own, layer, head), mean_over_cells(matrix, sums.pairs))
+        if sums.hidden is not None:
+            for layer, hidden in zip(sums.layers, sums.hidden, strict=True):
+                seen_together = np.where(sums.pairs > 0, cosines(hidden), 0)
+                add(ScoreKey(repeat, "hidden_state", layer, symmetric=True), seen_together)
+        if token_vectors is not None:
+            add(ScoreKey(repeat, "token_embedding", symmetric=True), cosines(token_vectors))
     return edge_scores(panel, keys, matrices, pairs)
+
+
+def attention_methods(aggregation: Aggregation) -> tuple[str, str]:
+    """Name the methods that score edges by plain and by lifted sums, heads aggregated; one head has no `_max`."""
+    return ("attention", "attention_lift") if aggregation == "mean" else ("attention_max", "attention_max_lift")
+
+
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    """Cosine of every pair of vectors (K, d), shape (K, K); 0 with a vector of zeros."""
+    exact = vectors.astype(np.float64)
+    length = np.sqrt((exact**2).sum(axis=1, keepdims=True))
+    unit = np.divide(exact, length, out=np.zeros_like(exact), where=length > 0)
+    return unit @ unit.T
 
 
 def mean_over_cells(summed: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core import metrics
-from scfm_assets.core.digest import seed_from
 from scfm_assets.core.edges import DIRECTIONS, Direction, EdgeScores, ScoreKey
+from scfm_assets.core.intervals import Draws, Intervals, Limits, WithoutGroups
+from scfm_assets.core.metrics import METRICS, values_of
 from scfm_assets.core.readings import Coverage, Ranked, Reading, coverage_of
 from scfm_assets.core.universe import UNIVERSES, PanelEdges, Universe, edges_in_panel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scfm_assets.core.networks import NetworkTable
 
@@ -48,27 +48,8 @@ SCHEMA = pa.schema(
     ]
 )
 """One row: one metric of one matrix of scores, read in one direction, against one network in one universe, with one
-kind of interval. `lo` and `hi` are null where the resampling says nothing; `resamples` counts the draws that did."""
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """How uncertainty is told.
-
-    Attributes
-    ----------
-    kinds
-        ``pairs``: candidate pairs are drawn with replacement, as the published numbers do. ``tfs``: TFs are drawn with
-        replacement, each with all its pairs; pairs whose first gene is no TF of the network stand in every draw.
-    resamples
-        Draws of each kind.
-    level
-        Share of the draws between the two limits.
-    """
-
-    kinds: tuple[Literal["pairs", "tfs"], ...] = ("pairs", "tfs")
-    resamples: int = 200
-    level: float = 0.95
+kind of interval. `lo` and `hi` are null where the resampling says nothing; `resamples` counts the draws that did, for
+intervals over cells the groups of cells."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +99,13 @@ def evaluate(
 ) -> EvaluationResult:
     """Say how well every matrix of scores ranks the edges of every network, in every universe and direction.
 
-    Resampling is seeded by the network's content, the universe and the kind of interval alone: all methods, layers and
-    repeats of a tissue see the same draws of TFs, so that their intervals can be compared.
+    Every matrix is looked up once; networks, universes, directions and resamples share that (`Ranked`). All methods,
+    layers and repeats of a tissue share their draws (`Draws`).
 
     Parameters
     ----------
     scores
-        Scores of all ordered pairs of the panel.
+        Scores of all ordered pairs of the panel; its `left_out` gives the intervals over cells.
     networks
         Tidied networks of the atlas's organism.
     universes
@@ -157,18 +138,25 @@ def evaluate(
         for universe in universes
     }
     seen = {repeat: pairs > 0 for repeat, pairs in scores.pairs.items()}
+    draws = Draws(intervals.resamples, intervals.level)
+    panels = [edges for _, edges in found]
     same = {"tissue": tissue, "n_cells": n_cells, "model": model, "checkpoint": checkpoint, "simulated": simulated}
     rows = []
-    for key, matrix in zip(scores.keys, scores.scores, strict=True):
-        ranked = Ranked(matrix, seen[key.repeat])
-        for network, edges in found:
-            for direction in key.directions(directions):
-                reading = Reading(ranked, edges, direction)
+    for key, matrix in zip(scores.keys, scores.scores, strict=True) if found else ():
+        turns = key.directions(directions)
+        ranked = Ranked(matrix, seen[key.repeat], panels, turns)
+        groups = None
+        if "cells" in intervals.kinds and scores.left_out is not None:
+            groups = WithoutGroups(scores.left_out, key, panels, universes, turns)
+        for place, (network, edges) in enumerate(found):
+            for direction in turns:
+                reading = ranked.read(direction, edges)
                 for universe in universes:
                     covered = coverage[key.repeat, network.name, universe]
                     named = {**same, **_names(key, direction), **_network(network, universe, covered)}
+                    of_groups = _of_groups(groups, direction, place, universe, intervals.level)
                     seed = (network.digest, universe.name, tissue)
-                    numbers = _numbers(reading, universe, intervals, seed=seed)
+                    numbers = _numbers(reading, universe, intervals.kinds, draws, of_groups, seed=seed)
                     if not numbers:
                         reasons.append(_nothing_to_rank(network, universe, key))
                     rows.extend({**named, **row} for row in numbers)
@@ -176,7 +164,13 @@ def evaluate(
 
 
 def _numbers(
-    reading: Reading, universe: Universe, intervals: Intervals, *, seed: tuple[str, ...]
+    reading: Reading,
+    universe: Universe,
+    kinds: Sequence[str],
+    draws: Draws,
+    of_groups: Callable[[np.ndarray, float], Limits | None],
+    *,
+    seed: tuple[str, ...],
 ) -> list[dict[str, object]]:
     """Give value and limits of each metric and kind of interval; nothing if there are no positives or no negatives."""
     of_tfs = reading.of_tfs(universe)
@@ -185,33 +179,33 @@ def _numbers(
     n_pos, n_neg = int(bins.n_pos), int(bins.n_neg)
     if not n_pos or not n_neg:
         return []
-    values = metrics.values_of(bins)
+    values, base_rate = values_of(bins), n_pos / (n_pos + n_neg)
+    told: dict[str, Callable[[], Limits | None]] = {
+        "pairs": lambda: draws.over_pairs(bins, *seed),
+        "tfs": lambda: draws.over_tfs(of_tfs, others, *seed),
+        "cells": lambda: of_groups(values, base_rate),
+    }
     rows = []
-    for kind in intervals.kinds:
-        rng = np.random.default_rng(seed_from(*seed, kind))
-        draws = _draws(kind, bins, of_tfs, others, resamples=intervals.resamples, rng=rng)
-        for metric, value, drawn in zip(metrics.METRICS, values, draws, strict=True):
-            low, high, used = metrics.percentile_interval(drawn, level=intervals.level)
-            limits = {"lo": low, "hi": high} if used else {"lo": None, "hi": None}
-            row = {"metric": metric.name, "value": float(value), **limits, "interval": kind, "resamples": used}
-            rows.append({**row, "n_pos": n_pos, "n_neg": n_neg, "base_rate": n_pos / (n_pos + n_neg)})
+    for kind in kinds:
+        limits = told[kind]()
+        if limits is None:
+            continue
+        for metric, value, low, high, used in zip(
+            METRICS, values, limits.low, limits.high, limits.resamples, strict=True
+        ):
+            ends = {"lo": None, "hi": None} if np.isnan(low) else {"lo": float(low), "hi": float(high)}
+            row = {"metric": metric.name, "value": float(value), **ends, "interval": kind, "resamples": int(used)}
+            rows.append({**row, "n_pos": n_pos, "n_neg": n_neg, "base_rate": base_rate})
     return rows
 
 
-def _draws(
-    kind: str,
-    bins: metrics.Bins,
-    of_tfs: metrics.Bins,
-    others: metrics.Bins | None,
-    *,
-    resamples: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    if kind == "pairs":
-        return metrics.pair_bootstrap(bins, resamples=resamples, rng=rng)
-    if np.count_nonzero(of_tfs.n_pos) < 2:  # one TF says nothing about how TFs differ
-        return np.full((len(metrics.METRICS), resamples), np.nan)
-    return metrics.tf_bootstrap(of_tfs, others, resamples=resamples, rng=rng)
+def _of_groups(
+    groups: WithoutGroups | None, direction: Direction, network: int, universe: Universe, level: float
+) -> Callable[[np.ndarray, float], Limits | None]:
+    """Say how the limits over cells of one ranking follow from its metrics."""
+    if groups is None:
+        return lambda _values, _base_rate: None
+    return lambda values, base_rate: groups.limits(direction, network, universe, values, base_rate, level=level)
 
 
 def _names(key: ScoreKey, direction: Direction) -> dict[str, object]:
@@ -243,50 +237,3 @@ def _why_not(network: NetworkTable, edges: PanelEdges, scores: EdgeScores, tissu
 def _nothing_to_rank(network: NetworkTable, universe: Universe, key: ScoreKey) -> str:
     where = f"network '{network.name}', universe '{universe.name}', repeat {key.repeat}"
     return f"{where}: no positives or no negatives to rank: no metrics"
-
-
-@dataclass(frozen=True)
-class PermutedLabels:
-    """AUROC of shuffled labels: 0.5 within chance, or something is wrong with the ranking."""
-
-    mean: float
-    standard_error: float
-    permutations: int
-
-    def is_null(self, *, z: float = 4.0) -> bool:
-        """Whether the mean is within `z` standard errors of 0.5."""
-        return abs(self.mean - 0.5) <= z * self.standard_error + 1e-9
-
-
-def permuted_labels_auroc(
-    scores: np.ndarray, candidate: np.ndarray, positive: np.ndarray, *, permutations: int = 50, seed: int = 0
-) -> PermutedLabels:
-    """Average the AUROC over random permutations of the labels within a universe.
-
-    Parameters
-    ----------
-    scores
-        Scores (K, K), turned so that rows are the TF's end (`Direction.orient`).
-    candidate, positive
-        Masks (K, K) of `universe.candidates` and `universe.positives`.
-    permutations
-        Number of permutations, at least 2.
-    seed
-        Decides them.
-
-    Returns
-    -------
-    Mean over permutations and its standard error; NaN-free, 0.5 and 0 where every score is the same.
-
-    Raises
-    ------
-    ValueError
-        Without positives or negatives.
-    """
-    ranked, labels = scores[candidate], positive[candidate]
-    if not labels.any() or labels.all():
-        message = "labels cannot be permuted: no positives or no negatives in the universe"
-        raise ValueError(message)
-    rng = np.random.default_rng(seed)
-    values = [float(metrics.auroc(metrics.bins_of(ranked, rng.permutation(labels)))) for _ in range(permutations)]
-    return PermutedLabels(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(permutations)), permutations)

@@ -1,4 +1,4 @@
-"""One matrix of scores read against a network: what networks, universes and directions share is computed once."""
+"""Scores read against networks: where every pair lies among the positives is looked up once per matrix."""
 
 from __future__ import annotations
 
@@ -8,76 +8,187 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core import metrics
+from scfm_assets.core.metrics import Bins, as_bins
+from scfm_assets.core.thresholds import coarser, codes_of
 from scfm_assets.core.universe import PanelEdges, Universe, candidates
 
 if TYPE_CHECKING:
-    from scfm_assets.core.edges import Direction
+    from collections.abc import Sequence
+
+    from scfm_assets.core.score_keys import Direction
 
 
 class Ranked:
-    """One matrix of scores: what all its networks, universes and directions share is computed once."""
+    """One matrix of scores: networks, universes and directions share one look-up of every pair.
 
-    def __init__(self, matrix: np.ndarray, seen: np.ndarray) -> None:
+    Parameters
+    ----------
+    matrix
+        Scores (K, K), ``[query, key]``.
+    seen
+        Whether some cell holds both genes, (K, K).
+    edges
+        The networks it will be read against.
+    directions
+        How it will be read.
+
+    Raises
+    ------
+    ValueError
+        If a score is not finite.
+    """
+
+    def __init__(
+        self, matrix: np.ndarray, seen: np.ndarray, edges: Sequence[PanelEdges], directions: Sequence[Direction]
+    ) -> None:
         if not np.isfinite(matrix).all():
             message = "edge scores hold NaN or infinity"
             raise ValueError(message)
-        self.matrix = matrix
+        of_positives = [turn.orient(matrix)[own.source, own.target] for turn in directions for own in edges]
         self.seen = seen
-        self._sorted: dict[bool, np.ndarray] = {}
+        self.thresholds = np.unique(np.concatenate(of_positives))
+        self.codes = codes_of(matrix, self.thresholds)
+        self._every: dict[bool, np.ndarray] = {}
 
-    def ascending(self, *, seen_only: bool) -> np.ndarray:
-        """Sort the scores of all ordered pairs; the same numbers whichever end is the TF."""
-        if seen_only not in self._sorted:
-            mask = self.seen.copy() if seen_only else np.ones(self.seen.shape, bool)
-            np.fill_diagonal(mask, val=False)
-            self._sorted[seen_only] = np.sort(self.matrix[mask])
-        return self._sorted[seen_only]
+    def every(self, *, seen_only: bool) -> np.ndarray:
+        """Count the codes of all ordered pairs, the same whichever end is the TF; shape (2 p + 1,)."""
+        if seen_only not in self._every:
+            width = 2 * len(self.thresholds) + 1
+            own = self.codes.diagonal()[self.seen.diagonal()] if seen_only else self.codes.diagonal()
+            codes = self.codes[self.seen] if seen_only else self.codes.reshape(-1)
+            self._every[seen_only] = np.bincount(codes, minlength=width) - np.bincount(own, minlength=width)
+        return self._every[seen_only]
+
+    def read(self, direction: Direction, edges: PanelEdges) -> Reading:
+        """Read it in one direction against one network."""
+        codes = direction.orient(self.codes)[edges.tfs]
+        return Reading(codes, edges, len(self.thresholds), self.seen[edges.tfs], self)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One matrix read in one direction against one network: where each TF's pairs lie among the positives."""
+    """The pairs of a network's TFs, in one direction.
 
-    ranked: Ranked
+    Attributes
+    ----------
+    codes
+        Where each pair lies among the thresholds of all networks, shape (n_tfs, K).
+    edges
+        The network.
+    n_thresholds
+        p of all networks.
+    seen
+        Whether some cell holds both genes, shape (n_tfs, K).
+    ranked
+        The whole matrix, None where only the TFs' pairs are known.
+    """
+
+    codes: np.ndarray
     edges: PanelEdges
-    direction: Direction
+    n_thresholds: int
+    seen: np.ndarray
+    ranked: Ranked | None = None
 
     @cached_property
-    def rows(self) -> np.ndarray:
-        """Scores of the TFs' pairs, shape (n_tfs, K)."""
-        return np.ascontiguousarray(self.direction.orient(self.ranked.matrix)[self.edges.tfs])
+    def row_of_edge(self) -> np.ndarray:
+        """Row of each edge's TF."""
+        return np.searchsorted(self.edges.tfs, self.edges.source)
 
     @cached_property
-    def thresholds(self) -> np.ndarray:
-        """Distinct scores of the positives, ascending."""
-        return np.unique(self.direction.orient(self.ranked.matrix)[self.edges.source, self.edges.target])
+    def translation(self) -> np.ndarray:
+        """Codes among the thresholds of this network, for each code among those of all networks."""
+        kept = np.zeros(self.n_thresholds, bool)
+        kept[self.codes[self.row_of_edge, self.edges.target] // 2] = True
+        return coarser(kept)
 
     @cached_property
-    def codes(self) -> np.ndarray:
-        """Where each pair of `rows` lies among the thresholds."""
-        return metrics.codes_of(self.rows, self.thresholds)
+    def width(self) -> int:
+        """Number of codes among the thresholds of this network."""
+        return int(self.translation[-1]) + 1
 
-    def of_tfs(self, universe: Universe) -> metrics.Bins:
-        """Bins of each TF's own pairs, shapes (n_tfs, p)."""
-        tfs = self.edges.tfs
-        # Whether two genes were seen together has no direction.
-        keep = self.ranked.seen[tfs] if universe.seen_only else np.ones(self.rows.shape, bool)
-        keep[np.arange(len(tfs)), tfs] = False
-        rows = np.repeat(np.arange(len(tfs)), self.edges.n_genes).reshape(keep.shape)
-        shape = (len(tfs), len(self.thresholds))
-        every = metrics.count_codes(self.codes, rows, keep, shape=shape)
-        chosen = metrics.count_codes(self.codes, rows, keep & self.edges.mask[tfs], shape=shape)
-        return metrics.as_bins(every, chosen)
+    @cached_property
+    def own(self) -> np.ndarray:
+        """`codes` among the thresholds of this network."""
+        return self.translation.take(self.codes)
 
-    def of_others(self, universe: Universe, of_tfs: metrics.Bins) -> metrics.Bins | None:
+    def of_tfs(self, universe: Universe) -> Bins:
+        """Bins of each TF's own pairs, whole numbers, shapes (n_tfs, p)."""
+        n_tfs = len(self.edges.tfs)
+        rows, edge = np.arange(n_tfs), slice(None)
+        places = self.own + rows[:, None] * self.width
+        itself = rows, self.edges.tfs
+        if universe.seen_only:
+            keep = self.seen.copy()
+            keep[itself] = False
+            every = self._counted(places[keep])
+            edge = self.seen[self.row_of_edge, self.edges.target]
+        else:
+            every = self._counted(places.reshape(-1))
+            every[rows, self.own[itself]] -= 1
+        return as_bins(every, self._counted(places[self.row_of_edge[edge], self.edges.target[edge]]))
+
+    def total(self, universe: Universe) -> Bins:
+        """Bins of all pairs of the TFs, whole numbers, shapes (p,): the sum of `of_tfs`, made at once."""
+        rows, edge = np.arange(len(self.edges.tfs)), slice(None)
+        itself = rows, self.edges.tfs
+        if universe.seen_only:
+            keep = self.seen.copy()
+            keep[itself] = False
+            every = np.bincount(self.codes[keep], minlength=2 * self.n_thresholds + 1)
+            edge = self.seen[self.row_of_edge, self.edges.target]
+        else:
+            every = np.bincount(self.codes.reshape(-1), minlength=2 * self.n_thresholds + 1)
+            every -= np.bincount(self.codes[itself], minlength=len(every))
+        chosen = self.translation[self.codes[self.row_of_edge[edge], self.edges.target[edge]]]
+        return as_bins(self._translated(every), np.bincount(chosen, minlength=self.width))
+
+    def of_others(self, universe: Universe, of_tfs: Bins) -> Bins | None:
         """Bins of the pairs whose first gene is no TF, all of them negatives; None if there are none."""
-        if universe.rows == "tfs":
+        if universe.rows == "tfs" or self.ranked is None:
             return None
-        every = metrics.codes_of_sorted(self.ranked.ascending(seen_only=universe.seen_only), self.thresholds)
-        everything = metrics.as_bins(every, np.zeros_like(every))
         own = of_tfs.total()
-        return everything - metrics.Bins(np.zeros_like(own.positive), own.tied + own.positive, own.between)
+        every = as_bins(self._translated(self.ranked.every(seen_only=universe.seen_only)), _codes_of_positives(own))
+        return Bins(
+            np.zeros_like(own.positive), every.tied - own.tied, every.below - own.below, every.n_neg - own.n_neg
+        )
+
+    def _counted(self, places: np.ndarray) -> np.ndarray:
+        n_tfs = len(self.edges.tfs)
+        return np.bincount(places, minlength=n_tfs * self.width).reshape(n_tfs, self.width)
+
+    def _translated(self, counts: np.ndarray) -> np.ndarray:
+        return np.bincount(self.translation, counts, minlength=self.width).astype(np.int64)
+
+
+def _codes_of_positives(bins: Bins) -> np.ndarray:
+    counts = np.zeros(2 * bins.positive.shape[-1] + 1, np.int64)
+    counts[1::2] = bins.positive
+    return counts
+
+
+def readings_of_rows(rows: np.ndarray, tfs: np.ndarray, seen: np.ndarray, edges: Sequence[PanelEdges]) -> list[Reading]:
+    """Read rows of scores against several networks, without the rest of their matrix.
+
+    Parameters
+    ----------
+    rows
+        Scores (T, K) of the pairs of T genes, each at the TF's end.
+    tfs
+        Panel indices of these genes, ascending; they must hold the TFs of every network.
+    seen
+        Whether some cell holds both genes, (T, K).
+    edges
+        The networks.
+    """
+    at = [np.searchsorted(tfs, own.tfs) for own in edges]
+    for own, places in zip(edges, at, strict=True):
+        if not np.array_equal(tfs[np.minimum(places, len(tfs) - 1)], own.tfs):
+            message = f"rows of {len(tfs)} genes do not hold all {len(own.tfs)} TFs of a network"
+            raise ValueError(message)
+    of_positives = [rows[np.searchsorted(tfs, own.source), own.target] for own in edges]
+    thresholds = np.unique(np.concatenate(of_positives))
+    codes = codes_of(rows, thresholds)
+    return [Reading(codes[places], own, len(thresholds), seen[places]) for own, places in zip(edges, at, strict=True)]
 
 
 class Coverage(NamedTuple):

@@ -21,6 +21,11 @@ MODEL = "baselines"
 """What stands as the model of methods that have none."""
 
 
+def has_groups(catalog: Catalog) -> bool:
+    """Whether intervals over cells are asked for: then scores without each group of cells are needed."""
+    return catalog.experiment.cell_groups > 0 and "cells" in catalog.experiment.intervals.kinds
+
+
 def _edge_rows(job: Job, scores: EdgeScores) -> dict[str, pa.Table]:
     known = networks.read(job.inputs).values()
     return {"edge_scores": checkpoints.edge_rows(job.catalog, job.place, scores, known, MODEL)}
@@ -28,6 +33,7 @@ def _edge_rows(job: Job, scores: EdgeScores) -> dict[str, pa.Table]:
 
 def nodes(catalog: Catalog) -> list[Node]:
     """All baselines."""
+    by_groups = has_groups(catalog)
 
     @asset(
         "baselines/edge_scores",
@@ -36,19 +42,33 @@ def nodes(catalog: Catalog) -> list[Node]:
             "atlas": same("atlas/processed"),
             "panel": same("atlas/gene_panel"),
             "cell_sets": same("atlas/cell_sets"),
+            **({"regulators": same("atlas/regulators")} if by_groups else {}),
             **networks.reads(catalog),
         },
+        code="2",
         format=EDGES,
         publishes=_edge_rows,
         facts=lambda _, scores: Facts({"score_matrices": len(scores.keys), "genes": len(scores.gene_ids)}),
         kinds=["parquet", "scipy"],
     )
-    def edge_scores(job: Job, atlas: AnnData, panel: pa.Table, cell_sets: pa.Table, **_: pa.Table) -> EdgeScores:
+    def edge_scores(
+        job: Job,
+        atlas: AnnData,
+        panel: pa.Table,
+        cell_sets: pa.Table,
+        regulators: pa.Table | None = None,
+        **_: pa.Table,
+    ) -> EdgeScores:
         """One row: how strongly expression links a TF to a target, by correlation or by a null of single genes."""
         from scfm_assets.core.baselines import score
-        from scfm_assets.core.cells import members
+        from scfm_assets.core.cells import groups, members
 
         counts: Any = atlas.X
-        return score(counts, atlas.var_names.tolist(), panel, cells_of_repeat=members(cell_sets, job.n_cells))
+        of_groups: dict[str, Any] = {}
+        if regulators is not None:
+            of_groups["group_of_repeat"] = groups(cell_sets, job.n_cells)
+            of_groups["tfs"] = regulators.column("panel_index").to_numpy().astype("int64")
+        names, cells = atlas.var_names.tolist(), members(cell_sets, job.n_cells)
+        return score(counts, names, panel, cells_of_repeat=cells, **of_groups)
 
     return [edge_scores]

@@ -16,14 +16,21 @@ from scfm_assets.warehouse.schema import arrow_schema
 if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.edges import EdgeScores
+    from scfm_assets.core.sums import AttentionSums
 
 SCORES = "scores_of_"
+ATTENTION = "attention_of_"
 
 
 def reads(catalog: Catalog) -> dict[str, Reads]:
-    """Give the edge scores of the baselines and of every model, and all networks."""
+    """Give the edge scores of the baselines and of every model, the models' sums by groups of cells, and all networks.
+
+    The sums are there for intervals over cells alone; the baselines store their scores without each group.
+    """
     of_models = {SCORES + model: same(f"models/{model}/edge_scores") for model in catalog.models}
-    return {SCORES + baselines.MODEL: same("baselines/edge_scores"), **of_models, **networks.reads(catalog)}
+    of_groups = {ATTENTION + model: same(f"models/{model}/attention") for model in catalog.models}
+    scores = {SCORES + baselines.MODEL: same("baselines/edge_scores"), **of_models}
+    return {**scores, **(of_groups if baselines.has_groups(catalog) else {}), **networks.reads(catalog)}
 
 
 def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
@@ -59,6 +66,15 @@ def _headline(job: Job, metrics: pa.Table) -> dict[str, float]:
     return {f"auroc_{name}": round(value, 4) for name, value in named.items()}
 
 
+def _with_left_out(scores: EdgeScores, attention: dict[int, AttentionSums] | None) -> EdgeScores:
+    """Add to a model's scores what they would be without each group of cells, computed when it is asked for."""
+    from dataclasses import replace
+
+    from scfm_assets.core.left_out import left_out_of_attention
+
+    return scores if attention is None else replace(scores, left_out=left_out_of_attention(attention))
+
+
 def nodes(catalog: Catalog) -> list[Node]:
     """All assets of the evaluation group."""
 
@@ -66,6 +82,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         "evaluation/metrics",
         space=Space.SLICE,
         reads=reads(catalog),
+        code="2",
         config=_declared,
         table="metrics",
         facts=_facts,
@@ -79,11 +96,10 @@ def nodes(catalog: Catalog) -> list[Node]:
         if isinstance(known, evaluation.NoNetwork):
             job.say(reasons=str(known))
             return evaluation.no_rows().table
-        scores: dict[str, EdgeScores] = {k.removeprefix(SCORES): v for k, v in inputs.items() if k.startswith(SCORES)}
-        found = [
-            evaluation.evaluate(edges, known, **checkpoints.evaluation_of(job.catalog, job.place, m))
-            for m, edges in scores.items()
-        ]
+        found = []
+        for model in (baselines.MODEL, *job.catalog.models):
+            scores = _with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
+            found.append(evaluation.evaluate(scores, known, **checkpoints.evaluation_of(job.catalog, job.place, model)))
         reasons = dict.fromkeys(reason for result in found for reason in result.reasons)
         job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
         return pa.concat_tables([result.table for result in found])

@@ -1,0 +1,70 @@
+"""Intervals over cells: the delete-a-group jackknife for groups of unequal sizes.
+
+Leaving out group j of m_j of the n cells changes the statistic from theta to theta_(-j). With h_j = n / m_j, the
+pseudo-values are theta_j = h_j theta - (h_j - 1) theta_(-j), the jackknife estimate is
+theta_J = g theta - sum_j (1 - m_j / n) theta_(-j), and the variance
+
+    1/g  sum_j (theta_j - theta_J)^2 / (h_j - 1)
+
+over the g groups (Busing, Meijer and van der Leeden 1999, Statistics and Computing 9, "Delete-m jackknife for unequal
+m"). For groups of one size it is the usual grouped jackknife. It is right for what follows the cells nearly linearly,
+and on average too large, not too small, where a metric bends (Efron and Stein 1981, Annals of Statistics 9).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Give the standard errors of statistics over cells.
+
+    Parameters
+    ----------
+    value
+        The statistics of all cells, shape (...).
+    left_out
+        The same without each group, shape (n_groups, ...).
+    sizes
+        Cells of each group, shape (n_groups,); groups without cells do not count.
+
+    Returns
+    -------
+    Shape (...); NaN with fewer than two groups that hold cells, or where a statistic is undefined.
+    """
+    held = np.flatnonzero(sizes)
+    value, left_out = np.asarray(value, float), np.asarray(left_out, float)[held]
+    if len(held) < 2:
+        return np.full(value.shape, np.nan)
+    share = (sizes[held] / sizes.sum()).reshape(-1, *[1] * value.ndim)
+    pseudo = (value - (1 - share) * left_out) / share
+    estimate = len(held) * value - ((1 - share) * left_out).sum(axis=0)
+    return np.sqrt(((pseudo - estimate) ** 2 * share / (1 - share)).mean(axis=0))
+
+
+def jackknife_interval(
+    value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, *, level: float, largest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give value +- t times its standard error, with the quantile of Student's t for one less than the groups.
+
+    Parameters
+    ----------
+    value, left_out, sizes
+        As for `jackknife_error`; statistics are at least 0.
+    level
+        Share of intervals that should hold the truth.
+    largest
+        The largest possible value of each statistic; limits stay between 0 and this.
+
+    Returns
+    -------
+    Lower and upper limits, NaN where the jackknife says nothing.
+    """
+    from scipy.special import stdtrit
+
+    groups = int(np.count_nonzero(sizes))
+    if groups < 2:
+        nothing = np.full(np.shape(value), np.nan)
+        return nothing, nothing.copy()
+    reach = stdtrit(groups - 1, (1 + level) / 2) * jackknife_error(value, left_out, sizes)
+    return np.clip(value - reach, 0, largest), np.clip(value + reach, 0, largest)
