@@ -40,7 +40,7 @@ FamilyName = Literal["geneformer"]
 """Families a catalog may name; kept here so that loading a catalog imports none of them."""
 Direction = Literal["tf_queries", "tf_keys"]
 Universe = Literal["all_pairs", "tf_grid", "observed"]
-IntervalKind = Literal["pairs", "tfs"]
+IntervalKind = Literal["pairs", "tfs", "cells"]
 
 
 def _check_sha(record: Atlas | Network) -> None:
@@ -150,6 +150,9 @@ class Model(Block):
     seed: Whole = 0
     layer: Count | None = None
     layers: Literal["all"] | tuple[Count, ...] = "all"
+    aggregation: Literal["mean", "max"] = "mean"
+    heads: tuple[tuple[Count, Count], ...] = ()
+    hidden_states: Flag = False
     expect: Expect = Expect()
 
     @field_validator("layers", mode="before")
@@ -160,6 +163,11 @@ class Model(Block):
         if not isinstance(value, list) or not value or any(type(v) is not int or v < 1 for v in value):
             refuse(f"'all' or a list of layer numbers from 1 is wanted, found {value!r}")
         return tuple(sorted(distinct(tuple(value))))
+
+    @field_validator("heads", mode="after")
+    @classmethod
+    def _heads(cls, values: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        return tuple(sorted(distinct(values)))
 
     @model_validator(mode="after")
     def _consistent(self) -> Model:
@@ -173,8 +181,13 @@ class Model(Block):
             refuse("only `control: random` takes an architecture", at=("config",))
         if self.config is not None and self.options.tokens is None:
             refuse("a foreign architecture needs a vocabulary", "Set options.tokens.", at=("config",))
-        if self.layer is not None and self.layers != "all" and self.layer not in self.layers:
-            refuse(f"layer {self.layer} is not among layers {', '.join(map(str, self.layers))}", at=("layer",))
+        if self.layers != "all":
+            listed = ", ".join(map(str, self.layers))
+            if self.layer is not None and self.layer not in self.layers:
+                refuse(f"layer {self.layer} is not among layers {listed}", at=("layer",))
+            for i, (layer, head) in enumerate(self.heads):
+                if layer not in self.layers:
+                    refuse(f"head {head} of layer {layer}: the layer is not among layers {listed}", at=("heads", i))
         return self
 
     @property
@@ -220,7 +233,10 @@ class Network(Block):
 
 
 class Intervals(Block):
-    """How the intervals of metrics are made: by resampling pairs, TFs, or both, each with rows of its own."""
+    """How the intervals of metrics are made, each kind with rows of its own.
+
+    Pairs and TFs are resampled; of cells one group of `experiment.cell_groups` is left out in turn.
+    """
 
     kinds: Distinct[IntervalKind] = get_args(IntervalKind)
     resamples: Annotated[int, Field(strict=True, ge=20)] = 1000
@@ -238,6 +254,7 @@ class Experiment(Block):
     direction: Direction = "tf_queries"
     universes: Distinct[Universe] = get_args(Universe)
     intervals: Intervals = Intervals()
+    cell_groups: Whole = 10
 
     @field_validator("n_cells", mode="after")
     @classmethod
@@ -252,6 +269,13 @@ class Experiment(Block):
                     at=(i,),
                 )
         return values
+
+    @field_validator("cell_groups", mode="after")
+    @classmethod
+    def _enough_groups(cls, value: int) -> int:
+        if 0 < value < 10:
+            refuse(f"{value} groups of cells say little", "Use 10 or more, or 0 for no intervals over cells.")
+        return value
 
     @model_validator(mode="after")
     def _curve_direction(self) -> Experiment:

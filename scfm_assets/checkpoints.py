@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    import numpy as np
     import pyarrow as pa
     from anndata import AnnData
 
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.edges import EdgeScores
+    from scfm_assets.core.increments import Wanted
     from scfm_assets.families.family import FamilyModel
     from scfm_assets.partitions import Place
 
@@ -151,6 +153,33 @@ def ceilings(
         (tissue, name): ceiling(checkpoint_folder(catalog, name), network=here, panel=genes, detection=detection)
         for name in planted
     }
+
+
+# What is collected of a model -----------------------------------------------------------------------------------------
+
+
+def wanted_of(catalog: Catalog, model: str, regulators: pa.Table | None) -> Wanted:
+    """Give what a model's forward passes should leave; `regulators` are the TFs of the panel, None for no groups."""
+    from scfm_assets.core.increments import Wanted
+
+    entry = catalog.models[model]
+    return Wanted(
+        layers=() if entry.layers == "all" else entry.layers,
+        aggregation=entry.aggregation,
+        heads=entry.heads,
+        states=entry.hidden_states,
+        tfs=() if regulators is None else tuple(regulators.column("panel_index").to_pylist()),
+        n_groups=0 if regulators is None else catalog.experiment.cell_groups,
+    )
+
+
+def panel_vectors(catalog: Catalog, model: str, panel: pa.Table) -> np.ndarray | None:
+    """Give the static embeddings of the panel's genes, (K, hidden), None where hidden states are not asked for."""
+    from scfm_assets.core.increments import panel_vectors
+
+    if not catalog.models[model].hidden_states:
+        return None
+    return panel_vectors(open_model(catalog, model), panel.column("gene_id").to_pylist())
 
 
 # Rows of SQL tables -----------------------------------------------------------------------------------------------

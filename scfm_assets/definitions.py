@@ -47,6 +47,7 @@ def platform(catalog: Catalog) -> Platform:
         grid=Grid(tuple(catalog.atlases), tuple(catalog.experiment.n_cells)),
         sources={source.asset: source for source in sources},
         nodes={node.asset: node for node in nodes},
+        compute=Compute.from_environment(),
     )
 
 
@@ -56,7 +57,7 @@ def build(catalog: Catalog, home: Path) -> dg.Definitions:
     assets = [dagster_asset(declared, node) for node in declared.nodes.values()]
     return dg.Definitions(
         assets=[*assets, *(dagster_source(declared, source) for source in declared.sources.values())],
-        resources={"store": StoreFolder(home=str(home)), "compute": Compute()},
+        resources={"store": StoreFolder(home=str(home)), "compute": declared.compute},
         executor=dg.in_process_executor,
     )
 

@@ -48,7 +48,7 @@ class Narrator:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self.status: Status | None = None
-        self.begun: dict[Place, float] = {}
+        self.begun: dict[Place, tuple[float, int]] = {}
         self.now: dict[Place, str] = {}
 
     def greet(self, catalog: Catalog) -> None:
@@ -130,8 +130,8 @@ class Narrator:
         if self.status is None:
             self.status = self.console.status("")
             self.status.start()
-        begun = self.begun.setdefault(event.place, time.perf_counter())
-        rate = event.done / max(time.perf_counter() - begun, 1e-9)
+        begun, first = self.begun.setdefault(event.place, (time.perf_counter(), event.done))
+        rate = (event.done - first) / max(time.perf_counter() - begun, 1e-9)
         left = (event.total - event.done) / max(rate, 1e-9)
         self.now[event.place] = f"{event.place}: {event.done} of {event.total} cells, {rate:.0f}/s, {left:.0f} s left"
         self.status.update("   ".join(self.now.values()))

@@ -18,6 +18,7 @@ from scfm_assets.core.errors import ScfmError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     import pyarrow as pa
     from anndata import AnnData
 
@@ -217,3 +218,17 @@ def stored_networks(catalog: Catalog, tissue: str, stored: Mapping[str, pa.Table
 
     tables = [network_of_rows(rows, network_spec(catalog, name)) for name, rows in stored.items()]
     return networks_of(tables, catalog.atlases[tissue].organism)
+
+
+def tfs_of_networks(
+    catalog: Catalog, tissue: str, panel: pa.Table, stored: Mapping[str, pa.Table]
+) -> dict[str, np.ndarray]:
+    """Give the panel indices of each stored network's TFs, of the networks of the tissue's organism."""
+    from scfm_assets.core.evaluation import NoNetwork
+    from scfm_assets.core.universe import edges_in_panel
+
+    known = stored_networks(catalog, tissue, stored)
+    names = [panel.column(name).to_pylist() for name in ("gene_id", "symbol")]
+    if isinstance(known, NoNetwork):
+        return {}
+    return {network.name: edges_in_panel(network, *names, tissue=tissue).tfs for network in known}

@@ -25,14 +25,17 @@ TINY: dict[str, Any] = {
     "simulation": {"n_genes": 120, "n_tfs": 8, "n_cells": 110, "n_targets": 8.0, "seed": 3},
     "atlases": {"sim_one": {"simulated": True}, "sim_two": {"simulated": True}},
     "networks": {"truth": {"simulated": True}},
-    "models": {"planted": {"control": "planted", "layer": 3}, "random": {"control": "random", "layer": 3}},
+    "models": {
+        "planted": {"control": "planted", "layer": 3, "hidden_states": True},
+        "random": {"control": "random", "layer": 3},
+    },
     "experiment": {
         "n_cells": [10, 20, 30, 40],
         "repeats": 2,
         "panel": 50,
         "universes": ["tf_grid", "observed"],
         "directions": ["tf_queries"],
-        "intervals": {"kinds": ["pairs", "tfs"], "resamples": 20},
+        "intervals": {"kinds": ["pairs", "tfs", "cells"], "resamples": 20},
     },
 }
 

@@ -1,4 +1,4 @@
-"""Gene x gene sums of a transformer's attention, collected while it runs.
+"""Cells pass through a transformer once, and a collector hears all of its attention.
 
 No map of tokens x tokens is ever kept. The encoder calls :func:`attend_and_collect` (registered with transformers under
 :data:`IMPLEMENTATION`) instead of its own attention; a collector, handed through as a keyword of the model's call, gets
@@ -8,283 +8,141 @@ positions travel with them, so the genes of the panel stand first: what is wante
 
 from __future__ import annotations
 
-from contextlib import suppress
+import copy
+import logging
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from scfm_assets.core.attention_collector import AttentionCollector, CellGroups, States
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.machine import Machine, Need, plan
+from scfm_assets.core.sums import AttentionSums, GroupSums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import torch
     from transformers import PreTrainedModel
 
     from scfm_assets.core.tokens import Tokens
 
+__all__ = [
+    "IMPLEMENTATION",
+    "AttentionCollector",
+    "AttentionSums",
+    "CellGroups",
+    "GroupSums",
+    "Machine",
+    "Pass",
+    "States",
+    "register",
+    "stream",
+]
+
 IMPLEMENTATION = "scfm_collect"
 """Name of our attention function in transformers: ``attn_implementation=IMPLEMENTATION``."""
 
 PLACE = "tokens and model"
 
-ROWS_AT_A_TIME = 128
-"""Query rows whose scores exist at once, per head: small enough for the processor's cache."""
-
-ROWS_CHECKED = 8
-"""Query rows per cell and layer whose attention is summed over all keys: it has to be one."""
-
-
-@dataclass(eq=False)
-class AttentionSums:
-    """Sums over cells of the head-mean attention between genes of the panel.
-
-    Parameters
-    ----------
-    layers
-        Layers in ascending order, 1 = the first block.
-    plain
-        float32 of shape (n_layers, K, K): sum over cells of the attention from gene i (query) to gene j (key).
-        The softmax runs over all tokens of the cell, not only over the panel.
-    lifted
-        As `plain`, every cell's attention times its number of keys: 1 where a cell attends evenly.
-    pairs
-        int32 of shape (K, K): cells that hold both genes.
-    n_cells
-        Cells summed, those without any gene of the panel included.
-    """
-
-    layers: tuple[int, ...]
-    plain: np.ndarray
-    lifted: np.ndarray
-    pairs: np.ndarray
-    n_cells: int
-
-    @classmethod
-    def zeros(cls, layers: Sequence[int], n_panel: int) -> AttentionSums:
-        """Start with sums over no cell."""
-        shape = (len(layers), n_panel, n_panel)
-        plain, lifted = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        return cls(tuple(layers), plain, lifted, np.zeros(shape[1:], np.int32), 0)
-
-    def add_(self, other: AttentionSums) -> AttentionSums:
-        """Add the cells of other sums to these, in place."""
-        if self.layers != other.layers or self.pairs.shape != other.pairs.shape:
-            message = f"sums of layers {self.layers}, {self.pairs.shape} and {other.layers}, {other.pairs.shape}"
-            raise ValueError(message)
-        self.plain += other.plain
-        self.lifted += other.lifted
-        self.pairs += other.pairs
-        self.n_cells += other.n_cells
-        return self
-
-    def __add__(self, other: AttentionSums) -> AttentionSums:
-        copy = AttentionSums(self.layers, self.plain.copy(), self.lifted.copy(), self.pairs.copy(), self.n_cells)
-        return copy.add_(other)
-
-    def to_tensors(self, prefix: str = "") -> dict[str, np.ndarray]:
-        """Named arrays as safetensors wants them."""
-        return {
-            f"{prefix}plain": self.plain,
-            f"{prefix}lifted": self.lifted,
-            f"{prefix}pairs": self.pairs,
-            f"{prefix}layers": np.array(self.layers, dtype=np.int32),
-            f"{prefix}n_cells": np.array([self.n_cells], dtype=np.int64),
-        }
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, np.ndarray], prefix: str = "") -> AttentionSums:
-        """Inverse of :meth:`to_tensors`."""
-        return cls(
-            tuple(int(layer) for layer in tensors[f"{prefix}layers"]),
-            tensors[f"{prefix}plain"],
-            tensors[f"{prefix}lifted"],
-            tensors[f"{prefix}pairs"],
-            int(tensors[f"{prefix}n_cells"][0]),
-        )
+log = logging.getLogger(__name__)
 
 
 class Collector(Protocol):
-    """What :func:`stream` asks of whoever listens to the attention of an encoder."""
+    """What :func:`stream` asks of whoever listens to the attention of an encoder; see `AttentionCollector`."""
+
+    rows_at_a_time: int
+    n_panel: int
 
     @property
     def layers(self) -> tuple[int, ...]:
         """Layers it listens to."""
         ...
 
+    @property
+    def heads(self) -> tuple[tuple[int, int], ...]:
+        """Heads that it wants apart."""
+        ...
+
+    @property
+    def last(self) -> int | None:
+        """Layer after which nothing more is wanted of a cell; None where all of the model is."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Memory of what it keeps."""
+        ...
+
+    def prepare(self, hidden_size: int) -> None:
+        """Make room for hidden states."""
+        ...
+
     def begin(self, cell: int, ids: np.ndarray) -> np.ndarray | None:
-        """Order in which the cell's tokens should be passed (int64, a permutation), None = no forward pass needed."""
+        """Order in which the cell's tokens should be passed, None = no forward pass needed."""
+        ...
+
+    def again(self, cell: int) -> bool:
+        """Pass the cell once more from its first layer; False if it was closed already."""
         ...
 
     def attend(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float
-    ) -> torch.Tensor:
-        """Give the output of one layer, (1, n_tokens, n_heads, head size), from (1, n_heads, n_tokens, head size).
+        self,
+        cell: int,
+        layer: int,
+        tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        scaling: float,
+        output: torch.Tensor | None,
+    ) -> None:
+        """Fill the output of a layer for one cell."""
+        ...
 
-        May raise :class:`Finished` to end the cell's forward pass.
-        """
+    def finish(self, cell: int, states: Sequence[torch.Tensor] | None = None) -> None:
+        """Close the cell."""
         ...
 
 
 class Finished(Exception):  # noqa: N818 - a signal, not an error
-    """Nothing more is wanted of this cell: leaves the forward pass from inside."""
+    """Nothing more is wanted of these cells: leaves the forward pass from inside."""
 
 
-class AttentionCollector:
-    """Sums the attention of cells into blocks of gene x gene sums.
-
-    Parameters
-    ----------
-    panel_of_token
-        int32 of shape (vocabulary,): index in the gene panel, -1 = not in it.
-        Special tokens are keys of every query, never genes of the panel.
-    n_panel
-        Genes of the panel (K).
-    layers
-        Layers wanted, 1 = the first block. The pass of each cell ends at the last of them.
-    block_of_cell
-        int of shape (n_cells,): the block each cell is summed into.
-    n_blocks
-        Number of blocks; memory is that of n_blocks sums.
+@dataclass(frozen=True)
+class Pass:
+    """Cells that go through the encoder together, one after the other in one row, and who listens.
 
     Attributes
     ----------
-    forwarded
-        Cells that were passed through the encoder; cells without any gene of the panel need no pass.
+    collector
+        Who listens.
+    cells
+        Number of each cell.
+    ids, positions
+        Tokens and their places in their own cells, int64 of shape (n_tokens,).
+    bounds
+        Where cells begin and end.
     """
 
-    def __init__(
-        self,
-        panel_of_token: np.ndarray,
-        n_panel: int,
-        layers: Sequence[int],
-        block_of_cell: np.ndarray,
-        n_blocks: int,
-    ) -> None:
-        if not layers or min(layers) < 1:
-            message = f"layers {tuple(layers)}: at least one, counted from 1"
-            raise ValueError(message)
-        self.panel_of_token = np.asarray(panel_of_token, dtype=np.int64)
-        self.n_panel = n_panel
-        self.layers = tuple(sorted(set(layers)))
-        self.block_of_cell = np.asarray(block_of_cell)
-        self.forwarded = 0
-        self._place = {layer: place for place, layer in enumerate(self.layers)}
-        self._blocks = [_Block(self.layers, n_panel) for _ in range(n_blocks)]
-        self._block = _Block(self.layers, n_panel)
-        self._genes = np.empty(0, dtype=np.int64)
-        self._row_error: torch.Tensor | float = 0.0
+    collector: Collector
+    cells: tuple[int, ...]
+    ids: np.ndarray
+    positions: np.ndarray
+    bounds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, collector: Collector, cells: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Pass:
+        """Pack cells, each given as number, tokens and their places."""
+        numbers, ids, positions = zip(*cells, strict=True)
+        bounds = tuple(accumulate((len(i) for i in ids), initial=0))
+        return cls(collector, numbers, np.concatenate(ids), np.concatenate(positions), bounds)
 
     @property
-    def blocks(self) -> list[AttentionSums]:
-        """The sums, one per block."""
-        return [block.sums() for block in self._blocks]
-
-    @property
-    def row_sum_error(self) -> float:
-        """Largest distance from one of the attention that a checked query pays to all keys; inf where it is NaN."""
-        error = float(self._row_error)
-        return error if np.isfinite(error) else np.inf
-
-    def begin(self, cell: int, ids: np.ndarray) -> np.ndarray | None:
-        """Count the cell in its block and put the genes of the panel first, in the panel's order."""
-        if len(np.unique(ids)) < len(ids):
-            problem = f"token {_first_repeated(ids)} stands twice in cell {cell}"
-            raise ScfmError(PLACE, problem, "A gene has one rank per cell: sum columns of one gene first.")
-        self._block = self._blocks[self.block_of_cell[cell]]
-        self._block.n_cells += 1
-        panel = self.panel_of_token[ids]
-        in_panel = np.flatnonzero(panel >= 0)
-        if not len(in_panel):
-            return None
-        in_panel = in_panel[np.argsort(panel[in_panel])]
-        self._genes = panel[in_panel]
-        if (self._genes[1:] == self._genes[:-1]).any():
-            message = f"two tokens of cell {cell} are one gene of the panel (index {_first_repeated(self._genes)})"
-            raise ValueError(message)
-        self._block.pairs[self._genes[:, None], self._genes] += 1
-        self.forwarded += 1
-        return np.concatenate([in_panel, np.flatnonzero(panel < 0)])
-
-    def attend(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float
-    ) -> torch.Tensor:
-        """Attention of one cell; rows of panel genes are worked out openly and summed, all others by SDPA."""
-        import torch
-        from torch.nn import functional
-
-        place, last = self._place.get(layer), layer == self.layers[-1]
-        n_open = len(self._genes) if place is not None else 0
-        _, n_heads, n_keys, size = query.shape
-        output = query.new_empty((1, n_keys, n_heads, size))
-        if n_open < n_keys and not last:
-            rest = functional.scaled_dot_product_attention(query[:, :, n_open:], key, value, scale=scaling)
-            output[:, n_open:] = rest.transpose(1, 2)
-        if place is None:
-            return output
-
-        plain, lifted = self._block.on(query.device)
-        genes = torch.from_numpy(self._genes).to(query.device)
-        keys, values = key[0].transpose(1, 2), value[0]
-        for start in range(0, n_open, ROWS_AT_A_TIME):
-            rows = slice(start, min(start + ROWS_AT_A_TIME, n_open))
-            weights = torch.bmm(query[0, :, rows] * scaling, keys)
-            weights.sub_(weights.amax(-1, keepdim=True)).exp_()
-            scale = weights.sum(-1, keepdim=True).reciprocal_()
-            if not last:
-                output[0, rows] = (torch.bmm(weights, values) * scale).transpose(0, 1)
-            scale /= n_heads
-            attention = weights[0, :, :n_open] * scale[0]
-            for head in range(1, n_heads):
-                attention.addcmul_(weights[head, :, :n_open], scale[head])
-            if start == 0:
-                self._check_rows(attention, weights, scale)
-            at = (genes[rows, None], genes)
-            plain[place][at] += attention
-            lifted[place][at] += attention.mul_(n_keys)
-        if last:
-            raise Finished
-        return output
-
-    def _check_rows(self, attention: torch.Tensor, weights: torch.Tensor, scale: torch.Tensor) -> None:
-        """Attention to the panel, as it is summed, and to all other keys together must make one."""
-        import torch
-
-        few, n_open = slice(0, ROWS_CHECKED), attention.shape[1]
-        others = (weights[:, few, n_open:] * scale[:, few]).sum((0, 2))
-        error = (attention[few].sum(1) + others - 1).abs().max()
-        self._row_error = torch.maximum(torch.as_tensor(self._row_error, device=error.device), error)
-
-
-class _Block:
-    """Sums of one block, float parts on the device where the attention is computed, made at the first cell."""
-
-    def __init__(self, layers: tuple[int, ...], n_panel: int) -> None:
-        self.layers, self.n_cells = layers, 0
-        self.pairs = np.zeros((n_panel, n_panel), dtype=np.int32)
-        self._floats: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        import torch
-
-        if self._floats is None:
-            shape = (len(self.layers), *self.pairs.shape)
-            plain, lifted = (torch.zeros(shape, dtype=torch.float32, device=device) for _ in range(2))
-            self._floats = plain, lifted
-        return self._floats
-
-    def sums(self) -> AttentionSums:
-        if self._floats is None:
-            sums = AttentionSums.zeros(self.layers, len(self.pairs))
-            return AttentionSums(self.layers, sums.plain, sums.lifted, self.pairs, self.n_cells)
-        plain, lifted = (part.cpu().numpy() for part in self._floats)
-        return AttentionSums(self.layers, plain, lifted, self.pairs, self.n_cells)
-
-
-def _first_repeated(values: np.ndarray) -> int:
-    found, times = np.unique(values, return_counts=True)
-    return int(found[times > 1][0])
+    def spans(self) -> Iterator[tuple[int, slice]]:
+        """Number and tokens of each cell."""
+        for cell, (start, stop) in zip(self.cells, pairwise(self.bounds), strict=True):
+            yield cell, slice(start, stop)
 
 
 def attend_and_collect(
@@ -295,15 +153,26 @@ def attend_and_collect(
     attention_mask: torch.Tensor | None,
     *,
     scaling: float,
-    collector: Collector,
+    passing: Pass,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention function for transformers' ``AttentionInterface``: hand the layer to the collector."""
+    """Attention function for transformers' ``AttentionInterface``: hand each cell's part of a layer to the collector.
+
+    Queries, keys and values have shape (1, n_heads, n_tokens, head size), the output (1, n_tokens, n_heads, head size).
+    """
     if attention_mask is not None or len(query) != 1:
-        message = f"one unpadded cell per forward pass, not {len(query)} or a mask"
+        message = f"one row of unpadded cells per forward pass, not {len(query)} or a mask"
         raise ValueError(message)
     layer = int(module.layer_idx) + 1  # pyright: ignore[reportArgumentType]
-    return collector.attend(layer, query, key, value, scaling), None
+    ends = layer == passing.collector.last
+    n_heads, n_tokens, size = query.shape[1:]
+    output = query.new_empty((0 if ends else 1, n_tokens, n_heads, size))
+    for cell, tokens in passing.spans:
+        tensors = (query[0, :, tokens], key[0, :, tokens], value[0, :, tokens])
+        passing.collector.attend(cell, layer, tensors, scaling, None if ends else output[0, tokens])
+    if ends:
+        raise Finished
+    return output, None
 
 
 def register() -> str:
@@ -321,10 +190,15 @@ def stream(
     tokens: Tokens,
     collector: Collector,
     *,
-    device: str = "cpu",
+    machine: Machine | None = None,
+    start: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Pass cells through an encoder one at a time, without padding, into a collector.
+    """Pass cells through an encoder, without padding, into a collector.
+
+    On a CPU one cell passes at a time: sums do then not depend on which cells are neighbours, to the bit. On a GPU
+    cells are packed into one row per pass as memory allows. When memory runs out all the same, the batch is halved and
+    nothing is lost or counted twice.
 
     Parameters
     ----------
@@ -334,31 +208,129 @@ def stream(
         Cells; those the collector has no use for are not passed.
     collector
         Gets every layer's queries, keys and values.
-    device
-        Where the encoder runs.
+    machine
+        Where the encoder runs, in which precision, in how much memory.
+    start
+        First cell to pass: those before it are known to the collector.
     progress
-        Called after each cell with the number of cells done and of all cells.
+        Called between passes with the number of cells done and of all cells; the collector is complete up to there.
 
     Raises
     ------
     ScfmError
-        A layer the model does not have, a cell longer than its positions, a token it has no embedding for.
+        A layer or head the model does not have, a cell longer than its positions, a token it has no embedding for, a
+        cell that does not fit into the memory.
     """
     import torch
 
+    machine = machine or Machine()
     _check_fit(encoder, tokens, collector)
-    encoder = encoder.to(device).eval()  # pyright: ignore[reportArgumentType]
-    with torch.inference_mode():
-        for cell in range(tokens.n_cells):
-            ids = tokens.row(cell)
-            order = collector.begin(cell, ids)
-            if order is not None:
-                ordered = torch.from_numpy(ids[order].astype(np.int64))[None].to(device)
-                positions = torch.from_numpy(order.astype(np.int64))[None].to(device)
-                with suppress(Finished):
-                    encoder(input_ids=ordered, position_ids=positions, collector=collector)
+    collector.prepare(encoder.config.hidden_size)
+    need = Need.of(
+        encoder.config,
+        longest=int(tokens.lengths.max(initial=0)),
+        fixed=collector.bytes,
+        n_panel=collector.n_panel,
+        precision=machine.precision,
+        states=collector.last is None,
+    )
+    with torch.inference_mode(), _running(encoder, machine) as running:
+        chosen = plan(machine, need, place=PLACE)  # the model is on its device: what is free there is for the pass
+        collector.rows_at_a_time = chosen.rows
+        for batch, done in _batches(tokens, collector, start, chosen.tokens):
+            if batch:
+                _forward(running, batch, collector, need)
             if progress is not None:
-                progress(cell + 1, tokens.n_cells)
+                progress(done, tokens.n_cells)
+
+
+Listed = tuple[int, np.ndarray, np.ndarray]
+"""A cell's number, its tokens in the order in which they pass, and their places."""
+
+
+def _batches(tokens: Tokens, collector: Collector, start: int, limit: int) -> Iterator[tuple[list[Listed], int]]:
+    """Pack neighbouring cells up to a number of tokens (0: each alone); with the number of cells done after each."""
+    batch: list[Listed] = []
+    size = 0
+    for cell in range(start, tokens.n_cells):
+        if batch and size + tokens.lengths[cell] > limit:
+            yield batch, cell
+            batch, size = [], 0
+        ids = tokens.row(cell)
+        order = collector.begin(cell, ids)
+        if order is not None:
+            batch.append((cell, ids[order].astype(np.int64), order))
+            size += len(ids)
+    yield batch, tokens.n_cells
+
+
+def _forward(encoder: PreTrainedModel, batch: list[Listed], collector: Collector, need: Need) -> None:
+    """Pass a batch; in halves if memory runs out."""
+    import torch
+
+    try:
+        _pass(encoder, Pass.of(collector, batch))
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        if len(batch) == 1:
+            problem = f"memory ran out with a single cell of {len(batch[0][1])} tokens: {error}"
+            remedy = f"A pass of the longest cell is estimated to take {-(-need.least // 2**20)} MiB beside the model."
+            raise ScfmError(PLACE, problem, remedy) from error
+    else:
+        return
+    log.warning("memory ran out with %d cells in one pass: going on with halves of it", len(batch))
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    left = [listed for listed in batch if collector.again(listed[0])]
+    half = len(left) // 2
+    for part in (left[:half], left[half:]):
+        if part:
+            _forward(encoder, part, collector, need)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell it from other errors: of the processor's memory PyTorch says so in a RuntimeError's words alone."""
+    import torch
+
+    says_so = any(words in str(error) for words in ("can't allocate memory", "out of memory"))
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or says_so
+
+
+def _pass(encoder: PreTrainedModel, passing: Pass) -> None:
+    import torch
+
+    device, collector = encoder.device, passing.collector
+    ids, positions = (_to(torch.from_numpy(a)[None], device) for a in (passing.ids, passing.positions))
+    states: tuple[torch.Tensor, ...] | None = None
+    with suppress(Finished):
+        found = encoder(
+            input_ids=ids, position_ids=positions, passing=passing, output_hidden_states=collector.last is None
+        )
+        states = found.hidden_states
+    for cell, tokens in passing.spans:
+        collector.finish(cell, None if states is None else [state[0, tokens] for state in states])
+
+
+def _to(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy to a device; to a GPU from pinned memory, without waiting for it."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+@contextmanager
+def _running(encoder: PreTrainedModel, machine: Machine) -> Iterator[PreTrainedModel]:
+    """Bring an encoder to its device and precision. The caller's keeps its float32 weights."""
+    import torch
+
+    if machine.precision == "bf16":
+        encoder = copy.deepcopy(encoder).to(torch.bfloat16)  # pyright: ignore[reportArgumentType]
+    encoder = encoder.to(machine.device).eval()  # pyright: ignore[reportArgumentType]
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if machine.precision == "tf32" else "highest")
+    try:
+        yield encoder
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _check_fit(encoder: PreTrainedModel, tokens: Tokens, collector: Collector) -> None:
@@ -369,6 +341,10 @@ def _check_fit(encoder: PreTrainedModel, tokens: Tokens, collector: Collector) -
     if collector.layers[-1] > config.num_hidden_layers:
         problem = f"layer {collector.layers[-1]} is asked for, the model has {config.num_hidden_layers}"
         raise ScfmError(PLACE, problem, f"Layers are counted from 1 to {config.num_hidden_layers}.")
+    beyond = [head for _, head in collector.heads if head > config.num_attention_heads]
+    if beyond:
+        problem = f"head {beyond[0]} is asked for, the layers of the model have {config.num_attention_heads}"
+        raise ScfmError(PLACE, problem, f"Heads are counted from 1 to {config.num_attention_heads}.")
     longest = int(tokens.lengths.max(initial=0))
     if longest > config.max_position_embeddings:
         problem = f"a cell has {longest} tokens, the model has {config.max_position_embeddings} positions"

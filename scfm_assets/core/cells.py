@@ -36,12 +36,15 @@ class Increment:
         For each block of cells, which repeats it belongs to and from which n_cells on, as (repeat, n_cells) pairs.
     block_of_cell
         The block of each entry of `cells`.
+    group_of_cell
+        The group of cells that each entry of `cells` belongs to, see `cell_groups`.
     """
 
     base: int
     cells: np.ndarray
     blocks: tuple[tuple[tuple[int, int], ...], ...]
     block_of_cell: np.ndarray
+    group_of_cell: np.ndarray
 
 
 def stratified_types(shares: np.ndarray, n: int, tiebreak: np.ndarray) -> np.ndarray:
@@ -145,7 +148,37 @@ def _own_then_borrowed(homes: list[list[list[int]]], kind: int, repeat: int) -> 
     return homes[kind][repeat] + borrowed
 
 
-def cell_set_table(orders: np.ndarray, n_cells: int, counts: Sequence[int]) -> pa.Table:
+def cell_groups(orders: np.ndarray, *, n_groups: int, seed: int) -> np.ndarray:
+    """Deal cells out to groups that are as large as each other in every cell set: intervals over cells leave one out.
+
+    Of every `n_groups` cells that follow each other in a repeat's order each goes to another group, in a shuffled
+    order. A cell that several repeats hold belongs to the group of its first place. Further cells at the end of the
+    orders move none of those before them.
+
+    Parameters
+    ----------
+    orders
+        From `cell_orders`, shape (repeats, length).
+    n_groups
+        Number of groups.
+    seed
+        From the catalog.
+
+    Returns
+    -------
+    Group of every row of the atlas up to the largest in `orders`, int32; rows in no order are -1.
+    """
+    _, length = orders.shape
+    rng = np.random.default_rng(seed_from("cell groups", n_groups, seed))
+    dealt = np.concatenate([rng.permutation(n_groups) for _ in range(-(-length // n_groups))])
+    first = np.full(orders.max() + 1, length, dtype=np.int64)
+    np.minimum.at(first, orders, np.broadcast_to(np.arange(length), orders.shape))
+    return np.where(first < length, dealt[np.minimum(first, length - 1)], -1).astype(np.int32)
+
+
+def cell_set_table(
+    orders: np.ndarray, n_cells: int, counts: Sequence[int], *, n_groups: int = 1, seed: int = 0
+) -> pa.Table:
     """List the cells of one slice.
 
     Parameters
@@ -156,13 +189,15 @@ def cell_set_table(orders: np.ndarray, n_cells: int, counts: Sequence[int]) -> p
         The slice's number of cells.
     counts
         All numbers of cells of the experiment, ascending.
+    n_groups, seed
+        As in `cell_groups`.
 
     Returns
     -------
     A row per cell and repeat: ``repeat``, ``position`` in the repeat's order, ``from_n_cells`` (the slice from which on
-    the repeat holds the cell: this slice, or a larger one for a cell that another repeat already holds here) and
-    ``cell`` (row of the processed atlas). While the repeats share no cell, a slice's rows do not depend on the other
-    entries of `counts`.
+    the repeat holds the cell: this slice, or a larger one for a cell that another repeat already holds here), ``cell``
+    (row of the processed atlas) and ``cell_group``. While the repeats share no cell, a slice's rows do not depend on
+    the other entries of `counts`.
     """
     repeats, length = orders.shape
     positions = np.full((repeats, orders.max() + 1), length, dtype=np.int64)
@@ -181,6 +216,7 @@ def cell_set_table(orders: np.ndarray, n_cells: int, counts: Sequence[int]) -> p
             "position": pa.array(position[order], pa.int32()),
             "from_n_cells": pa.array(from_n_cells[order], pa.int32()),
             "cell": pa.array(here[column][order], pa.int32()),
+            "cell_group": pa.array(cell_groups(orders, n_groups=n_groups, seed=seed)[here[column][order]], pa.int32()),
         }
     )
 
@@ -190,6 +226,13 @@ def members(cell_sets: pa.Table, n_cells: int) -> dict[int, np.ndarray]:
     repeat, position, cell = (cell_sets.column(c).to_numpy() for c in ("repeat", "position", "cell"))
     inside = position < n_cells
     return {int(r): cell[inside & (repeat == r)] for r in np.unique(repeat[inside])}
+
+
+def groups(cell_sets: pa.Table, n_cells: int) -> dict[int, np.ndarray]:
+    """Group of each cell that `members` gives, in the same order."""
+    repeat, position, group = (cell_sets.column(c).to_numpy() for c in ("repeat", "position", "cell_group"))
+    inside = position < n_cells
+    return {int(r): group[inside & (repeat == r)] for r in np.unique(repeat[inside])}
 
 
 def increment(cell_sets: pa.Table, base: int) -> Increment:
@@ -202,8 +245,8 @@ def increment(cell_sets: pa.Table, base: int) -> Increment:
     base
         Number of cells of the next smaller slice, 0 for the smallest.
     """
-    columns = ("repeat", "position", "from_n_cells", "cell")
-    repeat, position, from_n_cells, cell = (cell_sets.column(c).to_numpy() for c in columns)
+    columns = ("repeat", "position", "from_n_cells", "cell", "cell_group")
+    repeat, position, from_n_cells, cell, group = (cell_sets.column(c).to_numpy() for c in columns)
     entry = np.full(cell.max() + 1, np.iinfo(np.int64).max)
     np.minimum.at(entry, cell, position)
     belongs: dict[int, list[tuple[int, int]]] = {}
@@ -213,11 +256,13 @@ def increment(cell_sets: pa.Table, base: int) -> Increment:
     cells = sorted(belongs, key=lambda c: (entry[c], belongs[c]))
     blocks = tuple(sorted({tuple(b) for b in belongs.values()}))
     number = {block: i for i, block in enumerate(blocks)}
+    group_of = dict(zip(cell.tolist(), group.tolist(), strict=True))
     return Increment(
         base=base,
         cells=np.asarray(cells, dtype=np.int64),
         blocks=blocks,
         block_of_cell=np.asarray([number[tuple(belongs[c])] for c in cells], dtype=np.int32),
+        group_of_cell=np.asarray([group_of[c] for c in cells], dtype=np.int32),
     )
 
 

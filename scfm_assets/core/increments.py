@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from scfm_assets.core.attention import AttentionCollector, AttentionSums
+import numpy as np
+
 from scfm_assets.core.cells import increment
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.sums import Aggregation, AttentionSums, Head
 from scfm_assets.core.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import numpy as np
     import pyarrow as pa
     from scipy.sparse import csr_matrix
 
+    from scfm_assets.core.attention import AttentionCollector
+    from scfm_assets.core.machine import Machine
     from scfm_assets.families import FamilyModel
 
 Blocks = tuple[tuple[tuple[int, int], ...], ...]
@@ -41,6 +44,8 @@ class TokenizedCells:
         Rows of the processed atlas, shape (n_cells,).
     blocks, block_of_cell
         Which repeats hold which cells, see `scfm_assets.core.cells.Increment`.
+    group_of_cell
+        Which cells are left out together for intervals over cells, int32 (n_cells,).
     base
         Number of cells that the increment builds on.
     """
@@ -49,13 +54,14 @@ class TokenizedCells:
     cells: np.ndarray
     blocks: Blocks
     block_of_cell: np.ndarray
+    group_of_cell: np.ndarray
     base: int
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Give arrays and words for a safetensors file."""
         arrays = {"ids": self.tokens.ids, "offsets": self.tokens.offsets, "cells": self.cells}
         words = {"blocks": json.dumps(self.blocks), "base": str(self.base)}
-        return arrays | {"block_of_cell": self.block_of_cell}, words
+        return arrays | {"block_of_cell": self.block_of_cell, "group_of_cell": self.group_of_cell}, words
 
     @classmethod
     def from_tensors(cls, arrays: Mapping[str, np.ndarray], words: Mapping[str, str]) -> TokenizedCells:
@@ -65,6 +71,7 @@ class TokenizedCells:
             cells=arrays["cells"],
             blocks=_blocks(words["blocks"]),
             block_of_cell=arrays["block_of_cell"],
+            group_of_cell=arrays["group_of_cell"],
             base=int(words["base"]),
         )
 
@@ -83,29 +90,76 @@ class AttentionIncrement:
         Number of cells that the increment builds on.
     row_sum_error
         Largest distance from one of any row of attention.
+    cells
+        Rows of the processed atlas, shape (n_cells,).
+    embeddings
+        The cells as vectors, where they were asked for: name -> float32 (n_cells, n_layers, hidden size).
     """
 
     sums: tuple[AttentionSums, ...]
     blocks: Blocks
     base: int
     row_sum_error: float
+    cells: np.ndarray
+    embeddings: Mapping[str, np.ndarray]
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Give arrays and words for a safetensors file."""
         arrays = {name: a for i, sums in enumerate(self.sums) for name, a in sums.to_tensors(f"block{i}.").items()}
+        arrays |= {f"embeddings.{name}": vectors for name, vectors in self.embeddings.items()}
         words = {"blocks": json.dumps(self.blocks), "base": str(self.base), "row_sum_error": repr(self.row_sum_error)}
-        return arrays, words
+        return arrays | {"cells": self.cells}, words
 
     @classmethod
     def from_tensors(cls, arrays: Mapping[str, np.ndarray], words: Mapping[str, str]) -> AttentionIncrement:
         """Undo `to_tensors`."""
-        blocks = _blocks(words["blocks"])
+        blocks, prefix = _blocks(words["blocks"]), "embeddings."
         return cls(
             sums=tuple(AttentionSums.from_tensors(arrays, f"block{i}.") for i in range(len(blocks))),
             blocks=blocks,
             base=int(words["base"]),
             row_sum_error=float(words["row_sum_error"]),
+            cells=arrays["cells"],
+            embeddings={name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)},
         )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is collected of a model's forward passes.
+
+    Attributes
+    ----------
+    layers
+        Layers, from 1; empty for all.
+    aggregation, heads
+        How the heads of a layer become one, and which are kept apart as well.
+    states
+        Whether hidden states of genes and cells are collected.
+    tfs
+        Panel indices of the TFs whose rows and columns are kept for groups of cells.
+    n_groups
+        Number of these groups, 0 for none.
+    """
+
+    layers: tuple[int, ...] = ()
+    aggregation: Aggregation = "mean"
+    heads: tuple[Head, ...] = ()
+    states: bool = False
+    tfs: tuple[int, ...] = ()
+    n_groups: int = 0
+
+
+class Halfway(Protocol):
+    """Where long work leaves what it has, to go on from there after it was killed."""
+
+    def load(self) -> Mapping[str, np.ndarray] | None:
+        """Give what was left, None if nothing was."""
+        ...
+
+    def save(self, arrays: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Take what there is now, if enough time has passed since the last time."""
+        ...
 
 
 def _blocks(text: str) -> Blocks:
@@ -137,16 +191,17 @@ def tokenize_increment(
     """
     added = increment(cell_sets, base)
     tokens = tokenize(counts[added.cells], gene_ids)
-    return TokenizedCells(tokens, added.cells, added.blocks, added.block_of_cell, base)
+    return TokenizedCells(tokens, added.cells, added.blocks, added.block_of_cell, added.group_of_cell, base)
 
 
 def attend(
     model: FamilyModel,
     cells: TokenizedCells,
     panel: pa.Table,
+    wanted: Wanted,
     *,
-    layers: Sequence[int] | None = None,
-    device: str = "cpu",
+    machine: Machine | None = None,
+    halfway: Halfway | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> AttentionIncrement:
     """Forward every cell of an increment once and keep the sums of its blocks.
@@ -159,22 +214,64 @@ def attend(
         The increment's cells.
     panel
         Gene panel; `gene_id` says which tokens count.
-    layers
-        Layers to keep, 1-based; all by default.
-    device
-        Where to run.
+    wanted
+        What is collected.
+    machine
+        Where and how to run.
+    halfway
+        Where to leave sums from time to time; what was left there is gone on from, with the same result to the bit.
     progress
         Called with (cells done, cells in all).
     """
-    collector = AttentionCollector(
+    collector = _collector(model, cells, panel, wanted)
+    left = halfway.load() if halfway is not None else None
+    start = 0
+    if left is not None:
+        collector.go_on_from(left)
+        start = int(left["cells_done"][0])
+
+    def tell(done: int, total: int) -> None:
+        if halfway is not None and done < total:
+            halfway.save(lambda: collector.to_tensors() | {"cells_done": np.array([done])})
+        if progress is not None:
+            progress(done, total)
+
+    model.encode(cells.tokens, collect=collector, machine=machine, start=start, progress=tell)
+    return AttentionIncrement(
+        tuple(collector.blocks),
+        cells.blocks,
+        cells.base,
+        float(collector.row_sum_error),
+        cells.cells,
+        collector.embeddings,
+    )
+
+
+def _collector(model: FamilyModel, cells: TokenizedCells, panel: pa.Table, wanted: Wanted) -> AttentionCollector:
+    from scfm_assets.core.attention import AttentionCollector, CellGroups, States
+
+    vocabulary = model.vocabulary
+    groups = CellGroups(cells.group_of_cell, wanted.n_groups, np.asarray(wanted.tfs, np.int64))
+    return AttentionCollector(
         panel_of_token(model, panel.column("gene_id").to_pylist()),
         panel.num_rows,
-        tuple(layers) if layers else tuple(range(1, model.fingerprint.layers + 1)),
+        wanted.layers or tuple(range(1, model.fingerprint.layers + 1)),
         cells.block_of_cell,
         len(cells.blocks),
+        aggregation=wanted.aggregation,
+        heads=wanted.heads,
+        groups=groups if wanted.n_groups else None,
+        states=States(vocabulary.special_ids, vocabulary.cls) if wanted.states else None,
     )
-    model.encode(cells.tokens, collect=collector, device=device, progress=progress)
-    return AttentionIncrement(tuple(collector.blocks), cells.blocks, cells.base, float(collector.row_sum_error))
+
+
+def panel_vectors(model: FamilyModel, gene_ids: Sequence[str]) -> np.ndarray:
+    """Give the static embedding of each panel gene, shape (K, hidden), zeros where the model does not know a gene."""
+    vectors, index = model.token_vectors(), panel_of_token(model, gene_ids)
+    tokens = np.flatnonzero(index >= 0)
+    found = np.zeros((len(gene_ids), vectors.shape[1]), np.float32)
+    found[index[tokens]] = vectors[tokens]
+    return found
 
 
 def panel_of_token(model: FamilyModel, gene_ids: Sequence[str]) -> np.ndarray:

@@ -11,7 +11,7 @@ from scfm_assets.core.counts import shape_of
 from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from scipy.sparse import csr_matrix
 
@@ -58,3 +58,27 @@ def gene_panel(counts: csr_matrix, gene_ids: Sequence[str], symbols: Sequence[st
             "variance": squares[chosen] - mean[chosen] ** 2,
         }
     )
+
+
+def regulators(panel: pa.Table, tfs_of_network: Mapping[str, np.ndarray]) -> pa.Table:
+    """List the genes of a panel that are TFs of some network.
+
+    Parameters
+    ----------
+    panel
+        From `gene_panel`.
+    tfs_of_network
+        Network -> panel indices of its TFs.
+
+    Returns
+    -------
+    Table with a row per gene, in order of the panel: ``panel_index``, ``gene_id``, ``symbol`` and ``networks`` (names
+    in alphabetical order, separated by commas).
+    """
+    named: dict[int, list[str]] = {}
+    for network in sorted(tfs_of_network):
+        for index in tfs_of_network[network].tolist():
+            named.setdefault(index, []).append(network)
+    rows = sorted(named)
+    chosen = panel.select(["panel_index", "gene_id", "symbol"]).take(pa.array(rows, pa.int64()))
+    return chosen.append_column("networks", pa.array([",".join(named[row]) for row in rows], pa.string()))

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from scfm_assets import sources
+from scfm_assets.defs import networks
 from scfm_assets.defs.declare import Check, Facts, Job, Node, Source, asset, same
 from scfm_assets.partitions import Place, Space
 from scfm_assets.resources.store import ANNDATA
@@ -118,7 +119,9 @@ def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
     "atlas/cell_sets",
     space=Space.SLICE,
     reads={"atlas": same("atlas/processed")},
-    config=lambda catalog, _: [catalog.experiment.n_cells, catalog.experiment.repeats, catalog.experiment.seed],
+    config=lambda catalog, _: catalog.experiment.model_dump(
+        mode="json", include={"n_cells", "repeats", "seed", "cell_groups"}
+    ),
     table="cell_sets",
     kinds=["parquet"],
 )
@@ -131,7 +134,8 @@ def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
     orders = cells.cell_orders(
         types, barcodes, repeats=experiment.repeats, length=max(experiment.n_cells), seed=experiment.seed
     )
-    table = cells.cell_set_table(orders, job.n_cells, experiment.n_cells)
+    n_groups = max(experiment.cell_groups, 1)
+    table = cells.cell_set_table(orders, job.n_cells, experiment.n_cells, n_groups=n_groups, seed=experiment.seed)
     job.say(shared_cells=cells.shared(table, job.n_cells))
     rows = table.column("cell").to_numpy()
     return pa.table(
@@ -144,6 +148,26 @@ def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
     )
 
 
-def nodes(_: Catalog) -> list[Node]:
+def regulators(catalog: Catalog) -> Node:
+    """Declare the TFs of the panels, which stand in the networks of the catalog."""
+
+    @asset(
+        "atlas/regulators",
+        space=Space.TISSUE,
+        reads={"panel": same("atlas/gene_panel"), **networks.reads(catalog)},
+        table="regulators",
+        facts=lambda _, table: Facts({"rows": table.num_rows}),
+        kinds=["parquet"],
+    )
+    def regulators(job: Job, panel: pa.Table, **inputs: pa.Table) -> pa.Table:
+        """One row: a gene of the panel that is a TF of some network; its pairs have intervals over cells."""
+        from scfm_assets.core.panel import regulators as choose
+
+        return choose(panel, sources.tfs_of_networks(job.catalog, job.tissue, panel, networks.read(inputs)))
+
+    return regulators
+
+
+def nodes(catalog: Catalog) -> list[Node]:
     """All assets of the atlas group."""
-    return [processed, gene_panel, cell_sets]
+    return [processed, gene_panel, regulators(catalog), cell_sets]

@@ -56,7 +56,7 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
     )
     def materialize(context: dg.AssetExecutionContext, store: StoreFolder, compute: Compute) -> dg.MaterializeResult:
         place = grid.parse(context.partition_key if context.has_partition_key else None)
-        job = Job(platform.catalog, platform.grid, place, store.open(), compute)
+        job = Job(platform.catalog, platform.grid, place, store.open(), compute, context.log.info)
         try:
             manifest, facts = platform.materialize(node, job, force=FORCE_TAG in context.run.tags)
         except ScfmError as error:

@@ -9,6 +9,7 @@ Dagster.
 
 from __future__ import annotations
 
+import time
 import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from scfm_assets.catalog import Catalog
     from scfm_assets.resources.compute import Compute
+    from scfm_assets.resources.halfway import HalfwayFile
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Node:
     checks: tuple[Check, ...]
     simulated: Callable[[Catalog, Place], bool]
     still_valid: Callable[[Grid, Manifest], bool]
+    computes: bool
     pool: str | None
     kinds: frozenset[str]
 
@@ -109,6 +112,36 @@ class Node:
     def doc(self) -> str:
         """What a row or a file of the asset is."""
         return (self.body.__doc__ or "").strip()
+
+
+LOG_EVERY = 30.0
+"""Seconds between two lines on progress in a run's log."""
+
+
+@dataclass
+class Pace:
+    """How fast long work goes, from the first word on it (work may go on from where a killed run stopped)."""
+
+    begun: float | None = None
+    from_cell: int = 0
+    logged: float = 0.0
+
+    def is_time(self, done: int) -> bool:
+        """Whether the log should hear of it."""
+        now = time.monotonic()
+        if self.begun is None:
+            self.begun, self.from_cell, self.logged = now, done, now
+        if now - self.logged < LOG_EVERY:
+            return False
+        self.logged = now
+        return True
+
+    def words(self, done: int, total: int) -> str:
+        """Say how far it is, how fast, and how long it will take."""
+        seconds = max(time.monotonic() - (self.begun or 0), 1e-9)
+        rate = (done - self.from_cell) / seconds
+        left = f"{(total - done) / rate:,.0f} s left" if rate else "time left unknown"
+        return f"{done:,} of {total:,} cells, {rate:.1f} cells/s, {left}"
 
 
 @dataclass
@@ -120,8 +153,11 @@ class Job:
     place: Place
     store: Store
     compute: Compute
+    log: Callable[[str], None] = lambda _: None
     said: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
+    halfway: HalfwayFile | None = None
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def tissue(self) -> str:
@@ -144,8 +180,10 @@ class Job:
         self.said.update(facts)
 
     def progress(self, done: int, total: int) -> None:
-        """Report how far long work has come."""
+        """Report how far long work has come: to whoever listens, and from time to time to the run's log."""
         LISTENER.get()(Progress(self.place, done, total))
+        if self.pace.is_time(done):
+            self.log(self.pace.words(done, total))
 
 
 @dataclass(frozen=True)
@@ -209,6 +247,7 @@ def asset(
     checks: Sequence[Check] = (),
     simulated: Callable[[Catalog, Place], bool] | None = None,
     still_valid: Callable[[Grid, Manifest], bool] = lambda _grid, _manifest: True,
+    computes: bool = False,
     pool: str | None = None,
     kinds: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Node]:
@@ -240,6 +279,8 @@ def asset(
         Whether the output stands on simulated data; inherited by everything downstream through the catalog.
     still_valid
         A further condition under which a stored output may be kept.
+    computes
+        Whether the output depends on the precision of the compute resource.
     pool
         Dagster pool that limits how many run at once.
     kinds
@@ -262,6 +303,7 @@ def asset(
             checks=tuple(checks),
             simulated=simulated or _tissue_is_simulated,
             still_valid=still_valid,
+            computes=computes,
             pool=pool,
             kinds=frozenset(kinds),
         )

@@ -38,7 +38,7 @@ def _of_repeats(value: Any) -> Arrays:
 
 
 def _to_repeats(path: Path) -> Any:
-    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.sums import AttentionSums
 
     stored = ARRAYS.read(path)
     return {r: AttentionSums.from_tensors(stored.tensors, f"repeat{r}.") for r in json.loads(stored.words["repeats"])}
@@ -46,6 +46,7 @@ def _to_repeats(path: Path) -> Any:
 
 TOKENS = _stored_as("scfm_assets.core.increments", "TokenizedCells")
 INCREMENT = _stored_as("scfm_assets.core.increments", "AttentionIncrement")
+CELL_EMBEDDINGS = _stored_as("scfm_assets.core.cell_embeddings", "CellEmbeddings")
 EDGES = _stored_as("scfm_assets.core.edges", "EdgeScores")
 ATTENTION = Format(
     ARRAYS.suffix,

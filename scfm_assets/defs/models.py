@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scfm_assets import checkpoints
 from scfm_assets.defs import networks
 from scfm_assets.defs.declare import Check, Facts, Job, Node, Source, asset, same, up_to
-from scfm_assets.defs.formats import ATTENTION, EDGES, INCREMENT, TOKENS
+from scfm_assets.defs.formats import ATTENTION, CELL_EMBEDDINGS, EDGES, INCREMENT, TOKENS
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.catalog import Catalog
-    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.cell_embeddings import CellEmbeddings
     from scfm_assets.core.edges import EdgeScores
     from scfm_assets.core.increments import AttentionIncrement, TokenizedCells
+    from scfm_assets.core.sums import AttentionSums
     from scfm_assets.defs.platform import Later
     from scfm_assets.partitions import Grid
     from scfm_assets.resources.store import Manifest
@@ -52,11 +53,16 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     entry = catalog.models[model]
     prefix = f"models/{model}"
     watched = [f"{prefix}/checkpoint"]
+    by_groups = catalog.experiment.cell_groups > 0
 
     def options(_: Catalog, __: object) -> dict[str, Any]:
         return entry.model_dump(mode="json", include={"family", "options", "expect"}) | {
             "options": entry.options.model_dump(mode="json", include={"generation"})
         }
+
+    def collected(c: Catalog, p: Place) -> list[Any]:
+        wanted = entry.model_dump(mode="json", include={"layers", "aggregation", "heads", "hidden_states"})
+        return [options(c, p), wanted, c.experiment.cell_groups]
 
     @asset(
         f"{prefix}/tokenized_cells",
@@ -82,27 +88,37 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     @asset(
         f"{prefix}/attention_increment",
         space=Space.SLICE,
-        reads={"tokens": same(f"{prefix}/tokenized_cells"), "panel": same("atlas/gene_panel")},
+        reads={
+            "tokens": same(f"{prefix}/tokenized_cells"),
+            "panel": same("atlas/gene_panel"),
+            **({"regulators": same("atlas/regulators")} if by_groups else {}),
+        },
         watches=watched,
-        config=lambda c, p: [options(c, p), entry.layers],
+        config=collected,
         format=INCREMENT,
         still_valid=_base_is_there,
         checks=[
             Check("attention_rows_sum_to_one", "Every row of attention, over all keys, sums to one.", _rows_sum_to_one)
         ],
+        computes=True,
         pool="gpu",
         kinds=["pytorch", "safetensors"],
     )
-    def attention_increment(job: Job, tokens: TokenizedCells, panel: pa.Table) -> AttentionIncrement:
+    def attention_increment(
+        job: Job, tokens: TokenizedCells, panel: pa.Table, regulators: pa.Table | None = None
+    ) -> AttentionIncrement:
         """Sums over the cells that this slice adds: attention between panel genes, per layer, plain and lifted."""
         from scfm_assets.core.increments import attend
 
-        family_model, device = checkpoints.open_model(job.catalog, model), job.compute.torch_device()
-        layers = None if entry.layers == "all" else entry.layers
-        increment = attend(family_model, tokens, panel, layers=layers, device=device, progress=job.progress)
+        family_model, machine = checkpoints.open_model(job.catalog, model), job.compute.machine()
+        wanted = checkpoints.wanted_of(job.catalog, model, regulators)
+        increment = attend(
+            family_model, tokens, panel, wanted, machine=machine, halfway=job.halfway, progress=job.progress
+        )
         job.say(
             checkpoint=checkpoints.checkpoint_digest(job.catalog, model),
-            device=device,
+            device=machine.device,
+            precision=machine.precision,
             forward_passes=tokens.tokens.n_cells,
             base=tokens.base,
             **{f"model_{k}": v for k, v in family_model.fingerprint.as_dict().items()},
@@ -147,6 +163,24 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         from scfm_assets.core.edges import from_attention
 
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
-        return from_attention(attention, panel)
+        return from_attention(attention, panel, checkpoints.panel_vectors(job.catalog, model, panel))
 
-    return [tokenized_cells, attention_increment, attention, edge_scores]
+    @asset(
+        f"{prefix}/cell_embeddings",
+        space=Space.SLICE,
+        reads={"increments": up_to(f"{prefix}/attention_increment"), "atlas": same("atlas/processed")},
+        watches=watched,
+        format=CELL_EMBEDDINGS,
+        facts=lambda _, found: Facts({"cells": len(found.cells), "obsm": ", ".join(found.obsm)}),
+        kinds=["safetensors"],
+    )
+    def cell_embeddings(job: Job, increments: Later, atlas: AnnData) -> CellEmbeddings:
+        """The slice's cells as vectors of each layer, by the mean of their genes and by <cls>, ready for obsm."""
+        from scfm_assets.core import cell_embeddings
+
+        job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
+        barcodes = atlas.obs_names.tolist()
+        return cell_embeddings.cell_embeddings(lambda n: increments[Place(job.tissue, n)], job.n_cells, barcodes)
+
+    on_request = [cell_embeddings] if entry.hidden_states else []
+    return [tokenized_cells, attention_increment, attention, edge_scores, *on_request]

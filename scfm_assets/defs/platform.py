@@ -19,6 +19,7 @@ from scfm_assets.warehouse.schema import TABLES, check_table
 
 if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
+    from scfm_assets.resources.compute import Compute
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Platform:
     grid: Grid
     sources: Mapping[str, Source]
     nodes: Mapping[str, Node]
+    compute: Compute
 
     def upstream(self, node: Node, place: Place, store: Store) -> dict[str, dict[Place, Manifest | None]]:
         """For every input parameter of a node, the places it reads and what the store holds there."""
@@ -55,13 +57,13 @@ class Platform:
             versions[_label(name, where)] = source.version(where)
         return versions
 
-    def fresh(self, node: Node, place: Place, store: Store) -> Manifest | None:
+    def fresh(self, node: Node, place: Place, store: Store, compute: Compute | None = None) -> Manifest | None:
         """Give the stored output of a node if nothing that it was made of has changed since."""
         stored = self._usable(node, store.manifest(node.asset, place))
         if stored is None or not node.still_valid(self.grid, stored):
             return None
         versions = self.versions(node, place, self.upstream(node, place, store))
-        return stored if stored.made_of(node.code, self.config_digest(node, place), versions) else None
+        return stored if stored.made_of(node.code, self.config_digest(node, place, compute), versions) else None
 
     @staticmethod
     def _usable(node: Node, manifest: Manifest | None) -> Manifest | None:
@@ -71,19 +73,22 @@ class Platform:
         failed = {name for name, passed, _ in manifest.checks if not passed}
         return None if any(check.blocking and check.name in failed for check in node.checks) else manifest
 
-    def config_digest(self, node: Node, place: Place) -> str:
-        """Digest the part of the catalog that an output depends on."""
-        return digest_json(node.config(self.catalog, place))
+    def config_digest(self, node: Node, place: Place, compute: Compute | None = None) -> str:
+        """Digest the part of the catalog that an output depends on, and a precision that is not exact."""
+        declared, precision = node.config(self.catalog, place), (compute or self.compute).precision
+        return digest_json([declared, precision] if node.computes and precision != "fp32" else declared)
 
     def materialize(self, node: Node, job: Job, *, force: bool = False) -> tuple[Manifest, Facts]:
         """Make the output of a node at the job's place, or keep the stored one if it is fresh."""
         started = time.perf_counter()
-        kept = None if force else self.fresh(node, job.place, job.store)
+        kept = None if force else self.fresh(node, job.place, job.store, job.compute)
         if kept is not None:
             LISTENER.get()(Done(node.asset, job.place, True, time.perf_counter() - started, kept.facts))  # noqa: FBT003
             return kept, Facts({"kept": True}, job.store.shown(node.asset, job.place))
         upstream = self.upstream(node, job.place, job.store)
         versions = self.versions(node, job.place, upstream)
+        config = self.config_digest(node, job.place, job.compute)
+        job.halfway = job.store.halfway(node.asset, job.place, digest_json([node.code, config, versions]))
         job.inputs.update({p: self._load(node, p, found, job) for p, found in upstream.items()})
         value = node.body(job, **job.inputs)
         stamp = {
@@ -111,13 +116,14 @@ class Platform:
             value=value,
             tables=tables,
             code=node.code,
-            config=self.config_digest(node, job.place),
+            config=config,
             inputs=versions,
             checks=checks,
             facts=facts,
             shown=shown.shown,
         )
         manifest = job.store.write(node.asset, job.place, output)
+        job.halfway.remove()
         LISTENER.get()(Done(node.asset, job.place, False, time.perf_counter() - started, facts))  # noqa: FBT003
         return manifest, Facts(facts, shown.shown)
 

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     import scipy.sparse as sp
 
-    from scfm_assets.core.attention import AttentionCollector
+    from scfm_assets.core.attention import Collector
+    from scfm_assets.core.machine import Machine
     from scfm_assets.core.tokens import Tokens, Vocabulary
 
 
@@ -98,11 +100,16 @@ class FamilyModel(Protocol):
         self,
         tokens: Tokens,
         *,
-        collect: AttentionCollector,
-        device: str = "cpu",
+        collect: Collector,
+        machine: Machine | None = None,
+        start: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Pass the cells through the model into a collector; `progress` gets cells done and all cells."""
+        """Pass cells, from `start` on, through the model into a collector: `scfm_assets.core.attention.stream`."""
+        ...
+
+    def token_vectors(self) -> np.ndarray:
+        """Give the static embedding of every token, float32 of shape (vocabulary, hidden)."""
         ...
 
 

@@ -15,10 +15,12 @@ from scfm_assets.families.folder import config_file, weights_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
     import scipy.sparse as sp
     from transformers import BertModel
 
-    from scfm_assets.core.attention import AttentionCollector
+    from scfm_assets.core.attention import Collector
+    from scfm_assets.core.machine import Machine
     from scfm_assets.core.tokens import Tokens, Vocabulary
 
 TOKENS_FILE = "token_dictionary.json"
@@ -90,14 +92,19 @@ class GeneformerModel:
         self,
         tokens: Tokens,
         *,
-        collect: AttentionCollector,
-        device: str = "cpu",
+        collect: Collector,
+        machine: Machine | None = None,
+        start: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Pass the cells through the encoder; see :func:`scfm_assets.core.attention.stream`."""
         from scfm_assets.core.attention import stream
 
-        stream(self.encoder, tokens, collect, device=device, progress=progress)
+        stream(self.encoder, tokens, collect, machine=machine, start=start, progress=progress)
+
+    def token_vectors(self) -> np.ndarray:
+        """Give the word embeddings, float32 of shape (vocabulary, hidden)."""
+        return self.encoder.embeddings.word_embeddings.weight.detach().cpu().numpy()
 
 
 def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> GeneformerModel:

@@ -22,6 +22,7 @@ from pydantic import Field
 
 from scfm_assets.core.digest import digest_arrays, digest_table
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.resources.halfway import HalfwayFile
 from scfm_assets.warehouse.tables import TABLES
 
 if TYPE_CHECKING:
@@ -219,6 +220,10 @@ class Store:
         """Load a stored value."""
         pieces = [form.read(self.root / file) for file in manifest.value]
         return pieces[0] if len(pieces) == 1 else pa.concat_tables(pieces)
+
+    def halfway(self, asset: str, place: Place, identity: str) -> HalfwayFile:
+        """Give the file in which long work on an output leaves what it has; `identity` digests what it is made of."""
+        return HalfwayFile(self.root / "halfway" / asset / Path(*place.folders) / f"{identity}.safetensors")
 
     def _manifest_file(self, asset: str, place: Place) -> Path:
         return self.root / "manifests" / asset / Path(*place.folders) / "manifest.json"

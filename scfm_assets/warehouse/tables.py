@@ -103,8 +103,14 @@ METRICS = Table(
         _number("value", "Value of the metric; NULL where it has no positives or no negatives.", check='"value" >= 0'),
         _number("lo", "Lower end of the interval.", check='"lo" <= "hi"'),
         _number("hi", "Upper end of the interval."),
-        _one_of("interval", "What was resampled for the interval: pairs, tfs or cells.", "pairs", "tfs", "cells"),
-        _count("resamples", "Number of resamples behind the interval."),
+        _one_of(
+            "interval",
+            "What the interval is over: pairs or tfs, drawn with replacement; cells, left out in groups (jackknife).",
+            "pairs",
+            "tfs",
+            "cells",
+        ),
+        _count("resamples", "Draws behind the interval; over cells the groups of cells."),
         _count("n_pos", "Candidate pairs that are edges of the network.", kind="BIGINT"),
         _count("n_neg", "Candidate pairs that are not.", kind="BIGINT"),
         Column(
@@ -191,6 +197,7 @@ CELL_SETS = Table(
         _count("position", "Place of the cell in the repeat's order, from 0; a set of n cells is the first n."),
         _count("from_n_cells", "Smallest cell count, from this one on, at which the repeat holds the cell.", least=1),
         _count("cell", "Row of the cell in the processed atlas, from 0."),
+        _count("cell_group", "Group of cells that intervals over cells leave out together, from 0."),
         _text("barcode", "Name of the cell."),
         _text("cell_type", "Its cell type."),
         _text("donor", "Its donor; NULL where the atlas does not say.", nullable=True),
@@ -212,6 +219,20 @@ GENE_PANEL = Table(
         _number(
             "variance", "Variance of the raw count over the tissue's cells.", check='"variance" >= 0', nullable=False
         ),
+        SIMULATED,
+    ),
+    key=("tissue", "gene_id"),
+)
+
+REGULATORS = Table(
+    "regulators",
+    "One row: a gene of the panel that is a TF of some reference network.",
+    (
+        TISSUE,
+        _count("panel_index", "Place of the gene in the panel, from 0."),
+        _text("gene_id", "Ensembl id, or the symbol where no id is known."),
+        _text("symbol", "Gene symbol."),
+        _text("networks", "Networks of which it is a TF, separated by commas."),
         SIMULATED,
     ),
     key=("tissue", "gene_id"),
@@ -258,6 +279,7 @@ TABLES: dict[str, Table] = {
         EDGE_SCORES,
         CELL_SETS,
         GENE_PANEL,
+        REGULATORS,
         NETWORKS,
         ATLAS_QC,
     )

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scfm_assets.core.cells import cell_orders, cell_set_table, increment, members, shared, stratified_types
+from scfm_assets.core.cells import (
+    cell_groups,
+    cell_orders,
+    cell_set_table,
+    groups,
+    increment,
+    members,
+    shared,
+    stratified_types,
+)
 from scfm_assets.core.errors import ScfmError
 
 COUNTS = (25, 50, 100, 150, 200, 300, 450, 600)
@@ -126,3 +135,37 @@ def test_an_increment_may_build_on_any_smaller_count() -> None:
 def test_too_few_cells_are_refused_with_both_numbers() -> None:
     with pytest.raises(ScfmError, match=r"largest entry is 600.*has 500 cells"):
         orders_of(500)
+
+
+@pytest.mark.parametrize("n_atlas", [600, 700, 1300])
+def test_groups_of_cells_are_as_large_as_each_other_and_a_cell_keeps_its_group(n_atlas: int) -> None:
+    orders = orders_of(n_atlas)
+    tables = {n: cell_set_table(orders, n, COUNTS, n_groups=10, seed=5) for n in COUNTS}
+    group_of_cell: dict[int, int] = {}
+    for n in COUNTS:
+        held, dealt = members(tables[n], n), groups(tables[n], n)
+        for repeat, rows in held.items():
+            for cell, group in zip(rows.tolist(), dealt[repeat].tolist(), strict=True):
+                assert group_of_cell.setdefault(cell, group) == group
+            if n_atlas == 1300:  # no cell is borrowed, so that every repeat's groups are its own
+                assert np.ptp(np.bincount(dealt[repeat], minlength=10)) <= 1
+        added = increment(tables[n], max((m for m in COUNTS if m < n), default=0))
+        assert added.group_of_cell.tolist() == [group_of_cell[cell] for cell in added.cells.tolist()]
+
+
+def test_a_larger_count_moves_no_cell_to_another_group() -> None:
+    types, barcodes = atlas(700)
+    short, long = (cell_orders(types, barcodes, repeats=2, length=length, seed=1) for length in (300, 600))
+    before, after = (cell_groups(orders, n_groups=10, seed=5) for orders in (short, long))
+    held = np.flatnonzero(before >= 0)
+    assert len(held) == 600
+    assert (before[held] == after[held]).all()
+
+
+def test_groups_mix_the_cell_types() -> None:
+    types, _ = atlas(1300)
+    dealt = cell_groups(orders_of(1300), n_groups=10, seed=5)
+    largest = types == "A"
+    share = np.array([np.mean(largest[: len(dealt)][dealt == group]) for group in range(10)])
+    # 60 cells of each repeat per group, at the same places of similar orders: within four standard errors.
+    assert (np.abs(share - 0.4) < 4 * np.sqrt(0.4 * 0.6 / 60)).all()
