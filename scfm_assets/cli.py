@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from scfm_assets.cli_bench import bench
 from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scfm_assets.catalog import Catalog
 
 
@@ -51,6 +54,25 @@ _catalog_option = click.option(
 )
 
 
+def _compute_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say where forward passes run; they set the environment for this process and those it starts."""
+    for option in (
+        click.option("--threads", type=click.IntRange(min=1), help="Threads of a forward pass on the CPU."),
+        click.option("--memory", metavar="SIZE", help="Memory beside the loaded model, as 8GiB."),
+        click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16"]), help="fp32 (the default) is exact."),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where forward passes run."),
+    ):
+        command = option(command)
+    return command
+
+
+def _compute(**given: object) -> None:
+    """Put options of `_compute_options` where the compute resource finds them."""
+    from scfm_assets.resources.compute import SETTINGS
+
+    os.environ.update({SETTINGS[name]: str(value) for name, value in given.items() if value is not None})
+
+
 def _choose(catalog: str | None) -> Catalog:
     """Make a catalog the current one, here and for every process started from here."""
     from scfm_assets import catalog as catalogs
@@ -70,7 +92,8 @@ def _choose(catalog: str | None) -> Catalog:
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes that share the tissues.  [default: cores, at most 4]"
 )
-def run(catalog: str | None, select: str | None, jobs: int | None, *, force: bool) -> None:
+@_compute_options
+def run(catalog: str | None, select: str | None, jobs: int | None, *, force: bool, **compute: object) -> None:
     """Materialize everything that is missing or stale, and show the scaling curves.
 
     What is fresh is kept: a second run computes nothing, a changed atlas recomputes its tissue, a new cell count its
@@ -79,6 +102,7 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
     from scfm_assets.progress import Narrator
 
     started = time.perf_counter()
+    _compute(**compute)
     chosen = _choose(catalog)
     narrator = Narrator()
     narrator.greet(chosen)
@@ -116,12 +140,14 @@ def _stop(*_: object) -> None:
 @main.command()
 @_catalog_option
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
-def ui(catalog: str | None, port: int) -> None:
+@_compute_options
+def ui(catalog: str | None, port: int, **compute: object) -> None:
     """Open the platform in Dagster's UI, with its daemon, on 127.0.0.1."""
     from scfm_assets import catalog as catalogs
     from scfm_assets import runner
     from scfm_assets.resources.store import check_home
 
+    _compute(**compute)
     _choose(catalog)
     home = runner.dagster_home(check_home(catalogs.home()))
     os.environ["DAGSTER_HOME"] = str(home)
@@ -208,6 +234,9 @@ def fit(table: Path, x: str, y: str, sigma: str | None) -> None:
     from scfm_assets.core.curves import fit_curves
 
     click.echo(format_fits(fit_curves(*read_points(table, x, y, sigma))))
+
+
+main.add_command(bench)
 
 
 if __name__ == "__main__":

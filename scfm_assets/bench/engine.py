@@ -1,0 +1,39 @@
+"""Our side: attention sums by the engine's public door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedModel
+
+    from scfm_assets.bench.simulated import Cells
+    from scfm_assets.core.attention import AttentionSums
+
+
+def sum_attention(encoder: PreTrainedModel, cells: Cells, layers: Sequence[int] | None = None) -> AttentionSums:
+    """Sum plain and lifted attention of all cells, for all layers or some."""
+    blocks = sum_blocks(encoder, cells, np.zeros(len(cells.rows), np.int32), 1, layers=layers)
+    return blocks[0]
+
+
+def sum_blocks(
+    encoder: PreTrainedModel,
+    cells: Cells,
+    block_of_cell: np.ndarray,
+    n_blocks: int,
+    *,
+    layers: Sequence[int] | None = None,
+) -> list[AttentionSums]:
+    """Sum attention into blocks of cells."""
+    from scfm_assets.core.attention import AttentionCollector, stream
+    from scfm_assets.core.tokens import Tokens
+
+    wanted = tuple(layers) if layers else tuple(range(1, encoder.config.num_hidden_layers + 1))
+    collector = AttentionCollector(cells.panel_of_token, cells.n_panel, wanted, block_of_cell, n_blocks)
+    stream(encoder, Tokens.of(cells.rows), collector)
+    return collector.blocks
