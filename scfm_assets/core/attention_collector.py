@@ -127,7 +127,7 @@ class AttentionCollector:
         tfs = groups.tfs if groups is not None else np.empty(0, np.int64)
         self._tf_of_panel = np.full(n_panel, -1, np.int64)
         self._tf_of_panel[tfs] = np.arange(len(tfs))
-        self._blocks = [DeviceSums(self._nothing()) for _ in range(n_blocks)]
+        self._blocks = [DeviceSums(self._nothing(), own=True) for _ in range(n_blocks)]
         self._cells: dict[int, OpenCell] = {}
         self._row_error: torch.Tensor | float = 0.0
         self._embeddings: dict[str, np.ndarray] = {}
@@ -313,13 +313,13 @@ class AttentionCollector:
         ValueError
             If a collector that was asked for something else gave it.
         """
-        n_blocks = sum(name.endswith("n_cells") and name.count(".") == 1 for name in tensors)
-        left = [AttentionSums.from_tensors(tensors, f"block{i}.") for i in range(n_blocks)]
+        prefixes = [f"block{i}." for i in range(len(tensors)) if f"block{i}.n_cells" in tensors]
+        left = [AttentionSums.from_tensors(tensors, prefix) for prefix in prefixes]
         mine, theirs = ([_what(sums) for sums in found] for found in (self.blocks, left))
         if mine != theirs:
             message = f"what was left is of other blocks, layers, heads, genes or groups: {theirs}, not {mine}"
             raise ValueError(message)
-        self._blocks = [DeviceSums(sums) for sums in left]
+        self._blocks = [DeviceSums(sums, own=False) for sums in left]
         names = [name for name in tensors if name.startswith("embeddings.")]
         self._embeddings = {name.removeprefix("embeddings."): tensors[name].copy() for name in names}
         self._row_error, self.forwarded = float(tensors["row_error"][0]), int(tensors["forwarded"][0])

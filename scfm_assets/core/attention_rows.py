@@ -44,36 +44,27 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class OpenRows:
-    """Rows of the open form: unnormalised weights (n_heads, n_rows, n_keys) and their reciprocal sums (.., 1)."""
+    """Rows of the open form: weights over all keys, (n_heads, n_rows, n_keys)."""
 
     weights: torch.Tensor
-    scale: torch.Tensor
     n_wanted: int
 
     def mean(self) -> torch.Tensor:
         """Mean over heads."""
-        scale = self.scale / len(self.weights)
-        total = self.weights[0, :, : self.n_wanted] * scale[0]
-        for weights, factor in zip(self.weights[1:], scale[1:], strict=True):
-            total.addcmul_(weights[:, : self.n_wanted], factor)
-        return total
+        return self.weights[:, :, : self.n_wanted].mean(0)
 
     def max(self) -> torch.Tensor:
         """Maximum over heads, pair by pair."""
-        most = self.head(1)
-        for head in range(2, len(self.weights) + 1):
-            torch.maximum(most, self.head(head), out=most)
-        return most
+        return self.weights[:, :, : self.n_wanted].amax(0)
 
     def head(self, head: int) -> torch.Tensor:
         """Of one head, counted from 1."""
-        return self.weights[head - 1, :, : self.n_wanted] * self.scale[head - 1]
+        return self.weights[head - 1, :, : self.n_wanted].clone()
 
     def sums(self, n_rows: int) -> torch.Tensor:
         """Sum over all keys of the first rows: of the wanted ones as they are summed, and of the others."""
-        others = self.weights[:, :n_rows, self.n_wanted :] * self.scale[:, :n_rows]
-        first = OpenRows(self.weights[:, :n_rows], self.scale[:, :n_rows], self.n_wanted)
-        return first.mean().sum(1) + others.sum((0, 2)) / len(self.weights)
+        first = OpenRows(self.weights[:, :n_rows], self.n_wanted)
+        return first.mean().sum(1) + first.weights[:, :, self.n_wanted :].mean(0).sum(1)
 
 
 @dataclass(frozen=True)
@@ -141,12 +132,10 @@ def open_rows(
     keys = key.transpose(1, 2)
     for start in range(0, n_wanted, at_a_time):
         rows = slice(start, min(start + at_a_time, n_wanted))
-        weights = torch.bmm(query[:, rows] * scaling, keys)
-        weights.sub_(weights.amax(-1, keepdim=True)).exp_()
-        scale = weights.sum(-1, keepdim=True).reciprocal_()
+        weights = torch.softmax(torch.bmm(query[:, rows] * scaling, keys), -1)
         if output is not None:
-            output[rows] = (torch.bmm(weights, value) * scale).transpose(0, 1)
-        yield rows, OpenRows(weights, scale, n_wanted)
+            output[rows] = torch.bmm(weights, value).transpose(0, 1)
+        yield rows, OpenRows(weights, n_wanted)
 
 
 def fused_rows(

@@ -23,10 +23,12 @@ class DeviceSums:
     ----------
     start
         Sums to go on from.
+    own
+        Whether nobody else has them: they need not be copied then.
     """
 
-    def __init__(self, start: AttentionSums) -> None:
-        self._start = start
+    def __init__(self, start: AttentionSums, *, own: bool) -> None:
+        self._start, self._own = start, own
         self.n_cells = start.n_cells
         self._cells_of_group = None if start.groups is None else start.groups.n_cells.copy()
         self._tensors: dict[str, torch.Tensor] = {}
@@ -56,7 +58,8 @@ class DeviceSums:
                 arrays |= {f"group_{name}": getattr(start.groups, name) for name in GROUP_ARRAYS}
             if start.hidden is not None:
                 arrays["hidden"] = start.hidden
-            self._tensors = {name: _tensor(array, device, empty=start.n_cells == 0) for name, array in arrays.items()}
+            as_tensor = torch.from_numpy if self._own else torch.tensor
+            self._tensors = {name: as_tensor(array).to(device) for name, array in arrays.items()}
         return self._tensors
 
     def sums(self) -> AttentionSums:
@@ -78,13 +81,6 @@ class DeviceSums:
             found.get("hidden", start.hidden),
             start.aggregation,
         )
-
-
-def _tensor(array: np.ndarray, device: torch.device, *, empty: bool) -> torch.Tensor:
-    """Copy an array to a device; nothing is copied of sums over no cell."""
-    if empty:
-        return torch.zeros(array.shape, dtype=torch.from_numpy(np.empty(0, array.dtype)).dtype, device=device)
-    return torch.tensor(array, device=device)
 
 
 class OpenCell:

@@ -160,7 +160,7 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 def mean_over_cells(summed: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Divide sums (K, K) by the number of cells that hold both genes; 0 where none does."""
-    return np.divide(summed, pairs, out=np.zeros(summed.shape, summed.dtype), where=pairs > 0)
+    return summed / np.maximum(pairs, 1).astype(summed.dtype)  # nothing is summed where no cell holds both
 
 
 def edge_scores(
