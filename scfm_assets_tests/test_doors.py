@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from scfm_assets_tests import bare_box
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, TESTS = ROOT / "scfm_assets", ROOT / "scfm_assets_tests"
@@ -142,9 +145,11 @@ def test_core_and_families_load_without_the_platforms_packages(part: str) -> Non
     assert [(file, found) for file, found in loaded if found.module.split(".")[0] not in allowed] == []
 
 
-def test_in_core_only_attention_knows_torch() -> None:
+def test_in_core_only_the_engine_knows_torch() -> None:
     known = {file for file, found in found_in("core") if found.within("torch", "transformers")}
-    assert known == {"scfm_assets/core/attention.py"}
+    engine = re.compile(r"scfm_assets/core/(attention\w*|device_sums|machine)\.py")
+    assert "scfm_assets/core/attention.py" in known
+    assert {file for file in known if not engine.fullmatch(file)} == set()
 
 
 def test_nothing_that_the_code_location_loads_imports_a_heavy_package() -> None:
@@ -199,6 +204,48 @@ def test_dagster_finds_the_definitions_valid(run) -> None:
 def test_dg_finds_the_definitions_valid(run) -> None:
     checked = run(str(Path(sys.executable).with_name("dg")), "check", "defs")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+# What works where the platform is not installed ---------------------------------------------------------------------
+
+PLATFORM = (
+    "anndata",
+    "dagster",
+    "dagster_shared",
+    "dagster_webserver",
+    "duckdb",
+    "h5py",
+    "lmfit",
+    "matplotlib",
+    "numba",
+    "pooch",
+    "scanpy",
+    "sklearn",
+    "zarr",
+)
+"""Not required by any of the packages that core/ and families/ stand on."""
+
+
+def test_core_and_families_do_their_work_where_only_their_own_packages_are_installed(run, tmp_path: Path) -> None:
+    """All of their modules load; tokens, attention, scores and metrics are the same as with everything installed."""
+    script = run(sys.executable, "-m", "scfm_assets_tests.bare_box", "numpy", "torch", *PLATFORM)
+    assert script.returncode == 0, script.stderr
+    found = json.loads(script.stdout.splitlines()[-1])
+    assert found.pop("there") == ["numpy", "torch"]
+    of_files = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files("core", "families")}
+    assert set(found.pop("modules")) == {name for name in of_files if not name.endswith("__init__")} | {
+        name.removesuffix(".__init__") for name in of_files if name.count(".") > 2 and name.endswith("__init__")
+    }
+    assert found == bare_box.work(tmp_path / "checkpoint")
+    assert found["forwarded"] == 40
+    assert found["rows"] > 0
+
+
+@pytest.mark.parametrize("part", ["core", "families"])
+def test_core_and_families_never_ask_for_what_only_happens_to_be_there(part: str) -> None:
+    """Some packages of the platform are required by others today: they may be gone tomorrow."""
+    beyond = ("click", "dagster", "dagster_shared", "duckdb", "pydantic", "rich", "yaml")
+    assert [(file, found) for file, found in found_in(part) if found.when != "typing" and found.within(*beyond)] == []
 
 
 # What files are called and hold -------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from scfm_assets_tests.core.small_encoder import (
     EOS,
     HIDDEN,
     N_HEADS,
-    N_LAYERS,
     a_bert,
     heard,
     listener,
@@ -68,13 +67,16 @@ def eager(*, double: bool = False) -> BertModel:
     return a_bert("eager").double() if double else a_bert("eager")
 
 
+# Hypothesis likes the first of several values best: those that tell most stand first, not the smallest.
+
+
 @st.composite
 def cells(draw) -> list[np.ndarray]:
     """Of 0 to 60 genes, special tokens anywhere in some of them."""
     rng = np.random.default_rng(draw(SEEDS))
-    lengths = draw(st.lists(st.one_of(st.integers(0, 60), st.sampled_from([0, 1, 2])), min_size=1, max_size=6))
+    lengths = draw(st.lists(st.sampled_from([40, 60, 27, 13, 2, 1, 0]), min_size=1, max_size=6))
     found = [rng.permutation(TOKENS)[:length] for length in lengths]
-    for token in draw(st.sets(st.sampled_from([CLS, EOS]))):
+    for token in draw(st.sampled_from([(CLS, EOS), (), (CLS,)])):
         found = [np.insert(cell, rng.integers(len(cell) + 1), token) if rng.random() < 0.8 else cell for cell in found]
     return found
 
@@ -83,8 +85,8 @@ def cells(draw) -> list[np.ndarray]:
 def panels(draw) -> tuple[np.ndarray, int]:
     """Genes in any order, from one to more than there are tokens; some of them no token stands for."""
     rng = np.random.default_rng(draw(SEEDS))
-    n_panel = draw(st.integers(1, 90))
-    known = rng.permutation(TOKENS)[: draw(st.integers(0, min(n_panel, len(TOKENS))))]
+    n_panel, share = draw(st.sampled_from([60, 90, 30, 5, 1])), draw(st.sampled_from([0.8, 1, 0.3, 0]))
+    known = rng.permutation(TOKENS)[: round(share * min(n_panel, len(TOKENS)))]
     panel_of_token = np.full(TOKENS[-1] + 1, -1, np.int32)
     panel_of_token[known] = rng.permutation(n_panel)[: len(known)]
     return panel_of_token, n_panel
@@ -94,7 +96,7 @@ def panels(draw) -> tuple[np.ndarray, int]:
 def cases(draw) -> Case:
     found = draw(cells())
     panel_of_token, n_panel = draw(panels())
-    layers = tuple(sorted(draw(st.sets(st.integers(1, N_LAYERS), min_size=1))))
+    layers = draw(st.sampled_from([(1, 2, 3), (1, 3), (2,), (2, 3), (3,), (1,)]))
     heads = draw(st.sets(st.tuples(st.sampled_from(layers), st.integers(1, N_HEADS)), max_size=3))
     case = Case(
         found,
@@ -104,8 +106,8 @@ def cases(draw) -> Case:
         tuple(sorted(heads)),
         draw(st.sampled_from(["mean", "max"])),
         draw(st.sampled_from(["open", "fused"])),
-        Machine(tokens=draw(st.sampled_from([None, 0, 1, 30, 100, 10_000]))),
-        draw(st.sampled_from([1, 3, 16, 128])),
+        Machine(tokens=draw(st.sampled_from([None, 100, 10_000, 30, 1, 0]))),
+        draw(st.sampled_from([16, 3, 128, 1])),
         draw(st.sampled_from([None, States((CLS, EOS), CLS)])),
     )
     if not draw(st.booleans()):

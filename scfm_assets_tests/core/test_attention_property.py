@@ -12,7 +12,7 @@ from scfm_assets_tests.core.encoder_cases import EVERY_EXAMPLE, SEEDS, cases, ea
 from scfm_assets_tests.core.small_encoder import assert_equal
 
 
-@settings(EVERY_EXAMPLE, max_examples=150)
+@settings(EVERY_EXAMPLE, max_examples=100)
 @given(cases())
 def test_sums_equal_transformers_own_maps(case):
     collector = case.heard()
@@ -24,7 +24,7 @@ def test_sums_equal_transformers_own_maps(case):
     assert collector.forwarded == sum(passed)
 
 
-@settings(EVERY_EXAMPLE, max_examples=80)
+@settings(EVERY_EXAMPLE, max_examples=60)
 @given(cases())
 def test_sums_are_as_close_to_float64_as_transformers_own_maps_are(case):
     """Three times their largest error, and a few roundings of float32 where they happen to have made almost none."""
