@@ -113,6 +113,8 @@ def open_rows(
 ) -> Iterator[tuple[slice, Rows]]:
     """Give the attention of the first rows to the first keys, chunk by chunk, filling the output on the way.
 
+    All chunks share the memory of their weights: each is to be used before the next is asked for.
+
     Parameters
     ----------
     query, key, value
@@ -129,10 +131,13 @@ def open_rows(
     if output is not None and n_wanted < query.shape[1]:
         rest = functional.scaled_dot_product_attention(query[None, :, n_wanted:], key[None], value[None], scale=scaling)
         output[n_wanted:] = rest[0].transpose(0, 1)
-    keys = key.transpose(1, 2)
+    keys, (n_heads, n_keys) = key.transpose(1, 2), key.shape[:2]
+    room = query.new_empty(n_heads * min(at_a_time, n_wanted) * n_keys)
     for start in range(0, n_wanted, at_a_time):
         rows = slice(start, min(start + at_a_time, n_wanted))
-        weights = torch.softmax(torch.bmm(query[:, rows] * scaling, keys), -1)
+        n_rows = rows.stop - rows.start
+        weights = room[: n_heads * n_rows * n_keys].view(n_heads, n_rows, n_keys)
+        torch.softmax(torch.bmm(query[:, rows] * scaling, keys, out=weights), -1, out=weights)
         if output is not None:
             output[rows] = torch.bmm(weights, value).transpose(0, 1)
         yield rows, OpenRows(weights, n_wanted)
