@@ -132,4 +132,5 @@ def test_a_pass_keeps_within_its_budget(encoder, form, everything, panel, spare,
     assert plan(machine, need, place="here").tokens <= packed
     with Watch() as watch:
         stream(encoder, Tokens.of(cells), collector, machine=machine)
-    assert collector.bytes < watch.most <= machine.memory
+    # On a CPU the sums are NumPy's memory, which is not watched.
+    assert 0 < watch.most <= machine.memory - collector.bytes
