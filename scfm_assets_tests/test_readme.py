@@ -14,6 +14,7 @@ from scfm_assets import catalog, definitions
 from scfm_assets.catalog import project
 from scfm_assets.cli import main
 from scfm_assets.core.audit import audit_file
+from scfm_assets.resources.compute import SETTINGS
 from scfm_assets.sources import audit_spec
 from scfm_assets.warehouse.publish import publish, query
 from scfm_assets.warehouse.tables import METRICS
@@ -96,6 +97,7 @@ def test_the_columns_of_metrics_are_those_of_the_schema() -> None:
 def test_environment_variables_of_the_page_are_those_that_the_code_reads() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "scfm_assets").rglob("*.py"))
     read = set(re.findall(r'environ(?:\.get\(|\[)"(SCFM_\w+)"', code))
+    read |= set(SETTINGS.values())
     table = TEXT[TEXT.index("## Environment variables") : TEXT.index("## Development")]
     assert set(re.findall(r"^\| `(SCFM_\w+)`", table, re.MULTILINE)) == read
 
