@@ -35,8 +35,7 @@ NOTES = (
     "Weights are random, cells simulated, the panel the 1000 most detected genes. Loading models and tokens is in "
     "neither side.",
     "Two workers need two idle cores: their wall time on a busy machine says nothing (see its load above).",
-    "Peaks are resident memory above the loaded model, each in a fresh process that had passed one short cell before; "
-    "weights that the engine packs for the CPU on that first cell count as the model's.",
+    "Peaks are resident memory above the loaded model, each in a fresh process that had passed one short cell before.",
 )
 
 

@@ -322,16 +322,13 @@ def _running(encoder: PreTrainedModel, machine: Machine) -> Iterator[PreTrainedM
     """Bring an encoder to its device and precision. The caller's keeps its float32 weights."""
     import torch
 
-    from scfm_assets.core.packed_linear import packed_linears
-
     if machine.precision == "bf16":
         encoder = copy.deepcopy(encoder).to(torch.bfloat16)  # pyright: ignore[reportArgumentType]
     encoder = encoder.to(machine.device).eval()  # pyright: ignore[reportArgumentType]
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if machine.precision == "tf32" else "highest")
     try:
-        with packed_linears(encoder):
-            yield encoder
+        yield encoder
     finally:
         torch.set_float32_matmul_precision(before)
 

@@ -38,11 +38,6 @@ def panel_of_token() -> np.ndarray:
     return a_panel()
 
 
-def _is_plain(value: object) -> bool:
-    """Weights packed for oneDNN show no storage; they belong to the model."""
-    return isinstance(value, torch.Tensor) and value.layout is torch.strided
-
-
 class Watch(TorchDispatchMode):
     """Sees every tensor that an operation of PyTorch makes: the largest of floats, and the most bytes alive at once.
 
@@ -57,10 +52,10 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         # What is there already, weights above all, is not made by the operation.
-        given = {a.untyped_storage().data_ptr() for a in args if _is_plain(a)}
+        given = {a.untyped_storage().data_ptr() for a in args if isinstance(a, torch.Tensor)}
         result = func(*args, **(kwargs or {}))
         for tensor in result if isinstance(result, list | tuple) else [result]:
-            if _is_plain(tensor) and tensor.untyped_storage().data_ptr() not in given:
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() not in given:
                 self._made(tensor)
         return result
 
