@@ -59,8 +59,10 @@ def cell_embeddings(load: Callable[[int], AttentionIncrement], n_cells: int, bar
     """
     pieces, chain = [], n_cells
     while chain > 0:
-        pieces.append(load(chain))
-        chain = pieces[-1].base
+        piece = load(chain)
+        if len(piece.cells):  # repeats of a small atlas may already hold every cell between them
+            pieces.append(piece)
+        chain = piece.base
     rows = np.concatenate([piece.cells for piece in pieces])
     order = np.argsort(rows, kind="stable")
     layers = pieces[0].sums[0].layers
