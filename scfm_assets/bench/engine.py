@@ -31,9 +31,8 @@ def sum_blocks(
 ) -> list[AttentionSums]:
     """Sum attention into blocks of cells."""
     from scfm_assets.core.attention import AttentionCollector, stream
-    from scfm_assets.core.tokens import Tokens
 
     wanted = tuple(layers) if layers else tuple(range(1, encoder.config.num_hidden_layers + 1))
     collector = AttentionCollector(cells.panel_of_token, cells.n_panel, wanted, block_of_cell, n_blocks)
-    stream(encoder, Tokens.of(cells.rows), collector)
+    stream(encoder, cells.tokens, collector)
     return collector.blocks

@@ -39,6 +39,8 @@ def _measure(side: str, shape: Shape, lengths: Sequence[int], sizes: tuple[int, 
         cells = draw_cells(shape, lengths, n_panel=n_panel)
         short = draw_cells(shape, (16,), n_panel=n_panel)
         work = _work(side, shape, batch)
+        if side == "ours":
+            assert cells.tokens.n_cells == len(lengths)  # made here: the cells are given to either side
         work(short)  # what is loaded and set up once belongs to the program, not to the cells
         return peak_above(lambda: work(cells))
 

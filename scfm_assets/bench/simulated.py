@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scfm_assets.bench.models import Shape
+    from scfm_assets.core.tokens import Tokens
 
 PANEL = 1000
 """Genes of the panel: the most detected ones, which is the most work there can be for a panel of that size."""
@@ -42,6 +44,13 @@ class Cells:
     def lengths(self) -> tuple[int, ...]:
         """Tokens of each cell, special ones included."""
         return tuple(map(len, self.rows))
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The same as our side takes them."""
+        from scfm_assets.core.tokens import Tokens
+
+        return Tokens.of(self.rows)
 
     @property
     def in_panel(self) -> tuple[int, ...]:
