@@ -49,12 +49,22 @@ def checkpoint_folder(catalog: Catalog, model: str) -> Path:
 def checkpoint_version(catalog: Catalog, model: str) -> str:
     """Digest a model's weights, configuration and dictionaries."""
     entry = catalog.models[model]
+    options = entry.options.as_dict()
+    how = [entry.family, options.get("generation"), sorted(name for name in options if name != "generation")]
+    return digest_json([how, *map(list, checkpoint_files(catalog, model).items())])
+
+
+def checkpoint_files(catalog: Catalog, model: str) -> dict[str, str]:
+    """Give the digest of every file that decides what a model computes."""
     from scfm_assets.families import FAMILIES
 
-    options = entry.options.as_dict()
-    files = FAMILIES[entry.family].digest_inputs(checkpoint_folder(catalog, model), options)
-    how = [entry.family, options.get("generation"), sorted(name for name in options if name != "generation")]
-    return digest_json([how, *([path.name, sources.file_digest(path)] for path in files)])
+    entry = catalog.models[model]
+    files = FAMILIES[entry.family].digest_inputs(checkpoint_folder(catalog, model), entry.options.as_dict())
+    names = [path.name for path in files]
+    return {
+        path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}": sources.file_digest(path)
+        for path in files
+    }
 
 
 def checkpoint_digest(catalog: Catalog, model: str) -> str:

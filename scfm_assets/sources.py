@@ -86,6 +86,15 @@ def atlas_version(catalog: Catalog, tissue: str) -> str:
     return file_digest(_local(entry))
 
 
+def atlas_files(catalog: Catalog, tissue: str) -> dict[str, str]:
+    """Give the digest of the file that an atlas comes from, or of the specification that it is simulated by."""
+    entry = catalog.atlases[tissue]
+    if entry.simulated:
+        return {"simulation": atlas_version(catalog, tissue)}
+    path = _bundled(entry.scanpy) if entry.scanpy is not None else _local(entry)
+    return {path.name: file_digest(path)}
+
+
 def gene_table_version(catalog: Catalog, tissue: str) -> str | None:
     """Digest the table by which an atlas's symbols become gene ids."""
     table = catalog.atlases[tissue].gene_table
@@ -179,6 +188,15 @@ def network_version(catalog: Catalog, name: str) -> str:
     """Digest what a network holds, as its authors give it."""
     entry = catalog.networks[name]
     return digest_json([SIMULATOR, simulation(catalog)]) if entry.simulated else file_digest(_local(entry))
+
+
+def network_files(catalog: Catalog, name: str) -> dict[str, str]:
+    """Give the digest of the file that a network comes from, or of the specification that it is simulated by."""
+    entry = catalog.networks[name]
+    if entry.simulated:
+        return {"simulation": network_version(catalog, name)}
+    path = _local(entry)
+    return {path.name: file_digest(path)}
 
 
 def network_spec(catalog: Catalog, name: str) -> NetworkSpec:

@@ -26,6 +26,7 @@ def raw(catalog: Catalog) -> Source:
         asset="atlas/raw",
         space=Space.TISSUE,
         version=lambda place: sources.atlas_version(catalog, str(place.tissue)),
+        files=lambda place: sources.atlas_files(catalog, str(place.tissue)),
         doc="One atlas as its authors give it (a file, a download, bundled or simulated data), by content digest.",
         kinds=frozenset({"anndata"}),
     )
@@ -37,7 +38,7 @@ def _as_declared(catalog: Catalog, place: Place) -> dict[str, Any]:
     return {**entry, "gene_table": sources.gene_table_version(catalog, str(place.tissue))}
 
 
-def _counts_are_integers(atlas: AnnData) -> tuple[bool, str]:
+def _counts_are_integers(_: Job, atlas: AnnData) -> tuple[bool, str]:
     counts: Any = atlas.X
     data = counts.data
     whole = bool(np.issubdtype(data.dtype, np.integer) and (data > 0).all())

@@ -13,7 +13,7 @@ from scfm_assets.defs.platform import Platform
 from scfm_assets.partitions import Place, Relation, Space
 from scfm_assets.resources.compute import Compute
 from scfm_assets.resources.store import Manifest, Store, StoreFolder
-from scfm_assets.warehouse.schema import TABLES
+from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES
 
 OWNER = "team:scfm"
 
@@ -73,6 +73,8 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
                 **_plain(manifest.facts),
                 **_plain(facts.facts),
                 "dagster/uri": _uri(job.store, manifest),
+                "materialization": manifest.materialization,
+                "made_of": dg.MetadataValue.json(made_of(manifest)),
             },
             data_version=dg.DataVersion(manifest.version),
             check_results=[
@@ -89,11 +91,18 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
     return materialize
 
 
+def made_of(manifest: Manifest) -> dict[str, Any]:
+    """Give what lineage needs of a materialization: what it was made of, down to files, by what code and where."""
+    inputs = {name: [version, manifest.upstream.get(name)] for name, version in manifest.inputs.items()}
+    same = ("materialization", "made_at", "code", "config", "sources", "environment", "facts")
+    return {**{name: getattr(manifest, name) for name in same}, "inputs": inputs}
+
+
 def _columns(table: str) -> dg.TableSchema:
     """Show a table's columns and their meaning in the UI."""
     columns = [
         dg.TableColumn(c.name, c.type, c.doc, dg.TableColumnConstraints(nullable=c.nullable))
-        for c in TABLES[table].columns
+        for c in (*TABLES[table].columns, MATERIALIZATION)
     ]
     return dg.TableSchema(columns)
 

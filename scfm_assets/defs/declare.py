@@ -63,7 +63,7 @@ class Check:
 
     name: str
     doc: str
-    passes: Callable[[Any], tuple[bool, str]]
+    passes: Callable[[Job, Any], tuple[bool, str]]
     blocking: bool = True
 
 
@@ -77,11 +77,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Source:
-    """Something outside the platform, known by a digest of its content."""
+    """Something outside the platform, known by a digest of its content.
+
+    `files` names the digest of each file behind the version, or of the specification of what is simulated.
+    """
 
     asset: str
     space: Space
     version: Callable[[Place], str]
+    files: Callable[[Place], Mapping[str, str]]
     doc: str
     kinds: frozenset[str] = frozenset()
 

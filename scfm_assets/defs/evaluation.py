@@ -9,7 +9,7 @@ import pyarrow as pa
 from scfm_assets import checkpoints, sources
 from scfm_assets.defs import baselines, networks
 from scfm_assets.defs.declare import Facts, Job, Node, Reads, asset, same
-from scfm_assets.defs.scaling import control_of_model, layer_of_model
+from scfm_assets.defs.scaling import checkpoints_of, control_of_model, layer_of_model
 from scfm_assets.partitions import Place, Space
 from scfm_assets.warehouse.schema import arrow_schema
 
@@ -82,6 +82,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         "evaluation/metrics",
         space=Space.SLICE,
         reads=reads(catalog),
+        watches=checkpoints_of(catalog),
         code="2",
         config=_declared,
         table="metrics",

@@ -33,12 +33,13 @@ def checkpoint(catalog: Catalog, model: str) -> Source:
         asset=f"models/{model}/checkpoint",
         space=Space.WHOLE,
         version=lambda _: checkpoints.checkpoint_version(catalog, model),
+        files=lambda _: checkpoints.checkpoint_files(catalog, model),
         doc=f"Weights, configuration and dictionaries of model {model}, by content digest.",
         kinds=frozenset({"pytorch"}),
     )
 
 
-def _rows_sum_to_one(increment: AttentionIncrement) -> tuple[bool, str]:
+def _rows_sum_to_one(_: Job, increment: AttentionIncrement) -> tuple[bool, str]:
     worst = increment.row_sum_error
     return worst <= ROW_SUM_TOLERANCE, f"largest |1 - sum of a row|: {worst:.2e} (allowed {ROW_SUM_TOLERANCE:g})"
 

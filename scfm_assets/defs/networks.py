@@ -24,6 +24,7 @@ def network_source(catalog: Catalog, name: str) -> Source:
         asset=f"networks/{name}_source",
         space=Space.WHOLE,
         version=lambda _: sources.network_version(catalog, name),
+        files=lambda _: sources.network_files(catalog, name),
         doc=f"Network {name} as its authors give it, by content digest.",
     )
 

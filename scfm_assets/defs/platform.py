@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow as pa
 from scfm_assets.core.digest import digest_json
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.defs.declare import LISTENER, Done, Facts, Job, Node, Source
+from scfm_assets.environment import environment
 from scfm_assets.partitions import Grid, Place, Relation, Space
 from scfm_assets.resources.store import Format, Manifest, Output, Store
 from scfm_assets.warehouse.schema import TABLES, check_table
@@ -51,19 +53,32 @@ class Platform:
             for where, manifest in manifests.items():
                 if manifest is not None:
                     versions[_label(read.asset, where)] = manifest.version
-        for name in node.watches:
-            source = self.sources[name]
-            where = Place() if source.space is Space.WHOLE else Place(place.tissue)
-            versions[_label(name, where)] = source.version(where)
+        for source, where in self.watched(node, place):
+            versions[_label(source.asset, where)] = source.version(where)
         return versions
 
+    def watched(self, node: Node, place: Place) -> Iterator[tuple[Source, Place]]:
+        """Give the sources that a node depends on, and where."""
+        for name in node.watches:
+            source = self.sources[name]
+            yield source, Place() if source.space is Space.WHOLE else Place(place.tissue)
+
     def fresh(self, node: Node, place: Place, store: Store, compute: Compute | None = None) -> Manifest | None:
-        """Give the stored output of a node if nothing that it was made of has changed since."""
+        """Give the stored output of a node if nothing that it was made of has changed since.
+
+        It may be that of an earlier checkpoint: a model that goes back to it takes its outputs back.
+        """
         stored = self._usable(node, store.manifest(node.asset, place))
-        if stored is None or not node.still_valid(self.grid, stored):
+        if stored is None:
             return None
         versions = self.versions(node, place, self.upstream(node, place, store))
-        return stored if stored.made_of(node.code, self.config_digest(node, place, compute), versions) else None
+        config = self.config_digest(node, place, compute)
+        candidates = chain([stored], reversed(store.revisions(node.asset, place)) if stored.checkpoint else ())
+        return next((found for found in candidates if self._fits(node, found, config, versions)), None)
+
+    def _fits(self, node: Node, manifest: Manifest, config: str, versions: Mapping[str, str]) -> bool:
+        usable = self._usable(node, manifest) is not None and node.still_valid(self.grid, manifest)
+        return usable and manifest.made_of(node.code, config, versions)
 
     @staticmethod
     def _usable(node: Node, manifest: Manifest | None) -> Manifest | None:
@@ -83,6 +98,8 @@ class Platform:
         started = time.perf_counter()
         kept = None if force else self.fresh(node, job.place, job.store, job.compute)
         if kept is not None:
+            if kept != job.store.manifest(node.asset, job.place):
+                job.store.take_back(node.asset, job.place, kept)
             LISTENER.get()(Done(node.asset, job.place, True, time.perf_counter() - started, kept.facts))  # noqa: FBT003
             return kept, Facts({"kept": True}, job.store.shown(node.asset, job.place))
         upstream = self.upstream(node, job.place, job.store)
@@ -103,7 +120,7 @@ class Platform:
         if node.table is not None:
             value = tables[node.table]
         shown = node.facts(job, value) if node.facts is not None else Facts()
-        checks = tuple((check.name, *check.passes(value)) for check in node.checks)
+        checks = tuple((check.name, *check.passes(job, value)) for check in node.checks)
         facts = {
             **job.said,
             **shown.facts,
@@ -121,6 +138,16 @@ class Platform:
             checks=checks,
             facts=facts,
             shown=shown.shown,
+            upstream={
+                _label(node.reads[parameter].asset, where): found.materialization
+                for parameter, manifests in upstream.items()
+                for where, found in manifests.items()
+                if found is not None
+            },
+            sources={
+                _label(source.asset, where): source.files(where) for source, where in self.watched(node, job.place)
+            },
+            environment=environment(),
         )
         manifest = job.store.write(node.asset, job.place, output)
         job.halfway.remove()

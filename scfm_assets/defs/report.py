@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets import checkpoints, sources
+from scfm_assets import checkpoints
+from scfm_assets.defs import networks
 from scfm_assets.defs.declare import Facts, Job, Node, asset, everything
-from scfm_assets.defs.scaling import all_of, control_of_model, layer_of_model
+from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
+from scfm_assets.environment import environment
 from scfm_assets.partitions import Space
 from scfm_assets.resources.store import Format
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -19,9 +22,6 @@ if TYPE_CHECKING:
 
     from scfm_assets.catalog import Catalog
     from scfm_assets.defs.platform import Later
-
-
-PACKAGES = ("scfm_assets", "torch", "transformers", "numpy", "scipy", "anndata", "dagster", "duckdb", "lmfit")
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -54,19 +54,19 @@ HTML = Format(".html", _write_text, _read_text, _digest_text)
     facts=lambda job, _: Facts({"report": str(job.store.home / "report" / "index.html")}),
     kinds=["html"],
 )
-def report(job: Job, metrics: Later, curves: Later, atlases: Later) -> str:
+def report(job: Job, metrics: Later, curves: Later, atlases: Later, **known: Later) -> str:
     """One page: curves, layers, coverage and quality by tissue, with intervals, controls, verdicts and provenance."""
     from scfm_assets.report import render, write
     from scfm_assets.warehouse.publish import publish
 
     tables = {"metrics": all_of("metrics", metrics), "scaling_curves": all_of("scaling_curves", curves)}
-    page = render(tables, _context(job, metrics, curves, atlases))
+    page = render(tables, _context(job, metrics, curves, atlases, known))
     write(job.store.home / "report", page)
     publish(job.store.home)  # so that SQL is there after a run from the UI, too
     return page
 
 
-def _context(job: Job, metrics: Later, curves: Later, atlases: Later) -> dict[str, Any]:
+def _context(job: Job, metrics: Later, curves: Later, atlases: Later, known: Mapping[str, Later]) -> dict[str, Any]:
     """Gather what the tables do not say."""
     catalog = job.catalog
     reasons = {
@@ -80,7 +80,8 @@ def _context(job: Job, metrics: Later, curves: Later, atlases: Later) -> dict[st
     versions |= {
         f"models/{model}/checkpoint": checkpoints.checkpoint_version(catalog, model) for model in catalog.models
     }
-    versions |= {f"networks/{name}": sources.network_version(catalog, name) for name in catalog.networks}
+    for network in known.values():
+        versions |= {manifest.asset: manifest.version for manifest in network.manifests.values()}
     return {
         "title": catalog.title or catalog.name,
         "catalog": catalog.name,
@@ -90,7 +91,7 @@ def _context(job: Job, metrics: Later, curves: Later, atlases: Later) -> dict[st
         "controls": control_of_model(catalog),
         "reasons": sorted(reasons),
         "cells": {str(place.tissue): _cells(atlases[place]) for place in atlases},
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": environment()["packages"],
         "data_versions": versions,
     }
 
@@ -100,6 +101,7 @@ def _cells(atlas: AnnData) -> tuple[np.ndarray, np.ndarray, list[str]]:
     return obs["n_counts"].to_numpy(), obs["n_genes"].to_numpy(), obs["cell_type"].astype(str).tolist()
 
 
-def nodes(_: Catalog) -> list[Node]:
+def nodes(catalog: Catalog) -> list[Node]:
     """List the report."""
-    return [report]
+    known = {networks.PREFIX + name: everything(f"networks/{name}") for name in catalog.networks}
+    return [replace(report, watches=checkpoints_of(catalog), reads={**report.reads, **known})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -25,6 +26,11 @@ def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
 def layer_of_model(catalog: Catalog) -> dict[str, int | None]:
     """Give each model's layer for the curve, fixed by the catalog: never chosen on the data that it is judged on."""
     return {model: entry.layer for model, entry in catalog.models.items()}
+
+
+def checkpoints_of(catalog: Catalog) -> tuple[str, ...]:
+    """Name the checkpoints of all models: what is made of all models' results watches these."""
+    return tuple(f"models/{model}/checkpoint" for model in catalog.models)
 
 
 def control_of_model(catalog: Catalog) -> dict[str, str]:
@@ -81,6 +87,6 @@ def curves(job: Job, metrics: Later, panel: pa.Table, atlas: AnnData) -> pa.Tabl
     return scaling_table(table, ceilings=ceilings, **fixed)
 
 
-def nodes(_: Catalog) -> list[Node]:
+def nodes(catalog: Catalog) -> list[Node]:
     """All assets of the scaling group."""
-    return [curves]
+    return [replace(curves, watches=checkpoints_of(catalog))]

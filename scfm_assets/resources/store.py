@@ -10,6 +10,7 @@ import json
 import uuid
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from pydantic import Field
 from scfm_assets.core.digest import digest_arrays, digest_table
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.resources.halfway import HalfwayFile
-from scfm_assets.warehouse.tables import TABLES
+from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -119,6 +120,14 @@ class Manifest:
         Results of the asset's checks, as (name, passed, description).
     facts
         Row counts, seconds, device, peak memory and so on.
+    materialization, made_at
+        Id of this materialization, which stands in every row of its tables, and when it was (UTC, ISO 8601).
+    upstream
+        Materialization of every input that is an asset, by the same names as `inputs`.
+    sources
+        Watched source -> file -> digest.
+    environment
+        Python, platform, commit and packages.
     """
 
     asset: str
@@ -131,6 +140,16 @@ class Manifest:
     tables: Mapping[str, tuple[str, ...]]
     checks: tuple[tuple[str, bool, str], ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    materialization: str = ""
+    made_at: str = ""
+    upstream: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def checkpoint(self) -> str | None:
+        """Digest of the checkpoint that a model's output stands on."""
+        return self.facts.get("checkpoint")
 
     def made_of(self, code: str, config: str, inputs: Mapping[str, str]) -> bool:
         """Tell whether the output was made by this code, under this configuration, of these inputs."""
@@ -150,6 +169,9 @@ class Output:
     checks: tuple[tuple[str, bool, str], ...]
     facts: Mapping[str, Any]
     shown: Mapping[str, str] = field(default_factory=dict)
+    upstream: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def version(self) -> str:
@@ -170,8 +192,22 @@ class Store:
 
     def manifest(self, asset: str, place: Place) -> Manifest | None:
         """Give what the store holds of an asset at a place, None if nothing (or not all of it) is there."""
+        return self._read_manifest(self._manifest_file(asset, place))
+
+    def revisions(self, asset: str, place: Place) -> tuple[Manifest, ...]:
+        """Give what the store holds of a model's asset at a place for every checkpoint, oldest first."""
+        files = self._manifest_file(asset, place).parent.glob("revision-*.json")
+        found = [manifest for file in files if (manifest := self._read_manifest(file)) is not None]
+        return tuple(sorted(found, key=lambda manifest: (manifest.made_at, manifest.materialization)))
+
+    def take_back(self, asset: str, place: Place, revision: Manifest) -> None:
+        """Make an older revision the current one again."""
+        with self._staging() as stage:
+            self._stage_manifest(stage, asset, place, revision)
+
+    def _read_manifest(self, file: Path) -> Manifest | None:
         try:
-            read = json.loads(self._manifest_file(asset, place).read_text())
+            read = json.loads(file.read_text())
         except FileNotFoundError:
             return None
         tables = {name: tuple(files) for name, files in read.pop("tables").items()}
@@ -182,8 +218,12 @@ class Store:
 
     def write(self, asset: str, place: Place, output: Output) -> Manifest:
         """Store an output. Nothing of it is visible before all of it is there."""
+        materialization = uuid.uuid4().hex[:16]
         with self._staging() as stage:
-            tables = {name: self._stage_table(stage, name, table, place) for name, table in output.tables.items()}
+            tables = {
+                name: self._stage_table(stage, name, _stamped(table, materialization), place)
+                for name, table in output.tables.items()
+            }
             if output.format is TABLE and len(tables) == 1:
                 value = next(iter(tables.values()))
             else:
@@ -203,11 +243,23 @@ class Store:
             tables=tables,
             checks=output.checks,
             facts=output.facts,
+            materialization=materialization,
+            made_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            upstream=output.upstream,
+            sources=output.sources,
+            environment=output.environment,
         )
         with self._staging() as stage:
             stage(self._shown_file(asset, place)).write_text(json.dumps(dict(output.shown)))
-            stage(self._manifest_file(asset, place)).write_text(json.dumps(asdict(manifest), indent=1, default=str))
+            self._stage_manifest(stage, asset, place, manifest)
         return manifest
+
+    def _stage_manifest(self, stage: Callable[[Path], Path], asset: str, place: Place, manifest: Manifest) -> None:
+        text = json.dumps(asdict(manifest), indent=1, default=str)
+        if manifest.checkpoint is not None:
+            name = f"revision-{manifest.checkpoint}.json"
+            stage(self._manifest_file(asset, place).with_name(name)).write_text(text)
+        stage(self._manifest_file(asset, place)).write_text(text)
 
     def shown(self, asset: str, place: Place) -> dict[str, str]:
         """Give the Markdown that was shown with the stored output, by name."""
@@ -219,7 +271,8 @@ class Store:
     def read(self, manifest: Manifest, form: Format) -> Any:
         """Load a stored value."""
         pieces = [form.read(self.root / file) for file in manifest.value]
-        return pieces[0] if len(pieces) == 1 else pa.concat_tables(pieces)
+        value = pieces[0] if len(pieces) == 1 else pa.concat_tables(pieces)
+        return _unstamped(value) if form is TABLE else value
 
     def halfway(self, asset: str, place: Place, identity: str) -> HalfwayFile:
         """Give the file in which long work on an output leaves what it has; `identity` digests what it is made of."""
@@ -258,6 +311,16 @@ class Store:
         finally:
             for hidden, _ in staged:
                 hidden.unlink(missing_ok=True)
+
+
+def _stamped(table: pa.Table, materialization: str) -> pa.Table:
+    """Write in every row which materialization made it. It is no part of the content."""
+    ids = pa.DictionaryArray.from_arrays(np.zeros(table.num_rows, np.int32), [materialization])
+    return table.append_column(MATERIALIZATION.name, ids)
+
+
+def _unstamped(table: pa.Table) -> pa.Table:
+    return table.drop_columns([MATERIALIZATION.name] if MATERIALIZATION.name in table.column_names else [])
 
 
 def _split(table: pa.Table, keys: Sequence[str]) -> Iterator[tuple[tuple[str, ...], pa.Table]]:

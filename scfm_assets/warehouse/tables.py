@@ -88,6 +88,9 @@ RANKED_IN = (
     _text("universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed."),
 )
 
+MATERIALIZATION = _text("materialization", "Id of the materialization that made the row, as in `lineage`.")
+"""Stands in every row of every stored table, behind the declared columns; the store writes it."""
+
 METRICS = Table(
     "metrics",
     "One row: how well one method ranks one network's edges in one slice, with its interval and its universe.",
