@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import re
 import shutil
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.warehouse.query import NAME, query
-from scfm_assets.warehouse.tables import TABLES, Table
+from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["publish", "query"]
+
+LATEST = {"materialization": "materialization", "asset": "asset", "partition": "place"}
+"""Columns of the table `latest` and the manifest's entries behind them."""
 
 
 def publish(home: Path, *, fill: Callable[[duckdb.DuckDBPyConnection], object] | None = None) -> Path:
@@ -54,8 +58,9 @@ def publish(home: Path, *, fill: Callable[[duckdb.DuckDBPyConnection], object] |
             _remove(fresh)
             _copy(target, fresh)
             with _open(fresh, told=target) as con:
+                _latest(con, target.parent / "store" / "manifests")
                 for table in TABLES.values():
-                    _view(con, table, target.parent / "store" / "tables" / table.name)
+                    _views(con, table, target.parent / "store" / "tables" / table.name)
                 if fill is not None:
                     fill(con)
             _wal(target).unlink(missing_ok=True)  # it is merged into the new file, and must never meet it
@@ -102,11 +107,35 @@ def _open(path: Path, told: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def _view(con: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
-    """Make the view of a table, or remove it where nothing is stored."""
+def _latest(con: duckdb.DuckDBPyConnection, manifests: Path) -> None:
+    """List the materializations that hold now; rows of all others belong to earlier checkpoints."""
+    import pyarrow as pa
+
+    # A manifest may be replaced or removed while they are listed: then the next publication tells of it.
+    texts = [read for file in manifests.glob("**/manifest.json") if (read := _text_of(file)) is not None]
+    found = [json.loads(text) for text in texts]
+    columns = {name: [manifest.get(key) for manifest in found] for name, key in LATEST.items()}
+    rows = pa.table(columns, schema=pa.schema([(name, pa.string()) for name in LATEST]))
+    con.register("manifests", rows)
+    con.execute("create or replace table latest as select * from manifests order by all")
+    con.unregister("manifests")
+    con.execute("comment on table latest is 'One row: a materialization that holds now.'")
+
+
+def _text_of(file: Path) -> str | None:
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return None
+
+
+def _views(con: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
+    """Make the view of a table and its twin without earlier checkpoints; remove them where nothing is stored."""
     import duckdb
 
+    twin = f"{table.name}_latest"
     if next(folder.glob("**/data.parquet"), None) is None:
+        con.execute(f'drop view if exists "{twin}"')
         con.execute(f'drop view if exists "{table.name}"')
         return
     # Absolute, because relative globs start at the working folder of whoever asks.
@@ -114,13 +143,30 @@ def _view(con: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
     rows = f"read_parquet({files}, union_by_name = true, hive_partitioning = false)"
     try:
         con.execute(f'create or replace view "{table.name}" as from {rows}')
+        con.execute(f'create or replace view "{twin}" as from "{table.name}" {_that_hold(con, table)}')
     except duckdb.Error as error:
         raise ScfmError(str(folder), f"cannot be read: {error}", "Remove the file and make it again.") from error
-    con.execute(f'comment on view "{table.name}" is {_quoted(table.doc)}')
-    stored = {name for name, *_ in con.execute(f'describe "{table.name}"').fetchall()}
-    for column in table.columns:
+    _comment(con, table, table.name, table.doc)
+    _comment(con, table, twin, f"{table.doc} Of each slice the rows that hold now, without earlier checkpoints.")
+
+
+def _that_hold(con: duckdb.DuckDBPyConnection, table: Table) -> str:
+    """Give the condition on rows of the twin. Rows from before materializations had ids are taken to hold."""
+    if MATERIALIZATION.name not in _columns(con, table.name):
+        return ""
+    return "where materialization is null or materialization in (select materialization from latest)"
+
+
+def _columns(con: duckdb.DuckDBPyConnection, view: str) -> set[str]:
+    return {name for name, *_ in con.execute(f'describe "{view}"').fetchall()}
+
+
+def _comment(con: duckdb.DuckDBPyConnection, table: Table, view: str, doc: str) -> None:
+    con.execute(f'comment on view "{view}" is {_quoted(doc)}')
+    stored = _columns(con, view)
+    for column in (*table.columns, MATERIALIZATION):
         if column.name in stored:
-            con.execute(f'comment on column "{table.name}"."{column.name}" is {_quoted(column.doc)}')
+            con.execute(f'comment on column "{view}"."{column.name}" is {_quoted(column.doc)}')
 
 
 def _quoted(text: str) -> str:

@@ -65,7 +65,10 @@ def test_there_is_a_view_for_each_table_that_has_files(tmp_path):
     stored(tmp_path, "liver", 2)
     assert publish(tmp_path) == tmp_path / "scfm.duckdb"
     assert ask(tmp_path, "select tissue, count(*) from gene_panel group by 1 order by 1") == [("liver", 2), ("lung", 3)]
-    assert ask(tmp_path, "select view_name from duckdb_views() where not internal") == [("gene_panel",)]
+    assert ask(tmp_path, "select view_name from duckdb_views() where not internal") == [
+        ("gene_panel",),
+        ("gene_panel_latest",),
+    ]
     assert sorted(p.name for p in tmp_path.iterdir()) == [".publish.lock", "scfm.duckdb", "store"]
 
 
