@@ -308,6 +308,9 @@ def _pass(encoder: PreTrainedModel, passing: Pass) -> None:
             input_ids=ids, position_ids=positions, passing=passing, output_hidden_states=collector.last is None
         )
         states = found.hidden_states
+        if states is None and collector.last is None:
+            message = "the encoder gave no hidden states: was it built in this process?"
+            raise RuntimeError(message)
     for cell, tokens in passing.spans:
         collector.finish(cell, None if states is None else [state[0, tokens] for state in states])
 

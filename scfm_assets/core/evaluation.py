@@ -123,14 +123,7 @@ def evaluate(
     gives no rows but a reason.
     """
     intervals = intervals or Intervals()
-    found, reasons = [], []
-    for network in networks:
-        edges = edges_in_panel(network, scores.gene_ids, scores.symbols, tissue=tissue)
-        reason = _why_not(network, edges, scores, tissue)
-        if reason:
-            reasons.append(reason)
-        else:
-            found.append((network, edges))
+    found, reasons = in_panel(networks, scores, tissue)
     coverage = {
         (repeat, network.name, universe): coverage_of(universe, edges, pairs)
         for repeat, pairs in scores.pairs.items()
@@ -153,7 +146,7 @@ def evaluate(
                 reading = ranked.read(direction, edges)
                 for universe in universes:
                     covered = coverage[key.repeat, network.name, universe]
-                    named = {**same, **_names(key, direction), **_network(network, universe, covered)}
+                    named = {**same, **names_of(key, direction), **_network(network, universe, covered)}
                     of_groups = _of_groups(groups, direction, place, universe, intervals.level)
                     seed = (network.digest, universe.name, tissue)
                     numbers = _numbers(reading, universe, intervals.kinds, draws, of_groups, seed=seed)
@@ -161,6 +154,21 @@ def evaluate(
                         reasons.append(_nothing_to_rank(network, universe, key))
                     rows.extend({**named, **row} for row in numbers)
     return EvaluationResult(pa.Table.from_pylist(rows, schema=SCHEMA), tuple(dict.fromkeys(reasons)))
+
+
+def in_panel(
+    networks: Sequence[NetworkTable], scores: EdgeScores, tissue: str
+) -> tuple[list[tuple[NetworkTable, PanelEdges]], list[str]]:
+    """Find the edges of networks in the panel of some scores; of networks without any, say why."""
+    found, reasons = [], []
+    for network in networks:
+        edges = edges_in_panel(network, scores.gene_ids, scores.symbols, tissue=tissue)
+        reason = _why_not(network, edges, scores, tissue)
+        if reason:
+            reasons.append(reason)
+        else:
+            found.append((network, edges))
+    return found, reasons
 
 
 def _numbers(
@@ -173,16 +181,15 @@ def _numbers(
     seed: tuple[str, ...],
 ) -> list[dict[str, object]]:
     """Give value and limits of each metric and kind of interval; nothing if there are no positives or no negatives."""
-    of_tfs = reading.of_tfs(universe)
-    others = reading.of_others(universe, of_tfs)
-    bins = of_tfs.total() if others is None else of_tfs.total() + others
+    ranking = reading.ranking(universe)
+    bins = ranking.bins
     n_pos, n_neg = int(bins.n_pos), int(bins.n_neg)
     if not n_pos or not n_neg:
         return []
     values, base_rate = values_of(bins), n_pos / (n_pos + n_neg)
     told: dict[str, Callable[[], Limits | None]] = {
-        "pairs": lambda: draws.over_pairs(bins, *seed),
-        "tfs": lambda: draws.over_tfs(of_tfs, others, *seed),
+        "pairs": lambda: draws.limits(draws.over_pairs(bins, *seed)),
+        "tfs": lambda: draws.limits(draws.over_tfs(ranking.of_tfs, ranking.others, *seed)),
         "cells": lambda: of_groups(values, base_rate),
     }
     rows = []
@@ -208,7 +215,8 @@ def _of_groups(
     return lambda values, base_rate: groups.limits(direction, network, universe, values, base_rate, level=level)
 
 
-def _names(key: ScoreKey, direction: Direction) -> dict[str, object]:
+def names_of(key: ScoreKey, direction: Direction) -> dict[str, object]:
+    """Name a matrix of scores and how it is read."""
     names = {"repeat": key.repeat, "method": key.method, "layer": key.layer, "head": key.head}
     return {**names, "direction": direction.name}
 

@@ -226,7 +226,7 @@ def attend(
     collector = _collector(model, cells, panel, wanted)
     left = halfway.load() if halfway is not None else None
     start = 0
-    if left is not None:
+    if left is not None and "cells_done" in left:  # a pass in parts leaves something else
         collector.go_on_from(left)
         start = int(left["cells_done"][0])
 

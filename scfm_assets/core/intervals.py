@@ -65,25 +65,29 @@ class Draws:
     _pairs: dict[tuple[object, ...], PairBootstrap] = field(default_factory=dict)
     _weights: dict[tuple[object, ...], np.ndarray] = field(default_factory=dict)
 
-    def over_pairs(self, bins: Bins, *seed: str) -> Limits:
-        """Draw pairs of one ranking with bins (p,)."""
+    def over_pairs(self, bins: Bins, *seed: str) -> np.ndarray:
+        """Draw pairs of one ranking with bins (p,), and give the metrics of each draw, shape (n_metrics, resamples)."""
         name = (*seed, int(bins.n_pos), int(bins.n_neg))
         if name not in self._pairs:
             n_pos, n_neg = int(bins.n_pos), int(bins.n_neg)
             self._pairs[name] = PairBootstrap(n_pos, n_neg, resamples=self.resamples, seed=seed_from(*seed, "pairs"))
-        return self._limits(self._pairs[name].values(bins))
+        return self._pairs[name].values(bins)
 
-    def over_tfs(self, of_tfs: Bins, others: Bins | None, *seed: str) -> Limits:
-        """Draw TFs with bins (n_tfs, p); `others` stand in every draw. One TF says nothing about how TFs differ."""
+    def over_tfs(self, of_tfs: Bins, others: Bins | None, *seed: str) -> np.ndarray:
+        """Draw TFs with bins (n_tfs, p), and give the metrics of each draw, shape (n_metrics, resamples).
+
+        `others` stand in every draw. NaN if fewer than two TFs have edges: one says nothing about how TFs differ.
+        """
         if np.count_nonzero(of_tfs.n_pos) < 2:
-            return self._limits(np.full((len(METRICS), self.resamples), np.nan))
+            return np.full((len(METRICS), self.resamples), np.nan)
         name = (*seed, len(of_tfs.n_pos))
         if name not in self._weights:
             rng = np.random.default_rng(seed_from(*seed, "tfs"))
             self._weights[name] = tf_weights(len(of_tfs.n_pos), resamples=self.resamples, rng=rng)
-        return self._limits(tf_bootstrap(of_tfs, self._weights[name], others))
+        return tf_bootstrap(of_tfs, self._weights[name], others)
 
-    def _limits(self, drawn: np.ndarray) -> Limits:
+    def limits(self, drawn: np.ndarray) -> Limits:
+        """Give the limits of drawn values (n_metrics, resamples)."""
         return Limits(*percentile_interval(drawn, level=self.level))
 
 
@@ -127,6 +131,14 @@ class WithoutGroups:
                         )
                         kept[group] = values_of(reading.total(universe))
 
+    def values(self, direction: Direction, network: int, universe: Universe) -> np.ndarray | None:
+        """Give the metrics of one ranking without each group, shape (n_groups, n_metrics).
+
+        NaN without a group that has no cell; None where the scores without a group are not known. `network` is its
+        place among the networks.
+        """
+        return self._values.get((direction.name, network, universe.name))
+
     def limits(
         self,
         direction: Direction,
@@ -150,9 +162,17 @@ class WithoutGroups:
         level
             Confidence.
         """
-        left_out = self._values.get((direction.name, network, universe.name))
+        left_out = self.values(direction, network, universe)
         if left_out is None:
             return None
-        largest = np.array([1 / base_rate if metric.over_base_rate else 1.0 for metric in METRICS])
-        low, high = jackknife_interval(values, left_out, self.sizes, level=level, largest=largest)
+        low, high = jackknife_interval(values, left_out, self.sizes, level=level, largest=largest_values(base_rate))
+        return self.of_groups(low, high)
+
+    def of_groups(self, low: np.ndarray, high: np.ndarray) -> Limits:
+        """Say that limits rest on these groups."""
         return Limits(low, high, np.full(len(METRICS), np.count_nonzero(self.sizes)))
+
+
+def largest_values(base_rate: float) -> np.ndarray:
+    """Give the largest possible value of each metric of a ranking with this share of positives."""
+    return np.array([1 / base_rate if metric.over_base_rate else 1.0 for metric in METRICS])

@@ -43,18 +43,24 @@ def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) 
 
 
 def jackknife_interval(
-    value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, *, level: float, largest: np.ndarray
+    value: np.ndarray,
+    left_out: np.ndarray,
+    sizes: np.ndarray,
+    *,
+    level: float,
+    largest: np.ndarray,
+    smallest: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give value +- t times its standard error, with the quantile of Student's t for one less than the groups.
 
     Parameters
     ----------
     value, left_out, sizes
-        As for `jackknife_error`; statistics are at least 0.
+        As for `jackknife_error`.
     level
         Share of intervals that should hold the truth.
-    largest
-        The largest possible value of each statistic; limits stay between 0 and this.
+    largest, smallest
+        The largest and the smallest possible value of each statistic; limits stay between them.
 
     Returns
     -------
@@ -67,4 +73,4 @@ def jackknife_interval(
         nothing = np.full(np.shape(value), np.nan)
         return nothing, nothing.copy()
     reach = stdtrit(groups - 1, (1 + level) / 2) * jackknife_error(value, left_out, sizes)
-    return np.clip(value - reach, 0, largest), np.clip(value + reach, 0, largest)
+    return np.clip(value - reach, smallest, largest), np.clip(value + reach, smallest, largest)

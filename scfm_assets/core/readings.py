@@ -66,6 +66,20 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """The pairs of one universe, ranked by one reading: bins of each TF's own pairs, and of all other pairs."""
+
+    of_tfs: Bins
+    others: Bins | None
+
+    @cached_property
+    def bins(self) -> Bins:
+        """Bins of all pairs, shapes (p,)."""
+        own = self.of_tfs.total()
+        return own if self.others is None else own + self.others
+
+
+@dataclass(frozen=True)
 class Reading:
     """The pairs of a network's TFs, in one direction.
 
@@ -110,6 +124,11 @@ class Reading:
     def own(self) -> np.ndarray:
         """`codes` among the thresholds of this network."""
         return self.translation.take(self.codes)
+
+    def ranking(self, universe: Universe) -> Ranking:
+        """Rank the pairs of a universe."""
+        of_tfs = self.of_tfs(universe)
+        return Ranking(of_tfs, self.of_others(universe, of_tfs))
 
     def of_tfs(self, universe: Universe) -> Bins:
         """Bins of each TF's own pairs, whole numbers, shapes (n_tfs, p)."""
