@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.resources.files import files_of
 from scfm_assets.warehouse.query import NAME, query
 from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES, Table
 
@@ -58,9 +59,10 @@ def publish(home: Path, *, fill: Callable[[duckdb.DuckDBPyConnection], object] |
             _remove(fresh)
             _copy(target, fresh)
             with _open(fresh, told=target) as con:
-                _latest(con, target.parent / "store" / "manifests")
+                stored = files_of(target.parent).for_sql()
+                _latest(con, stored / "manifests")
                 for table in TABLES.values():
-                    _views(con, table, target.parent / "store" / "tables" / table.name)
+                    _views(con, table, stored / "tables" / table.name)
                 if fill is not None:
                     fill(con)
             _wal(target).unlink(missing_ok=True)  # it is merged into the new file, and must never meet it
@@ -134,7 +136,10 @@ def _views(con: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
     import duckdb
 
     twin = f"{table.name}_latest"
-    if next(folder.glob("**/data.parquet"), None) is None:
+    stored = list(folder.glob("**/data.parquet"))
+    if link := next((file for file in stored if file.is_symlink()), None):
+        raise ScfmError(str(link), f"is a link to {link.resolve()}", "Remove it: tables are files of the store.")
+    if not stored:
         con.execute(f'drop view if exists "{twin}"')
         con.execute(f'drop view if exists "{table.name}"')
         return

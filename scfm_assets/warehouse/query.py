@@ -89,7 +89,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, float | Decimal):
-        return f"{float(value):.6g}"
+        return f"{float(value) + 0.0:.6g}"  # + 0: no minus before zero
     return str(value).replace("\n", " ")
 
 

@@ -88,6 +88,17 @@ RANKED_IN = (
     _text("universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed."),
 )
 
+MEASURED = (
+    RANKED_IN[0],
+    _text("network_version", "Version that the catalog or the source gives, or a digest of the edges."),
+    RANKED_IN[1],
+    _text("metric", "auroc, auprc (average precision), auprc_ratio (over base rate), epr (early precision ratio)."),
+)
+COUNTED = (
+    _count("n_pos", "Candidate pairs that are edges of the network.", kind="BIGINT"),
+    _count("n_neg", "Candidate pairs that are not.", kind="BIGINT"),
+)
+
 MATERIALIZATION = _text("materialization", "Id of the materialization that made the row, as in `lineage`.")
 """Stands in every row of every stored table, behind the declared columns; the store writes it."""
 
@@ -99,10 +110,7 @@ METRICS = Table(
         N_CELLS,
         REPEAT,
         *SCORED_BY,
-        RANKED_IN[0],
-        _text("network_version", "Version that the catalog or the source gives, or a digest of the edges."),
-        RANKED_IN[1],
-        _text("metric", "auroc, auprc (average precision), auprc_ratio (over base rate), epr (early precision ratio)."),
+        *MEASURED,
         _number("value", "Value of the metric; NULL where it has no positives or no negatives.", check='"value" >= 0'),
         _number("lo", "Lower end of the interval.", check='"lo" <= "hi"'),
         _number("hi", "Upper end of the interval."),
@@ -114,8 +122,7 @@ METRICS = Table(
             "cells",
         ),
         _count("resamples", "Draws behind the interval; over cells the groups of cells."),
-        _count("n_pos", "Candidate pairs that are edges of the network.", kind="BIGINT"),
-        _count("n_neg", "Candidate pairs that are not.", kind="BIGINT"),
+        *COUNTED,
         Column(
             "base_rate",
             "DOUBLE",
@@ -130,6 +137,47 @@ METRICS = Table(
     key=(
         *("tissue", "n_cells", "repeat", "model", "checkpoint", "method", "layer", "head", "direction"),
         *("network", "network_version", "universe", "metric", "interval"),
+    ),
+    files_by=("model", "checkpoint"),
+)
+
+CHECKPOINT_COMPARISON = Table(
+    "checkpoint_comparison",
+    "One row: how one metric of one slice changed from one checkpoint of a model to the next, over the same cells.",
+    (
+        TISSUE,
+        N_CELLS,
+        REPEAT,
+        _text("model", "Model of the catalog."),
+        _text("checkpoint", "First 12 hex digits of the digest of the new checkpoint's files."),
+        _text("checkpoint_before", "The same of the checkpoint that the model had before."),
+        *(column for column in SCORED_BY if column.name not in {"model", "checkpoint"}),
+        *MEASURED,
+        _number("value", "Value of the metric with the new checkpoint.", check='"value" >= 0', nullable=False),
+        _number("value_before", "With the one before.", check='"value_before" >= 0', nullable=False),
+        _number("difference", "value - value_before.", nullable=False),
+        _number("lo", "Lower end of the difference's interval.", check='"lo" <= "hi"'),
+        _number("hi", "Upper end of the difference's interval."),
+        _one_of(
+            "interval",
+            "What is shared by both and resampled: tfs, drawn with replacement; cells, left out in groups (jackknife).",
+            "tfs",
+            "cells",
+        ),
+        _count("resamples", "Draws behind the interval; over cells the groups of cells."),
+        *COUNTED,
+        _one_of(
+            "verdict",
+            "better or worse where the interval excludes 0, else indistinguishable; each row is judged by itself.",
+            "better",
+            "worse",
+            "indistinguishable",
+        ),
+        SIMULATED,
+    ),
+    key=(
+        *("tissue", "n_cells", "repeat", "model", "checkpoint", "checkpoint_before", "method", "layer", "head"),
+        *("direction", "network", "network_version", "universe", "metric", "interval"),
     ),
     files_by=("model", "checkpoint"),
 )
@@ -279,6 +327,7 @@ TABLES: dict[str, Table] = {
     for table in (
         METRICS,
         SCALING_CURVES,
+        CHECKPOINT_COMPARISON,
         EDGE_SCORES,
         CELL_SETS,
         GENE_PANEL,
