@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install run ui test lint types format clean
+.PHONY: install run ui test test-long lint types format clean
 
 install: $(VENV)/.installed
 
@@ -21,8 +21,11 @@ run: install            ## the main job on the embedded demo: offline, a few min
 ui: install             ## the Dagster UI on 127.0.0.1
 	$(BIN)/scfm ui
 
-test: install           ## the whole suite
-	$(BIN)/python -m pytest -n 2
+test: install           ## the whole suite, but for what takes minutes of real daemons
+	$(BIN)/python -m pytest -n 2 -m "not long"
+
+test-long: install      ## a night with a new checkpoint, thirty kills, a minute of writers and readers
+	$(BIN)/python -m pytest -m long
 
 lint: install
 	$(BIN)/ruff check .

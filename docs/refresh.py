@@ -15,7 +15,7 @@ from scfm_assets.warehouse.tables import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-QUESTION = re.compile(r"(\((data/sql/\w+\.sql)\).*?\n```sql\n).*?(```\n\n```text\n).*?(```\n)", re.DOTALL)
+QUESTION = re.compile(r"(\((data/sql/\w+\.sql)\).*?\n```sql\n).*?(```\n\n</details>\n\n```text\n).*?(```\n)", re.DOTALL)
 COLUMNS = re.compile(r"(<!-- metrics: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -35,8 +35,8 @@ def columns() -> str:
 def picture(path: Path, tissue: str = "sim_lung") -> None:
     """Draw the scaling curve of the published method and of the baselines."""
     with duckdb.connect(str(home() / NAME), read_only=True) as con:
-        metrics = con.sql("from metrics where method <> 'attention_lift'").to_arrow_table()
-        curves = con.sql("from scaling_curves where method <> 'attention_lift'").to_arrow_table()
+        metrics = con.sql("from metrics_latest where method <> 'attention_lift'").to_arrow_table()
+        curves = con.sql("from scaling_curves_latest where method <> 'attention_lift'").to_arrow_table()
     path.write_bytes(plots.to_png(plots.scaling_curve(metrics, curves, tissue), 200_000))
 
 

@@ -10,10 +10,11 @@ import os
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from scfm_assets.checkpoint_folders import dropped_models
 from scfm_assets.core.digest import digest_json
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.yaml_blocks import (
@@ -33,6 +34,9 @@ from scfm_assets.yaml_blocks import (
     read,
     refuse,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -298,12 +302,30 @@ class Catalog(Block):
     title: str = ""
     atlases: dict[Name, Atlas]
     models: dict[Name, Model] = Field(default_factory=dict)
+    checkpoints: FilePath | None = None
     networks: dict[Name, Network] = Field(default_factory=dict)
     simulation: Simulation | None = None
     experiment: Experiment
 
     _path: Path = PrivateAttr(default=Path())
     _digest: str = PrivateAttr(default="")
+    _dropped: tuple[str, ...] = PrivateAttr(default=())
+    _left_out: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def watched(self) -> Path:
+        """The folder in which a folder with a ``model.yaml`` is a model."""
+        return self.checkpoints or home() / "checkpoints"
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Models that the file does not name: they lie in the watched folder."""
+        return self._dropped
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Folders in the watched folder that are no models, and why."""
+        return self._left_out
 
     @property
     def path(self) -> Path:
@@ -369,35 +391,61 @@ def _distinct_folders(block: str, names: dict[str, Any]) -> None:
             )
 
 
-def load(name_or_path: str | Path) -> Catalog:
-    """Read and check a catalog.
+def load(name_or_path: str | Path, *, dropped: Collection[str] | None = None) -> Catalog:
+    """Read and check a catalog, and add the models that lie in the folder it watches.
 
     Parameters
     ----------
     name_or_path
         Path of a YAML file; or a bare name, looked up under ``catalogs/`` of `home`, of the project and of the package.
+    dropped
+        Models of the watched folder to add; by default all that are there.
 
     Raises
     ------
     ScfmError
-        If there is no such catalog or anything in it is wrong: file, line, key, and what is allowed.
+        If there is no such catalog or anything in it is wrong: file, line, key, and what is allowed. What is wrong in
+        the watched folder is told by `Catalog.left_out`.
     """
-    path = _find(name_or_path)
+    return _with_dropped(_declared(_find(name_or_path)), dropped)
+
+
+def current(*, dropped: Collection[str] | None = None) -> Catalog:
+    """Load the catalog that ``SCFM_CATALOG`` names (default: demo); its file is read again when it changes."""
+    path = _find(os.environ.get("SCFM_CATALOG") or "demo")
+    return _with_dropped(_declared_once(path, path.stat().st_mtime_ns, os.environ.get("SCFM_DATA")), dropped)
+
+
+@lru_cache(maxsize=8)
+def _declared_once(path: Path, _mtime_ns: int, _data: str | None) -> Catalog:
+    return _declared(path)
+
+
+def _declared(path: Path) -> Catalog:
     catalog, data = read(Catalog, path, name=path.stem)
     catalog._path = path
     catalog._digest = digest_json(data)
     return catalog
 
 
-def current() -> Catalog:
-    """Load the catalog that ``SCFM_CATALOG`` names (default: demo), once for as long as its file stays the same."""
-    path = _find(os.environ.get("SCFM_CATALOG") or "demo")
-    return _load_once(path, path.stat().st_mtime_ns, os.environ.get("SCFM_DATA"))
+def _with_dropped(catalog: Catalog, only: Collection[str] | None) -> Catalog:
+    """Add the models of the watched folder to a catalog; what is wrong with one concerns no other."""
+    found = dropped_models(
+        catalog.watched, Model, _model_files, taken=catalog.models, marks=home() / "models", only=only
+    )
+    if not found.models and not found.left_out:
+        return catalog
+    merged = catalog.model_copy(update={"models": {**catalog.models, **found.models}})
+    merged._dropped, merged._left_out = tuple(found.models), found.left_out
+    if found.said:
+        merged._digest = digest_json([catalog.digest, found.said])
+    return merged
 
 
-@lru_cache(maxsize=8)
-def _load_once(path: Path, _mtime_ns: int, _data: str | None) -> Catalog:
-    return load(path)
+def _model_files(folder: Path, entry: Model) -> list[Path]:
+    from scfm_assets.families import FAMILIES
+
+    return FAMILIES[entry.family].digest_inputs(folder, entry.options.as_dict())
 
 
 def home() -> Path:

@@ -32,6 +32,14 @@ CONTROLS = "1"
 
 def checkpoint_folder(catalog: Catalog, model: str) -> Path:
     """Give the folder of a model's files, building it first if the model is a control."""
+    folder = known_folder(catalog, model)
+    if catalog.models[model].control is not None and not folder.exists():
+        _build_control(catalog, model, folder)
+    return folder
+
+
+def known_folder(catalog: Catalog, model: str) -> Path:
+    """Give the folder in which a model's files are, or will be once its control has been built."""
     entry = catalog.models[model]
     if entry.checkpoint is not None:
         return entry.checkpoint
@@ -40,10 +48,7 @@ def checkpoint_folder(catalog: Catalog, model: str) -> Path:
         identity |= {"config": sources.file_digest(entry.config)}
     else:
         identity |= {"world": sources.simulation(catalog), "genes": _versions_of_built_in_atlases(catalog)}
-    folder = home() / "checkpoints" / f"{entry.control}-{digest_json([CONTROLS, sources.SIMULATOR, identity])[:12]}"
-    if not folder.exists():
-        _build_control(catalog, model, folder)
-    return folder
+    return home() / "checkpoints" / f"{entry.control}-{digest_json([CONTROLS, sources.SIMULATOR, identity])[:12]}"
 
 
 def checkpoint_version(catalog: Catalog, model: str) -> str:

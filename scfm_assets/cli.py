@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from scfm_assets.cli_bench import bench
+from scfm_assets.cli_lineage import lineage
+from scfm_assets.cli_options import catalog_option, choose
+from scfm_assets.cli_sql import sql
+from scfm_assets.cli_store import prune, status
 from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from scfm_assets.catalog import Catalog
 
 
 class Group(click.Group):
@@ -47,13 +48,6 @@ def main() -> None:
     """  # noqa: D400 - it is a question
 
 
-_catalog_option = click.option(
-    "--catalog",
-    metavar="NAME_OR_PATH",
-    help="Catalog: a name under data/catalogs/, or a YAML file.  [default: $SCFM_CATALOG, else demo]",
-)
-
-
 def _compute_options(command: Callable[..., None]) -> Callable[..., None]:
     """Options that say where forward passes run; they set the environment for this process and those it starts."""
     for option in (
@@ -73,18 +67,8 @@ def _compute(**given: object) -> None:
     os.environ.update({SETTINGS[name]: str(value) for name, value in given.items() if value is not None})
 
 
-def _choose(catalog: str | None) -> Catalog:
-    """Make a catalog the current one, here and for every process started from here."""
-    from scfm_assets import catalog as catalogs
-
-    if catalog is not None:
-        os.environ["SCFM_CATALOG"] = str(Path(catalog).resolve()) if Path(catalog).is_file() else catalog
-    os.environ["SCFM_HOME"] = str(catalogs.home())
-    return catalogs.current()
-
-
 @main.command()
-@_catalog_option
+@catalog_option
 @click.option(
     "--select", metavar="ASSETS", help="Only these, in Dagster's selection syntax: 'key:\"models/planted/*\"'."
 )
@@ -103,7 +87,7 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
 
     started = time.perf_counter()
     _compute(**compute)
-    chosen = _choose(catalog)
+    chosen = choose(catalog)
     narrator = Narrator()
     narrator.greet(chosen)
 
@@ -112,6 +96,7 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
     from scfm_assets import catalog as catalogs
     from scfm_assets import definitions, runner
     from scfm_assets.resources.store import check_home
+    from scfm_assets.warehouse.lineage import sync
     from scfm_assets.warehouse.publish import publish
 
     home = check_home(catalogs.home())
@@ -127,75 +112,41 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
             jobs=jobs or min(4, os.cpu_count() or 1, len(chosen.atlases)),
             show=narrator.show,
         )
-    warehouse = publish(home)
+        warehouse = publish(home, fill=partial(sync, instance))
     narrator.sum_up(outcome, chosen, home, warehouse, seconds=time.perf_counter() - started)
     if not outcome.success:
         sys.exit(1)
 
 
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 @main.command()
-@_catalog_option
+@catalog_option
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 @_compute_options
 def ui(catalog: str | None, port: int, **compute: object) -> None:
     """Open the platform in Dagster's UI, with its daemon, on 127.0.0.1."""
+    import dagster as dg
+
     from scfm_assets import catalog as catalogs
     from scfm_assets import runner
     from scfm_assets.resources.store import check_home
+    from scfm_assets.serve import serve
 
     _compute(**compute)
-    _choose(catalog)
+    choose(catalog)
     home = runner.dagster_home(check_home(catalogs.home()))
     os.environ["DAGSTER_HOME"] = str(home)
-    where = ["-m", "scfm_assets.definitions"]
-    webserver = [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), *where]
-    daemon = [sys.executable, "-m", "dagster._daemon", "run", *where]
-    click.echo(f"Dagster UI on http://127.0.0.1:{port} (Ctrl-C stops it); its records are in {home}")
-    stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for received in stops:
-        signal.signal(received, _stop)
-    with subprocess.Popen(daemon) as background, subprocess.Popen(webserver) as front:
-        try:
-            front.wait()
-        except KeyboardInterrupt:
-            click.echo("stopping")
-        finally:
-            for received in stops:
-                signal.signal(received, signal.SIG_IGN)
-            for process in (front, background):
-                process.terminate()
-    sys.exit(0 if front.returncode in (0, None, -2, -15) else front.returncode)
-
-
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("query")
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
-def sql(query: str, form: Literal["table", "csv", "json"]) -> None:
-    """Ask the warehouse: scfm sql "from metrics where metric = 'auroc' limit 5".
-
-    QUERY may be the path of an .sql file. The tables are views in SCFM_HOME/scfm.duckdb, which any DuckDB client can
-    open while runs write.
-    """
-    from scfm_assets import catalog as catalogs
-    from scfm_assets.warehouse.publish import query as ask
-
-    if query.endswith(".sql") and Path(query).is_file():
-        query = Path(query).read_text()
-    click.echo(ask(catalogs.home(), query, form))
+    with dg.DagsterInstance.get() as instance:
+        sys.exit(serve(home, instance, port, click.echo))
 
 
 @main.command()
-@_catalog_option
+@catalog_option
 @click.option("--open/--no-open", "show", default=False, help="Open it in the browser.")
 def report(catalog: str | None, *, show: bool) -> None:
     """Say where the report of the last run is, and open it if asked."""
     from scfm_assets import catalog as catalogs
 
-    _choose(catalog)
+    choose(catalog)
     page = catalogs.home() / "report" / "index.html"
     if not page.is_file():
         raise ScfmError(str(page), "there is no report yet", "`scfm run` makes it.")
@@ -206,7 +157,7 @@ def report(catalog: str | None, *, show: bool) -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@_catalog_option
+@catalog_option
 @click.option("--tissue", help="Read the file as this atlas of the catalog is declared.")
 def validate(file: Path, catalog: str | None, tissue: str | None) -> None:
     """Audit an atlas FILE.h5ad: scale, integers, ids, coverage of each model's vocabulary, cell types, donors.
@@ -216,7 +167,7 @@ def validate(file: Path, catalog: str | None, tissue: str | None) -> None:
     from scfm_assets import checkpoints, sources
     from scfm_assets.core.audit import audit_file
 
-    chosen = _choose(catalog)
+    chosen = choose(catalog)
     found = audit_file(file, sources.audit_spec(chosen, file, tissue), checkpoints.vocabularies(chosen))
     click.echo(found.text())
     if not found.ok:
@@ -236,7 +187,8 @@ def fit(table: Path, x: str, y: str, sigma: str | None) -> None:
     click.echo(format_fits(fit_curves(*read_points(table, x, y, sigma))))
 
 
-main.add_command(bench)
+for command in (sql, lineage, status, prune, bench):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

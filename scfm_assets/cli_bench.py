@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-BENCHES = ("attention", "tokenize", "metrics", "curve")
+BENCHES = ("attention", "tokenize", "metrics", "curve", "warehouse")
 MODELS = ("v1-6l", "v1-12l", "v2-104m")
 
 
@@ -36,7 +36,7 @@ def bench(
 ) -> None:
     """Compare the engine with what people write today: time, peak memory, error, share of the machine's limit.
 
-    Both sides run in one process in turn; seconds are process CPU time, medians over repeats. Every line names its
+    `warehouse` asks lineage and SQL at the sizes of a year's work. Both sides run in one process in turn; seconds are process CPU time, medians over repeats. Every line names its
     baseline. `all` takes about 25 minutes on two quiet cores, `--quick` two.
     """
     from scfm_assets.bench import suite

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import warnings
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 
 # Observable sources, multi-dimensional mappings and partitioned checks are what this platform stands on, and still
 # called beta or preview.
@@ -13,10 +16,12 @@ for warning in (dg.BetaWarning, dg.PreviewWarning):
     warnings.filterwarnings("ignore", category=warning)
 
 from scfm_assets import catalog as catalogs  # noqa: E402
-from scfm_assets.defs import atlas, baselines, evaluation, models, networks, report, scaling  # noqa: E402
+from scfm_assets.defs import atlas, baselines, comparison, evaluation, models, networks, report, scaling  # noqa: E402
+from scfm_assets.defs.automation import automated  # noqa: E402
 from scfm_assets.defs.bind import dagster_asset, dagster_source  # noqa: E402
 from scfm_assets.defs.platform import Platform  # noqa: E402
 from scfm_assets.partitions import Grid  # noqa: E402
+from scfm_assets.resources import kubernetes  # noqa: E402
 from scfm_assets.resources.compute import Compute  # noqa: E402
 from scfm_assets.resources.store import StoreFolder  # noqa: E402
 
@@ -32,6 +37,7 @@ def platform(catalog: Catalog) -> Platform:
         *atlas.nodes(catalog),
         *networks.nodes(catalog),
         *(node for model in catalog.models for node in models.nodes(catalog, model)),
+        *(node for model in catalog.models for node in comparison.nodes(catalog, model)),
         *baselines.nodes(catalog),
         *evaluation.nodes(catalog),
         *scaling.nodes(catalog),
@@ -55,11 +61,31 @@ def build(catalog: Catalog, home: Path) -> dg.Definitions:
     """Turn a catalog into Dagster definitions that write below `home`."""
     declared = platform(catalog)
     assets = [dagster_asset(declared, node) for node in declared.nodes.values()]
-    return dg.Definitions(
+    definitions = dg.Definitions(
         assets=[*assets, *(dagster_source(declared, source) for source in declared.sources.values())],
         resources={"store": StoreFolder(home=str(home)), "compute": declared.compute},
-        executor=dg.in_process_executor,
+        executor=kubernetes.executor(),
     )
+    return dg.Definitions.merge(definitions, automated(declared, home))
 
 
-defs = build(catalogs.current(), catalogs.home())
+DROPPED = "scfm/dropped_models"
+
+
+def location() -> dg.Definitions:
+    """Give the definitions of the current catalog.
+
+    A run takes the models of the watched folder that were there when Dagster loaded this location, though others may
+    have come since: what it is to do was planned without them.
+    """
+    context = DefinitionsLoadContext.get()
+    planned = None
+    if context.load_type is DefinitionsLoadType.RECONSTRUCTION and DROPPED in context.reconstruction_metadata:
+        planned = json.loads(context.reconstruction_metadata[DROPPED])
+    catalog = catalogs.current(dropped=planned)
+    for folder, reason in catalog.left_out.items():
+        logging.getLogger("dagster").warning("no model of the platform: %s: %s", catalog.watched / folder, reason)
+    return build(catalog, catalogs.home()).with_reconstruction_metadata({DROPPED: json.dumps(catalog.dropped)})
+
+
+defs = location()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from scfm_assets.defs.declare import FORCE_TAG, Done, Failed, Node, Progress
+from scfm_assets.lost_runs import HOST_TAG, this_host
 from scfm_assets.partitions import Place, Space
 from scfm_assets.resources.store import Store
 
@@ -90,10 +91,13 @@ class Hand:
                 yield node, True
 
     def _is_fresh(self, node: Node, place: Place) -> bool:
-        """Whether the stored output is up to date, and Dagster knows of it."""
+        """Whether the stored output is up to date, and Dagster's last word is on this very one.
+
+        One of the same content is not enough: its rows name another materialization, which lineage would never hear of.
+        """
         stored = self.platform.fresh(node, place, self.store)
-        key = dg.AssetKey(node.asset.split("/"))
-        return stored is not None and stored.version == last_version(self.instance, key, place)
+        told = last_event(self.instance, dg.AssetKey(node.asset.split("/")), place)
+        return stored is not None and told is not None and stored.materialization == _materialization(told)
 
     def _execute(self, nodes: Sequence[Node], place: Place) -> None:
         """Materialize assets at one place in one Dagster run. Failures reach the listener from inside."""
@@ -102,7 +106,11 @@ class Hand:
             partition_key=place.key,
             asset_selection=[dg.AssetKey(node.asset.split("/")) for node in nodes],
             run_config=QUIET,
-            tags={"scfm/catalog": self.platform.catalog.name, **({FORCE_TAG: "true"} if self.force else {})},
+            tags={
+                "scfm/catalog": self.platform.catalog.name,
+                HOST_TAG: this_host(),
+                **({FORCE_TAG: "true"} if self.force else {}),
+            },
             raise_on_error=False,
         )
         for event in result.filter_events(lambda event: event.is_failure):
@@ -113,10 +121,21 @@ class Hand:
 
 def last_version(instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False) -> str | None:
     """Give the data version of the last materialization (or observation) of an asset at a place, as Dagster has it."""
+    event = last_event(instance, key, place, observed=observed)
+    return (event.tags or {}).get(VERSION_TAG) if event else None
+
+
+def last_event(
+    instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False
+) -> dg.AssetMaterialization | dg.AssetObservation | None:
+    """Give the last materialization (or observation) of an asset at a place, as Dagster has it."""
     fetch = instance.fetch_observations if observed else instance.fetch_materializations
     partitions = [place.key] if place.key is not None else None
     records = fetch(dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=1).records
-    if not records:
-        return None
-    event = records[0].asset_observation or records[0].asset_materialization
-    return (event.tags or {}).get(VERSION_TAG) if event else None
+    return (records[0].asset_observation or records[0].asset_materialization) if records else None
+
+
+def _materialization(event: dg.AssetMaterialization | dg.AssetObservation) -> Any:
+    """Give the id that an event tells of; an output of before there were ids has an empty one."""
+    told = event.metadata.get("materialization")
+    return told.value if told else ""

@@ -26,11 +26,11 @@ SHOWN = ("cells", "forward_passes", "rows", "genes", "score_matrices")
 
 HEADLINES = """
 with largest as (
-    select * from metrics
+    select * from metrics_latest
     where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs'
     qualify n_cells = max(n_cells) over (partition by tissue)
 ), fixed as (
-    select distinct tissue, model, layer, direction, ceiling from scaling_curves
+    select distinct tissue, model, layer, direction, ceiling from scaling_curves_latest
     where metric = 'auroc' and universe = 'tf_grid'
 )
 select l.tissue, l.network, l.model, l.method, l.layer, avg(l.value) as value, avg(l.lo) as lo, avg(l.hi) as hi,
@@ -61,6 +61,9 @@ class Narrator:
             style="dim",
             soft_wrap=True,
         )
+        for folder, reason in catalog.left_out.items():
+            told = f"{catalog.watched / folder} is no model yet: {reason}"
+            self.console.print(told, style="yellow", markup=False, soft_wrap=True)
 
     def show(self, event: Event) -> None:
         """Tell one event."""

@@ -48,15 +48,26 @@ class Outcome:
 
 
 def dagster_home(home: Path) -> Path:
-    """Make the folder of Dagster's own records with the settings that the platform ships, and give it."""
+    """Make the folder of Dagster's own records with the settings that the platform ships, and give it.
+
+    Raises
+    ------
+    ScfmError
+        If SCFM_POSTGRES and the settings that are there do not agree on where the records are.
+    """
     folder = home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    settings = folder / "dagster.yaml"
+    settings, postgres = folder / "dagster.yaml", bool(os.environ.get("SCFM_POSTGRES"))
+    shipped, storage = (files("scfm_assets").joinpath(f"dagster{kind}.yaml").read_text() for kind in ("", ".postgres"))
     if not settings.exists():
-        shipped = files("scfm_assets").joinpath("dagster.yaml").read_text()
         fresh = settings.with_name(f".{settings.name}.{os.getpid()}")
-        fresh.write_text(shipped)
+        fresh.write_text(shipped + storage if postgres else shipped)
         fresh.replace(settings)
+    named = "{env: SCFM_POSTGRES}" in settings.read_text()
+    if postgres and not named:
+        raise ScfmError("SCFM_POSTGRES", f"is set, and {settings} does not use it", f"Add to that file:\n{storage}")
+    if named and not postgres:
+        raise ScfmError("SCFM_POSTGRES", f"is not set, and {settings} uses it", "Set it to the URL of the database.")
     return folder
 
 
@@ -101,7 +112,7 @@ def run(
         chosen = _selected(definitions, select, platform)
         unseen = _observe(platform, chosen, instance, listen)
         hand = Hand.of(platform, definitions, home, instance, force=force)
-        with Team(jobs, platform.catalog.path, home, instance, force=force, listen=listen) as team:
+        with Team(jobs, platform.catalog, home, instance, force=force, listen=listen) as team:
             for space, assets in _stages(platform, chosen):
                 places = platform.grid.places(space)
                 shares = [list(share) for _, share in groupby(places, key=lambda place: place.tissue)]
@@ -145,7 +156,7 @@ def _selected(definitions: dg.Definitions, select: str | None, platform: Platfor
         keys = dg.AssetSelection.from_string(select).resolve(graph)
     except Exception as error:  # Dagster's parser raises its own and antlr's errors
         raise ScfmError(
-            "--select", f"{select!r} is not an asset selection: {error}", 'For example: key:"atlas/*"'
+            "--select", f"{select!r} is not an asset selection: {error}", 'For example: key:"networks/*"'
         ) from error
     chosen = {"/".join(key.path) for key in keys} & set(platform.nodes)
     if not chosen:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from scfm_assets.catalog import Catalog, home
+from scfm_assets.catalog import Atlas, Catalog, Network, home
 from scfm_assets.core.digest import digest_file, digest_json
 from scfm_assets.core.errors import ScfmError
 
@@ -35,21 +36,40 @@ SIMULATOR = "1"
 
 
 def file_digest(path: Path) -> str:
-    """Digest a file's content, remembered by path, size and time of change."""
+    """Digest a file's content, remembered by path, size and times of change.
+
+    Any number of processes may ask at once: what is remembered of one file is one small file, replaced as a whole.
+
+    Raises
+    ------
+    ScfmError
+        If there is no such file, or it changes while it is read.
+    """
+    stamp = _stamp(path)
+    remembered = home() / "digests" / f"{digest_json(str(path))}.json"
+    try:
+        known = json.loads(remembered.read_text())
+    except (FileNotFoundError, ValueError):  # a machine that lost power may leave an empty one
+        known = None
+    if isinstance(known, dict) and known.get("stamp") == stamp:
+        return known["digest"]
+    digest = digest_file(path)
+    if _stamp(path) != stamp:
+        raise ScfmError(str(path), "it changes while it is read", "Wait until it is written.")
+    remembered.parent.mkdir(parents=True, exist_ok=True)
+    fresh = remembered.with_name(f".{remembered.stem}.{uuid.uuid4().hex[:8]}")
+    fresh.write_text(json.dumps({"stamp": stamp, "digest": digest}))
+    fresh.replace(remembered)
+    return digest
+
+
+def _stamp(path: Path) -> list[Any]:
+    """Give what changes when a file does; copying tools set its time of modification back, but not that of change."""
     try:
         stat = path.stat()
     except FileNotFoundError:
         raise ScfmError(str(path), "there is no such file", "Correct the path in the catalog.") from None
-    stamp = f"{path}:{stat.st_size}:{stat.st_mtime_ns}"
-    cache = home() / "digests.json"
-    known: dict[str, str] = json.loads(cache.read_text()) if cache.exists() else {}
-    if stamp not in known:
-        known[stamp] = digest_file(path)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        fresh = cache.with_name(f".{cache.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(known, indent=0))
-        fresh.replace(cache)
-    return known[stamp]
+    return [str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 def fetched(url: str, sha256: str) -> Path:
@@ -71,6 +91,16 @@ def fetched(url: str, sha256: str) -> Path:
 
 def _local(entry: Any) -> Path:
     return entry.file if entry.file is not None else fetched(entry.url, entry.sha256)
+
+
+def origin(entry: Atlas | Network) -> str:
+    """Say where an atlas or a network comes from, without what an address may hold of secrets."""
+    if entry.file is not None:
+        return str(entry.file)
+    if entry.url is not None:
+        address = urlsplit(entry.url)
+        return f"{address.scheme}://{address.hostname}{address.path}"
+    return "simulated here" if entry.simulated else f"bundled with {entry.source}"
 
 
 # Atlases ----------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dagster._core.instance import InstanceRef
 
+    from scfm_assets.catalog import Catalog
     from scfm_assets.hand import Event
     from scfm_assets.partitions import Place
 
@@ -40,7 +41,7 @@ class Team(AbstractContextManager["Team"]):
     jobs
         Number of processes. The cores are shared out among them.
     catalog
-        The catalog's file.
+        What is declared.
     home
         Folder that holds everything that is written.
     instance
@@ -54,7 +55,7 @@ class Team(AbstractContextManager["Team"]):
     def __init__(
         self,
         jobs: int,
-        catalog: Path,
+        catalog: Catalog,
         home: Path,
         instance: dg.DagsterInstance,
         *,
@@ -94,7 +95,8 @@ class Team(AbstractContextManager["Team"]):
         self._events = context.Queue()
         self._ear = threading.Thread(target=self._hear, daemon=True)
         self._ear.start()
-        settings = (str(self._catalog), str(self._home), self._instance.get_ref(), self._force, self._events)
+        catalog = (str(self._catalog.path), self._catalog.dropped)
+        settings = (catalog, str(self._home), self._instance.get_ref(), self._force, self._events)
         self._pool = ProcessPoolExecutor(self._jobs, context, _begin, settings)
         return self._pool
 
@@ -103,14 +105,21 @@ class Team(AbstractContextManager["Team"]):
             self._listen(event)
 
 
-def _begin(catalog: str, home: str, instance: InstanceRef, force: bool, events: Any) -> None:  # noqa: FBT001
-    """Make a fresh process ready."""
-    os.environ["SCFM_CATALOG"], os.environ["SCFM_HOME"] = catalog, home
+def _begin(
+    catalog: tuple[str, tuple[str, ...]],
+    home: str,
+    instance: InstanceRef,
+    force: bool,  # noqa: FBT001
+    events: Any,
+) -> None:
+    """Make a fresh process ready: with the models that the watched folder held when the run began."""
+    path, dropped = catalog
+    os.environ["SCFM_CATALOG"], os.environ["SCFM_HOME"] = path, home
     from scfm_assets import catalog as catalogs
     from scfm_assets import definitions
 
     global _hand  # noqa: PLW0603 - one per process, set when it starts
-    declared = catalogs.load(Path(catalog))
+    declared = catalogs.load(Path(path), dropped=dropped)
     recorded = dg.DagsterInstance.from_ref(instance)
     built = definitions.build(declared, Path(home))
     _hand = Hand.of(definitions.platform(declared), built, Path(home), recorded, force=force)

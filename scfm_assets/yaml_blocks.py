@@ -44,9 +44,12 @@ def refuse(problem: str, remedy: str = "", *, at: tuple[str | int, ...] = ()) ->
 
 # Kinds of values.
 
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+"""What can be a name: it becomes a folder and a part of keys."""
+
 
 def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,62}", value):
+    if not NAME.fullmatch(value):
         refuse(
             f"{value!r} cannot be a name",
             "Names begin with a letter and hold letters, digits, '_' and '-' only, at most 63: they become folders.",

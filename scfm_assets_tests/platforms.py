@@ -39,6 +39,13 @@ TINY: dict[str, Any] = {
     },
 }
 
+SMALLEST: dict[str, Any] = {
+    **TINY,
+    "models": {"planted": {"control": "planted", "layer": 3}},
+    "experiment": {**TINY["experiment"], "n_cells": [10]},
+}
+"""All assets, two tissues, one number of cells: for runs that show where things go, not what comes out."""
+
 
 @dataclass
 class Home:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,66 @@ def test_a_run_that_fails_exits_with_one_and_keeps_what_was_made(home: Home) -> 
     assert "none.h5ad: there is no such file" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert home.store.root.joinpath("tables/cell_sets/tissue=sim_one/n_cells=40/data.parquet").exists()
+
+
+QUESTIONS = """.tables
+select count(*) as "two tissues"
+from (select distinct tissue from metrics_latest);
+select nothing from metrics;
+.columns metrics
+.format csv
+select 1 as one;
+.run nonsense
+.queries
+select 2 as last"""
+
+
+def test_sql_without_a_query_answers_what_it_is_asked(finished: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scfm_assets.warehouse.publish import publish
+
+    publish(finished.folder)
+    monkeypatch.setenv("SCFM_HOME", str(finished.folder))
+    result = CliRunner().invoke(main, ["sql"], input=QUESTIONS)
+    assert result.exit_code == 1  # one question was wrong; the others were answered all the same
+    assert '"nothing"' in result.stderr
+    assert "there is no query 'nonsense'" in result.stderr
+    said = result.stdout
+    assert "metrics_latest" in said
+    assert "n_pos / (n_pos + n_neg)" in said
+    assert "best_layer" in said
+    assert said.split("two tissues")[1].split()[1] == "2"
+    assert said.endswith("last\n2\n")
+    assert CliRunner().invoke(main, ["sql"], input="from metrics limit 1;\n.quit\nselect nothing;").exit_code == 0
+
+
+def test_the_prompt_edits_lines_and_leaves_at_the_end_of_input(finished: Home) -> None:
+    """In a terminal of its own, as a user sees it."""
+    import pty
+
+    from scfm_assets.warehouse.publish import publish
+
+    publish(finished.folder)
+    here, there = pty.openpty()
+    environment = os.environ | {"SCFM_HOME": str(finished.folder), "TERM": "dumb"}
+    command = [sys.executable, "-m", "scfm_assets.cli", "sql"]
+    with subprocess.Popen(command, stdin=there, stdout=there, stderr=there, env=environment) as process:
+        os.close(there)
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        said = _until(here, b"scfm> ")
+        os.write(here, b"select count(*) * 0 + 41\n + 1 as answer from metrics;\n")
+        said += _until(here, b"42")
+        said += _until(here, b"scfm> ")
+        os.write(here, b"\x04")
+        assert process.wait() == 0
+        watchdog.cancel()
+    os.close(here)
+    assert b"  ... " in said
+
+
+def _until(terminal: int, wanted: bytes) -> bytes:
+    """Read what a terminal shows until something is there."""
+    said = b""
+    while wanted not in said:
+        said += os.read(terminal, 4096)
+    return said

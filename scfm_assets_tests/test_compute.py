@@ -31,11 +31,12 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 def test_nothing_set_means_exact_arithmetic_without_a_limit() -> None:
     found = Compute.from_environment()
-    assert (found.device, found.precision, found.memory, found.threads) == ("auto", "fp32", None, None)
+    assert (found.engine, found.device, found.precision) == ("local", "auto", "fp32")
+    assert (found.memory, found.threads) == (None, None)
 
 
 def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {"device": "cpu", "precision": "bf16", "memory": "2GiB", "threads": "1"}
+    given = {"engine": "local", "device": "cpu", "precision": "bf16", "memory": "2GiB", "threads": "1"}
     for field, name in SETTINGS.items():
         monkeypatch.setenv(name, given[field])
     machine = Compute.from_environment().machine()
@@ -44,7 +45,8 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("device", "tpu"), ("precision", "fp64"), ("memory", "lots"), ("threads", "0")]
+    ("field", "value"),
+    [("engine", "dask"), ("device", "tpu"), ("precision", "fp64"), ("memory", "lots"), ("threads", "0")],
 )
 def test_a_wrong_setting_names_its_variable_and_the_value(
     monkeypatch: pytest.MonkeyPatch, field: str, value: str

@@ -48,7 +48,7 @@ def left_behind(folder: Path) -> list[Path]:
 
 def test_a_killed_increment_goes_on_from_where_it_was_to_the_bit(rerun: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rerun.store.manifest(ASSET, PLACE)
-    manifest = rerun.store._manifest_file(ASSET, PLACE)
+    manifest = rerun.store.root / rerun.store._manifest_file(ASSET, PLACE)
     manifest.unlink()
     folder = rerun.folder
     environment = {**os.environ, "SCFM_HOME": str(folder), "PYTHONPATH": str(Path(__file__).parents[1])}

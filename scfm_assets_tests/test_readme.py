@@ -14,6 +14,7 @@ from scfm_assets import catalog, definitions
 from scfm_assets.catalog import project
 from scfm_assets.cli import main
 from scfm_assets.core.audit import audit_file
+from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import SETTINGS
 from scfm_assets.sources import audit_spec
 from scfm_assets.warehouse.publish import publish, query
@@ -37,7 +38,8 @@ def words(text: str) -> str:
 def published(finished: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the tables of the finished run, and views on them."""
     folder = tmp_path_factory.mktemp("published")
-    shutil.copytree(finished.folder / "store" / "tables", folder / "store" / "tables")
+    for part in ("tables", "manifests"):
+        shutil.copytree(finished.folder / "store" / part, folder / "store" / part)
     publish(folder)
     return folder
 
@@ -52,24 +54,36 @@ def test_every_query_answers_on_a_finished_run(file: Path, published: Path) -> N
 
 def test_the_queries_of_the_page_are_the_files() -> None:
     assert sorted(blocks("sql")) == sorted(file.read_text(encoding="utf-8") for file in QUERIES)
-    assert len(QUERIES) >= 5
+    assert len(QUERIES) == 10
 
 
 def test_every_query_stands_between_the_link_to_its_file_and_its_answer() -> None:
     for file in QUERIES:
-        linked = re.search(rf"\(data/sql/{file.name}\).*?\n```sql\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
+        linked = re.search(
+            rf"\(data/sql/{file.name}\).*?\n```sql\n(.*?)```\n\n</details>\n\n```text\n(.*?)```", TEXT, re.DOTALL
+        )
         assert linked is not None
         assert linked[1] == file.read_text(encoding="utf-8")
         assert linked[2].count("\n") > 2  # a head, a line, and rows
 
 
 def test_the_catalog_of_the_page_loads(tmp_path: Path) -> None:
-    (example,) = blocks("yaml")
+    example, _ = blocks("yaml")
     file = tmp_path / "mine.yaml"
     file.write_text(example, encoding="utf-8")
     loaded = catalog.load(file)
     assert set(loaded.models) == {"mine", "mine_random"}
     assert definitions.platform(loaded).nodes.keys() >= {"models/mine/attention", "networks/trrust", "scaling/curves"}
+
+
+def test_the_kubernetes_settings_of_the_page_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, example = blocks("yaml")
+    file = tmp_path / "kubernetes.yaml"
+    file.write_text(example, encoding="utf-8")
+    monkeypatch.setenv("SCFM_KUBERNETES", str(file))
+    found = kubernetes.op_tags("gpu")[kubernetes.TAG]
+    assert found["container_config"]["resources"]["limits"] == {"nvidia.com/gpu": "1", "memory": "64Gi"}
+    assert set(found["pod_spec_config"]) == {"node_selector", "tolerations"}
 
 
 def test_the_graph_of_the_page_is_the_platform() -> None:

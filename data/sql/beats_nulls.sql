@@ -2,7 +2,7 @@
    The column of a null holds attention's AUROC minus the null's. `beaten` counts the nulls that lie below the whole
    95 % interval of attention (over TFs, mean of the repeats). */
 with largest as (
-    from metrics
+    from metrics_latest
     where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs'
     qualify n_cells = max(n_cells) over (partition by tissue)
 ), scores as (
@@ -11,7 +11,7 @@ with largest as (
     group by all
 ), attention as (
     select tissue, network, model, auroc, lo, hi
-    from scores semi join scaling_curves using (tissue, network, model, method, layer, direction)
+    from scores semi join scaling_curves_latest using (tissue, network, model, method, layer, direction)
     where method = 'attention'
 )
 select a.tissue, a.network, a.model, round(a.auroc, 3) as auroc, round(a.lo, 3) as lo, round(a.hi, 3) as hi,

@@ -1,14 +1,14 @@
 /* Which layer scores highest in each tissue? A look at all layers, not a way to choose one:
    the layer of a curve is fixed in the catalog, and stands in the last two columns. */
 with largest as (
-    from metrics
+    from metrics_latest
     where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs'
       and method = 'attention' and direction = 'tf_queries'
     qualify n_cells = max(n_cells) over (partition by tissue)
 ), layers as (
     select tissue, network, model, layer, avg(value) as auroc from largest group by all
 ), fixed as (
-    select distinct tissue, network, model, layer from scaling_curves
+    select distinct tissue, network, model, layer from scaling_curves_latest
     where method = 'attention' and direction = 'tf_queries'
 )
 select l.tissue, l.network, l.model,

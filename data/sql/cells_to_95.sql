@@ -5,7 +5,7 @@ with fits as (
     select *, 0.5 + 0.95 * (asymptote - 0.5) as wanted,
            (parameters -> 'a' ->> 'value')::double as a, (parameters -> 'c' ->> 'value')::double as c,
            (parameters -> 'b' ->> 'value')::double as b, (parameters -> 'h' ->> 'value')::double as h
-    from scaling_curves
+    from scaling_curves_latest
     where metric = 'auroc' and universe = 'tf_grid' and weighting = 'none'
       and verdict in ('best', 'indistinguishable') and asymptote_lo > 0.55
 ), solved as (
@@ -18,6 +18,6 @@ with fits as (
 )
 select tissue, network, model, method, form, verdict, round(asymptote, 3) as asymptote,
        try(ceil(n)::bigint) as cells_to_95,
-       n > (select max(n_cells) from metrics m where m.tissue = solved.tissue) as extrapolated
+       n > (select max(n_cells) from metrics_latest m where m.tissue = solved.tissue) as extrapolated
 from solved
 order by all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scfm_assets.bench import attention, curve, machine, metrics, tokenize
+from scfm_assets.bench import attention, curve, machine, metrics, tokenize, warehouse
 from scfm_assets.bench.measure import threads_limited_to
 from scfm_assets.bench.record import table
 
@@ -30,11 +30,14 @@ class Bench:
         Gives its results one by one.
     notes
         What is in each side, in words.
+    clock
+        What its seconds are.
     """
 
     name: str
     run: Callable[[Settings, Tell], Iterator[Result]]
     notes: tuple[str, ...]
+    clock: str = "process CPU time"
 
 
 BENCHES = (
@@ -42,6 +45,7 @@ BENCHES = (
     Bench("tokenize", tokenize.run, tokenize.NOTES),
     Bench("metrics", metrics.run, metrics.NOTES),
     Bench("curve", curve.run, curve.NOTES),
+    Bench("warehouse", warehouse.run, warehouse.NOTES, clock="wall time"),
 )
 
 
@@ -77,7 +81,7 @@ def _show(console: Console, bench: Bench, settings: Settings, tell: Tell) -> Non
     finally:  # what was measured before Ctrl-C is shown, too
         if results:
             console.print()
-            title = f"{bench.name}: seconds are process CPU time, median over repeats"
+            title = f"{bench.name}: seconds are {bench.clock}, median over repeats"
             console.print(table(results, title=title))
             for note in bench.notes:
                 console.print(f"  {note}", style="dim", soft_wrap=True, markup=False)

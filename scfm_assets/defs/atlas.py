@@ -29,6 +29,7 @@ def raw(catalog: Catalog) -> Source:
         files=lambda place: sources.atlas_files(catalog, str(place.tissue)),
         doc="One atlas as its authors give it (a file, a download, bundled or simulated data), by content digest.",
         kinds=frozenset({"anndata"}),
+        facts={tissue: sources.origin(entry) for tissue, entry in catalog.atlases.items()},
     )
 
 
@@ -43,6 +44,30 @@ def _counts_are_integers(_: Job, atlas: AnnData) -> tuple[bool, str]:
     data = counts.data
     whole = bool(np.issubdtype(data.dtype, np.integer) and (data > 0).all())
     return whole, f"{data.size:,} stored counts, all positive integers" if whole else "not all are positive integers"
+
+
+def _panel_is_complete(job: Job, panel: pa.Table) -> tuple[bool, str]:
+    from scfm_assets.core.checks import panel_is_complete
+
+    return panel_is_complete(panel, job.catalog.experiment.panel)
+
+
+def _genes_are_distinct(_: Job, panel: pa.Table) -> tuple[bool, str]:
+    from scfm_assets.core.checks import genes_are_distinct
+
+    return genes_are_distinct(panel)
+
+
+def _panel_holds_tfs(_: Job, regulators: pa.Table) -> tuple[bool, str]:
+    from scfm_assets.core.checks import panel_holds_tfs
+
+    return panel_holds_tfs(regulators)
+
+
+def _repeats_hold_their_cells(job: Job, cell_sets: pa.Table) -> tuple[bool, str]:
+    from scfm_assets.core.checks import repeats_hold_their_cells
+
+    return repeats_hold_their_cells(cell_sets, job.n_cells, job.catalog.experiment.repeats)
 
 
 def _quality(job: Job, atlas: AnnData) -> Facts:
@@ -69,15 +94,14 @@ def _quality(job: Job, atlas: AnnData) -> Facts:
     return Facts(facts, {"quality": plot_files.thumbnail_markdown(figure)})
 
 
-def _quality_table(_: Job, atlas: AnnData) -> dict[str, pa.Table]:
+def _quality_table(_: Job, atlas: AnnData) -> pa.Table:
     obs: Any = atlas.obs
     groups = obs.groupby(["cell_type", "donor"], observed=True)
     summary = groups.agg(
         cells=("n_counts", "size"), median_counts=("n_counts", "median"), median_genes=("n_genes", "median")
     )
     summary = summary.reset_index()
-    columns = {name: summary[name].tolist() for name in summary}
-    return {"atlas_qc": pa.table(columns)}
+    return pa.table({name: summary[name].tolist() for name in summary})
 
 
 @asset(
@@ -86,7 +110,7 @@ def _quality_table(_: Job, atlas: AnnData) -> dict[str, pa.Table]:
     watches=["atlas/raw"],
     config=lambda catalog, place: [_as_declared(catalog, place)],
     format=ANNDATA,
-    publishes=_quality_table,
+    publishes={"atlas_qc": _quality_table},
     facts=_quality,
     checks=[Check("counts_are_integers", "Every stored count is a positive integer.", _counts_are_integers)],
     kinds=["anndata"],
@@ -105,6 +129,15 @@ def processed(job: Job) -> AnnData:
     reads={"atlas": same("atlas/processed")},
     config=lambda catalog, _: catalog.experiment.panel,
     table="gene_panel",
+    checks=[
+        Check("genes_are_distinct", "No gene stands twice in the panel.", _genes_are_distinct),
+        Check(
+            "panel_is_complete",
+            "The panel has the size that the catalog asks for, of genes that some cell expresses.",
+            _panel_is_complete,
+            blocking=False,
+        ),
+    ],
     kinds=["parquet"],
 )
 def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
@@ -124,6 +157,13 @@ def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
         mode="json", include={"n_cells", "repeats", "seed", "cell_groups"}
     ),
     table="cell_sets",
+    checks=[
+        Check(
+            "repeats_hold_their_cells",
+            "Each repeat holds exactly the slice's number of distinct cells.",
+            _repeats_hold_their_cells,
+        )
+    ],
     kinds=["parquet"],
 )
 def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
@@ -156,7 +196,11 @@ def regulators(catalog: Catalog) -> Node:
         "atlas/regulators",
         space=Space.TISSUE,
         reads={"panel": same("atlas/gene_panel"), **networks.reads(catalog)},
+        config=networks.taken_as,
         table="regulators",
+        checks=[
+            Check("panel_holds_tfs", "Some gene of the panel is a TF of a network.", _panel_holds_tfs, blocking=False)
+        ],
         facts=lambda _, table: Facts({"rows": table.num_rows}),
         kinds=["parquet"],
     )

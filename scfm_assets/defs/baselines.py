@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets import checkpoints
-from scfm_assets.defs import networks
+from scfm_assets.defs import model_checks, networks
 from scfm_assets.defs.declare import Facts, Job, Node, asset, same
 from scfm_assets.defs.formats import EDGES
 from scfm_assets.partitions import Space
@@ -26,9 +26,9 @@ def has_groups(catalog: Catalog) -> bool:
     return catalog.experiment.cell_groups > 0 and "cells" in catalog.experiment.intervals.kinds
 
 
-def _edge_rows(job: Job, scores: EdgeScores) -> dict[str, pa.Table]:
+def _edge_rows(job: Job, scores: EdgeScores) -> pa.Table:
     known = networks.read(job.inputs).values()
-    return {"edge_scores": checkpoints.edge_rows(job.catalog, job.place, scores, known, MODEL)}
+    return checkpoints.edge_rows(job.catalog, job.place, scores, known, MODEL)
 
 
 def nodes(catalog: Catalog) -> list[Node]:
@@ -47,7 +47,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         },
         code="2",
         format=EDGES,
-        publishes=_edge_rows,
+        publishes={"edge_scores": _edge_rows},
+        checks=[model_checks.SCORES_ARE_FINITE],
         facts=lambda _, scores: Facts({"score_matrices": len(scores.keys), "genes": len(scores.gene_ids)}),
         kinds=["parquet", "scipy"],
     )

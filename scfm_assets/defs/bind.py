@@ -2,20 +2,30 @@
 
 # Annotations stay objects here (no `from __future__ import annotations`): Dagster reads them.
 
+import posixpath
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.declare import FORCE_TAG, LISTENER, Failed, Job, Node, Source
+from scfm_assets.defs.automation import CONDITION
+from scfm_assets.defs.declare import FORCE_TAG, LISTENER, Check, Failed, Job, Node, Source
 from scfm_assets.defs.platform import Platform
 from scfm_assets.partitions import Place, Relation, Space
+from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import Compute
 from scfm_assets.resources.store import Manifest, Store, StoreFolder
 from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES
 
 OWNER = "team:scfm"
+OUTPUTS = {
+    Space.WHOLE: "One output.",
+    Space.TISSUE: "One output per tissue: choose one under *Partitions* to see its numbers and plots.",
+    Space.SLICE: "One output per slice, a number of cells of a tissue: choose one under *Partitions* to see its "
+    "numbers and plots.",
+}
 
 
 def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
@@ -37,12 +47,14 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
         deps=deps,
         partitions_def=grid.definition(node.space),
         group_name=group_of(node.asset),
-        description=node.doc,
+        description=described(node),
         code_version=node.code,
-        kinds=set(node.kinds) | ({"duckdb"} if node.table else set()),
+        kinds=set(node.kinds) | ({"duckdb"} if node.tables else set()),
         owners=[OWNER],
         pool=node.pool,
-        metadata={"dagster/column_schema": _columns(node.table)} if node.table else None,
+        op_tags=kubernetes.op_tags(node.pool),
+        automation_condition=CONDITION,
+        metadata={"dagster/column_schema": _columns(node.tables[0])} if node.tables else None,
         check_specs=[
             dg.AssetCheckSpec(
                 check.name,
@@ -72,23 +84,22 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
                 **{name: dg.MetadataValue.md(text) for name, text in facts.shown.items()},
                 **_plain(manifest.facts),
                 **_plain(facts.facts),
+                "peak_memory_MB": round(manifest.facts["peak_memory_bytes"] / 1e6),
                 "dagster/uri": _uri(job.store, manifest),
                 "materialization": manifest.materialization,
                 "made_of": dg.MetadataValue.json(made_of(manifest)),
             },
             data_version=dg.DataVersion(manifest.version),
-            check_results=[
-                dg.AssetCheckResult(
-                    passed=passed,
-                    check_name=name,
-                    description=description,
-                    severity=dg.AssetCheckSeverity.ERROR if _blocking(node, name) else dg.AssetCheckSeverity.WARN,
-                )
-                for name, passed, description in manifest.checks
-            ],
+            check_results=[_check_result(check, manifest) for check in node.checks],
         )
 
     return materialize
+
+
+def described(node: Node) -> str:
+    """Say what an asset is, how many outputs it has and under which names SQL knows it."""
+    tables = "".join(f" In SQL: `{name}`, and `{name}_latest` without earlier checkpoints." for name in node.tables)
+    return f"{node.doc}\n\n{OUTPUTS[node.space]}{tables}"
 
 
 def made_of(manifest: Manifest) -> dict[str, Any]:
@@ -107,12 +118,18 @@ def _columns(table: str) -> dg.TableSchema:
     return dg.TableSchema(columns)
 
 
-def _blocking(node: Node, name: str) -> bool:
-    return next(check.blocking for check in node.checks if check.name == name)
+def _check_result(check: Check, manifest: Manifest) -> dg.AssetCheckResult:
+    """Tell how an output did in a check; one that is older than the check is warned of, not held back."""
+    told = {name: (passed, words) for name, passed, words in manifest.checks}
+    passed, words = told.get(check.name, (False, "not asked: the output was made before there was this check"))
+    blocking = check.blocking and check.name in told
+    severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(passed=passed, check_name=check.name, description=words, severity=severity)
 
 
 def _uri(store: Store, manifest: Manifest) -> str:
-    return str(store.root / manifest.value[0]) if manifest.value else str(store.root)
+    """Say where an output lies: its file, or the folder that all its files are in."""
+    return store.files.uri(posixpath.commonpath(manifest.value) if manifest.value else "")
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,9 +138,9 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def group_of(name: str) -> str:
-    """Group of an asset in the UI: the model's name, or the first part of the key."""
+    """Group of an asset in the UI: ``model_<name>``, or the first part of the key."""
     parts = name.split("/")
-    return parts[1].replace("-", "_") if parts[0] == "models" else parts[0]
+    return re.sub(r"\W", "_", f"model_{parts[1]}") if parts[0] == "models" else parts[0]
 
 
 def dagster_source(platform: Platform, source: Source) -> dg.AssetsDefinition | dg.SourceAsset:
@@ -133,6 +150,8 @@ def dagster_source(platform: Platform, source: Source) -> dg.AssetsDefinition | 
         key=dg.AssetKey(source.asset.split("/")),
         description=source.doc,
         group_name=group_of(source.asset),
+        metadata=source.facts,
+        tags={f"dagster/kind/{kind}": "" for kind in source.kinds},
         partitions_def=grid.definition(source.space),
     )
     if source.space is Space.WHOLE:

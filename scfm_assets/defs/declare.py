@@ -79,7 +79,8 @@ class Facts:
 class Source:
     """Something outside the platform, known by a digest of its content.
 
-    `files` names the digest of each file behind the version, or of the specification of what is simulated.
+    `files` names the digest of each file behind the version, or of the specification of what is simulated. `facts` are
+    what the catalog says of it, for people.
     """
 
     asset: str
@@ -88,6 +89,7 @@ class Source:
     files: Callable[[Place], Mapping[str, str]]
     doc: str
     kinds: frozenset[str] = frozenset()
+    facts: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Node:
     config: Callable[[Catalog, Place], Any]
     format: Format
     table: str | None
-    publishes: Callable[[Job, Any], Mapping[str, pa.Table]] | None
+    publishes: Mapping[str, Callable[[Job, Any], pa.Table]]
     facts: Callable[[Job, Any], Facts] | None
     checks: tuple[Check, ...]
     simulated: Callable[[Catalog, Place], bool]
@@ -116,6 +118,11 @@ class Node:
     def doc(self) -> str:
         """What a row or a file of the asset is."""
         return (self.body.__doc__ or "").strip()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The SQL tables that it appears in."""
+        return (*([self.table] if self.table else []), *self.publishes)
 
 
 LOG_EVERY = 30.0
@@ -246,7 +253,7 @@ def asset(
     config: Callable[[Catalog, Place], Any] = lambda _catalog, _place: None,
     format: Format = TABLE,  # noqa: A002
     table: str | None = None,
-    publishes: Callable[[Job, Any], Mapping[str, pa.Table]] | None = None,
+    publishes: Mapping[str, Callable[[Job, Any], pa.Table]] | None = None,
     facts: Callable[[Job, Any], Facts] | None = None,
     checks: Sequence[Check] = (),
     simulated: Callable[[Catalog, Place], bool] | None = None,
@@ -274,7 +281,7 @@ def asset(
     format, table
         How the value is stored; a table is also checked against its schema and appears in SQL under its name.
     publishes
-        Further SQL tables made from the value.
+        Further SQL tables, and how each is made from the value.
     facts
         Facts and plots made from the value.
     checks
@@ -302,7 +309,7 @@ def asset(
             config=config,
             format=format,
             table=table,
-            publishes=publishes,
+            publishes=dict(publishes or {}),
             facts=facts,
             checks=tuple(checks),
             simulated=simulated or _tissue_is_simulated,

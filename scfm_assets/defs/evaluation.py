@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from scfm_assets import checkpoints, sources
 from scfm_assets.defs import baselines, networks
-from scfm_assets.defs.declare import Facts, Job, Node, Reads, asset, same
+from scfm_assets.defs.declare import Check, Facts, Job, Node, Reads, asset, same
 from scfm_assets.defs.scaling import checkpoints_of, control_of_model, layer_of_model
 from scfm_assets.partitions import Place, Space
 from scfm_assets.warehouse.schema import arrow_schema
@@ -33,8 +33,10 @@ def reads(catalog: Catalog) -> dict[str, Reads]:
     return {**scores, **(of_groups if baselines.has_groups(catalog) else {}), **networks.reads(catalog)}
 
 
-def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
-    return catalog.experiment.model_dump(mode="json", include={"directions", "universes", "intervals"})
+def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
+    """Give the part of the catalog that metrics depend on."""
+    asked = catalog.experiment.model_dump(mode="json", include={"directions", "universes", "intervals"})
+    return {**asked, **networks.taken_as(catalog, place)}
 
 
 def _facts(job: Job, metrics: pa.Table) -> Facts:
@@ -66,13 +68,72 @@ def _headline(job: Job, metrics: pa.Table) -> dict[str, float]:
     return {f"auroc_{name}": round(value, 4) for name, value in named.items()}
 
 
-def _with_left_out(scores: EdgeScores, attention: dict[int, AttentionSums] | None) -> EdgeScores:
+def with_left_out(scores: EdgeScores, attention: dict[int, AttentionSums] | None) -> EdgeScores:
     """Add to a model's scores what they would be without each group of cells, computed when it is asked for."""
     from dataclasses import replace
 
     from scfm_assets.core.left_out import left_out_of_attention
 
     return scores if attention is None else replace(scores, left_out=left_out_of_attention(attention))
+
+
+def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
+    """Permute the labels of one matrix of every model, at its fixed layer, and of one correlation."""
+    from scfm_assets.core.checks import matrix_of_layer, permuted_labels_score_half
+    from scfm_assets.core.edges import DIRECTIONS
+    from scfm_assets.core.evaluation import NoNetwork
+
+    known = sources.stored_networks(job.catalog, job.tissue, networks.read(job.inputs))
+    if isinstance(known, NoNetwork):
+        return True, str(known)
+    asked = {model: (("attention", "attention_max"), layer) for model, layer in layer_of_model(job.catalog).items()}
+    asked |= {baselines.MODEL: (("pearson",), None)}
+    found = {model: matrix_of_layer(job.inputs[SCORES + model], *which) for model, which in asked.items()}
+    direction = next(d for d in DIRECTIONS if d.name == job.catalog.experiment.direction)
+    there = {model: scores for model, scores in found.items() if scores is not None}
+    return permuted_labels_score_half(there, known, job.tissue, direction)
+
+
+def _enough_positives(_: Job, metrics: pa.Table) -> tuple[bool, str]:
+    from scfm_assets.core.checks import enough_positives
+
+    return enough_positives(metrics)
+
+
+def _seen_together(_: Job, metrics: pa.Table) -> tuple[bool, str]:
+    from scfm_assets.core.checks import seen_together
+
+    return seen_together(metrics)
+
+
+def _columns_are_declared(_: Job, metrics: pa.Table) -> tuple[bool, str]:
+    from scfm_assets.core.checks import columns_are_declared
+
+    return columns_are_declared(metrics, arrow_schema("metrics"))
+
+
+CHECKS = (
+    Check(
+        "permuted_labels_score_half",
+        "With shuffled labels the ranking of each model, at its fixed layer, has AUROC 0.5 within chance.",
+        _permuted_labels_score_half,
+    ),
+    Check(
+        "columns_are_declared", "Columns, their order and types are those of the table's schema.", _columns_are_declared
+    ),
+    Check(
+        "positives_are_thirty_or_more",
+        "Every number rests on at least 30 positives.",
+        _enough_positives,
+        blocking=False,
+    ),
+    Check(
+        "positives_were_seen_together",
+        "Some cell holds both genes of at least half of the positives of each network.",
+        _seen_together,
+        blocking=False,
+    ),
+)
 
 
 def nodes(catalog: Catalog) -> list[Node]:
@@ -84,9 +145,10 @@ def nodes(catalog: Catalog) -> list[Node]:
         reads=reads(catalog),
         watches=checkpoints_of(catalog),
         code="2",
-        config=_declared,
+        config=declared,
         table="metrics",
         facts=_facts,
+        checks=CHECKS,
         kinds=["parquet"],
     )
     def metrics(job: Job, **inputs: Any) -> pa.Table:
@@ -99,7 +161,7 @@ def nodes(catalog: Catalog) -> list[Node]:
             return evaluation.no_rows().table
         found = []
         for model in (baselines.MODEL, *job.catalog.models):
-            scores = _with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
+            scores = with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
             found.append(evaluation.evaluate(scores, known, **checkpoints.evaluation_of(job.catalog, job.place, model)))
         reasons = dict.fromkeys(reason for result in found for reason in result.reasons)
         job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets import checkpoints
-from scfm_assets.defs import networks
-from scfm_assets.defs.declare import Check, Facts, Job, Node, Source, asset, same, up_to
+from scfm_assets.defs import model_checks, networks
+from scfm_assets.defs.declare import Facts, Job, Node, Source, asset, same, up_to
 from scfm_assets.defs.formats import ATTENTION, CELL_EMBEDDINGS, EDGES, INCREMENT, TOKENS
 from scfm_assets.partitions import Place, Space
 
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from scfm_assets.partitions import Grid
     from scfm_assets.resources.store import Manifest
 
-ROW_SUM_TOLERANCE = 1e-4
-"""Rows of softmax in fp32 over up to 4096 keys sum to one within this."""
-
 
 def checkpoint(catalog: Catalog, model: str) -> Source:
     """Declare a model's files."""
+    entry = catalog.models[model]
+    weights = str(entry.checkpoint) if entry.checkpoint else f"{entry.control} control, built here"
     return Source(
         asset=f"models/{model}/checkpoint",
         space=Space.WHOLE,
@@ -36,12 +35,8 @@ def checkpoint(catalog: Catalog, model: str) -> Source:
         files=lambda _: checkpoints.checkpoint_files(catalog, model),
         doc=f"Weights, configuration and dictionaries of model {model}, by content digest.",
         kinds=frozenset({"pytorch"}),
+        facts={"weights": weights, "family": entry.family, **({"layer_of_curve": entry.layer} if entry.layer else {})},
     )
-
-
-def _rows_sum_to_one(_: Job, increment: AttentionIncrement) -> tuple[bool, str]:
-    worst = increment.row_sum_error
-    return worst <= ROW_SUM_TOLERANCE, f"largest |1 - sum of a row|: {worst:.2e} (allowed {ROW_SUM_TOLERANCE:g})"
 
 
 def _base_is_there(grid: Grid, manifest: Manifest) -> bool:
@@ -73,6 +68,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         config=options,
         format=TOKENS,
         still_valid=_base_is_there,
+        checks=[model_checks.vocabulary_covers_the_atlas(model)],
         kinds=["safetensors"],
     )
     def tokenized_cells(job: Job, atlas: AnnData, cell_sets: pa.Table) -> TokenizedCells:
@@ -98,9 +94,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         config=collected,
         format=INCREMENT,
         still_valid=_base_is_there,
-        checks=[
-            Check("attention_rows_sum_to_one", "Every row of attention, over all keys, sums to one.", _rows_sum_to_one)
-        ],
+        checks=[model_checks.ATTENTION_ROWS_SUM_TO_ONE, model_checks.fingerprint_is_declared(model)],
         computes=True,
         pool="gpu",
         kinds=["pytorch", "safetensors"],
@@ -109,15 +103,14 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         job: Job, tokens: TokenizedCells, panel: pa.Table, regulators: pa.Table | None = None
     ) -> AttentionIncrement:
         """Sums over the cells that this slice adds: attention between panel genes, per layer, plain and lifted."""
-        from scfm_assets.core.increments import attend
-
-        family_model, machine = checkpoints.open_model(job.catalog, model), job.compute.machine()
+        family_model = checkpoints.open_model(job.catalog, model)
         wanted = checkpoints.wanted_of(job.catalog, model, regulators)
-        increment = attend(
-            family_model, tokens, panel, wanted, machine=machine, halfway=job.halfway, progress=job.progress
+        increment, machine = job.compute.attend(
+            family_model, tokens, panel, wanted, halfway=job.halfway, progress=job.progress
         )
         job.say(
             checkpoint=checkpoints.checkpoint_digest(job.catalog, model),
+            engine=job.compute.engine,
             device=machine.device,
             precision=machine.precision,
             forward_passes=tokens.tokens.n_cells,
@@ -132,6 +125,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         reads={"increments": up_to(f"{prefix}/attention_increment")},
         watches=watched,
         format=ATTENTION,
+        checks=[model_checks.SUMS_HOLD_THEIR_CELLS],
         kinds=["safetensors"],
     )
     def attention(job: Job, increments: Later) -> dict[int, AttentionSums]:
@@ -141,9 +135,9 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
         return sum_increments(lambda n: increments[Place(job.tissue, n)], job.n_cells)
 
-    def edge_rows(job: Job, scores: EdgeScores) -> dict[str, pa.Table]:
+    def edge_rows(job: Job, scores: EdgeScores) -> pa.Table:
         known = networks.read(job.inputs).values()
-        return {"edge_scores": checkpoints.edge_rows(job.catalog, job.place, scores, known, model)}
+        return checkpoints.edge_rows(job.catalog, job.place, scores, known, model)
 
     @asset(
         f"{prefix}/edge_scores",
@@ -155,7 +149,8 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         },
         watches=watched,
         format=EDGES,
-        publishes=edge_rows,
+        publishes={"edge_scores": edge_rows},
+        checks=[model_checks.SCORES_ARE_FINITE],
         facts=lambda _, scores: Facts({"score_matrices": len(scores.keys), "genes": len(scores.gene_ids)}),
         kinds=["parquet"],
     )
@@ -172,6 +167,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         reads={"increments": up_to(f"{prefix}/attention_increment"), "atlas": same("atlas/processed")},
         watches=watched,
         format=CELL_EMBEDDINGS,
+        checks=[model_checks.EMBEDDINGS_ARE_FINITE],
         facts=lambda _, found: Facts({"cells": len(found.cells), "obsm": ", ".join(found.obsm)}),
         kinds=["safetensors"],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets import sources
-from scfm_assets.defs.declare import Facts, Job, Node, Reads, Source, asset, same
+from scfm_assets.defs.declare import Check, Facts, Job, Node, Reads, Source, asset, same
 from scfm_assets.partitions import Space
 
 if TYPE_CHECKING:
@@ -14,24 +14,36 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scfm_assets.catalog import Catalog
+    from scfm_assets.partitions import Place
 
 PREFIX = "network_"
 
 
 def network_source(catalog: Catalog, name: str) -> Source:
     """Declare a network as its authors give it."""
+    entry = catalog.networks[name]
+    stated = entry.model_dump(include={"version", "licence"}, exclude_none=True)
     return Source(
         asset=f"networks/{name}_source",
         space=Space.WHOLE,
         version=lambda _: sources.network_version(catalog, name),
         files=lambda _: sources.network_files(catalog, name),
         doc=f"Network {name} as its authors give it, by content digest.",
+        kinds=frozenset({"table"}),
+        facts={"from": sources.origin(entry), "organism": entry.organism, **stated},
     )
+
+
+def _has_edges(_: Job, network: pa.Table) -> tuple[bool, str]:
+    from scfm_assets.core.checks import network_has_edges
+
+    return network_has_edges(network)
 
 
 def network(catalog: Catalog, name: str) -> Node:
     """Declare one reference network."""
     entry = catalog.networks[name]
+    licence = entry.licence or ("none needed: simulated here" if entry.simulated else None)
 
     @asset(
         f"networks/{name}",
@@ -40,7 +52,16 @@ def network(catalog: Catalog, name: str) -> Node:
         config=lambda _, __: entry.model_dump(mode="json", exclude={"file", "url", "sha256"}),
         table="networks",
         simulated=lambda _, __: entry.simulated,
-        facts=lambda _, table: Facts({"rows": table.num_rows, "licence": entry.licence or "not stated"}),
+        facts=lambda _, table: Facts({"rows": table.num_rows, "licence": licence or "not stated"}),
+        checks=[
+            Check("network_has_edges", "Some edge joins two genes.", _has_edges),
+            Check(
+                "licence_is_stated",
+                "The catalog says under which licence the network may be used.",
+                lambda _, __: (licence is not None, f"licence: {licence or 'not stated in the catalog'}"),
+                blocking=False,
+            ),
+        ],
         kinds=["parquet"],
     )
     def edges(job: Job) -> pa.Table:
@@ -60,6 +81,12 @@ def nodes(catalog: Catalog) -> list[Node]:
 def reads(catalog: Catalog) -> dict[str, Reads]:
     """Give the inputs of an asset that reads all networks: ``network_<name>``."""
     return {PREFIX + name: same(f"networks/{name}") for name in catalog.networks}
+
+
+def taken_as(catalog: Catalog, place: Place) -> dict[str, Any]:
+    """Give what the catalog says of networks, and decides which of their edges lie in a tissue's panel."""
+    named = {name: [entry.organism, entry.ids] for name, entry in catalog.networks.items()}
+    return {"organism": catalog.atlases[str(place.tissue)].organism, "networks": named}
 
 
 def read(inputs: Mapping[str, Any]) -> dict[str, pa.Table]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from scfm_assets.core.digest import digest_json
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.declare import LISTENER, Done, Facts, Job, Node, Source
+from scfm_assets.defs.declare import LISTENER, Done, Facts, Failed, Job, Node, Source
 from scfm_assets.environment import environment
 from scfm_assets.partitions import Grid, Place, Relation, Space
 from scfm_assets.resources.store import Format, Manifest, Output, Store
@@ -52,9 +52,9 @@ class Platform:
             read = node.reads[parameter]
             for where, manifest in manifests.items():
                 if manifest is not None:
-                    versions[_label(read.asset, where)] = manifest.version
+                    versions[label_of(read.asset, where)] = manifest.version
         for source, where in self.watched(node, place):
-            versions[_label(source.asset, where)] = source.version(where)
+            versions[label_of(source.asset, where)] = source.version(where)
         return versions
 
     def watched(self, node: Node, place: Place) -> Iterator[tuple[Source, Place]]:
@@ -81,17 +81,25 @@ class Platform:
         return usable and manifest.made_of(node.code, config, versions)
 
     @staticmethod
-    def _usable(node: Node, manifest: Manifest | None) -> Manifest | None:
+    def refused(node: Node, manifest: Manifest) -> list[str]:
+        """Say which blocking checks an output did not pass, and what they saw."""
+        saw = {name: words for name, passed, words in manifest.checks if not passed}
+        failed = [check for check in node.checks if check.blocking and check.name in saw]
+        return [f"check {check.name} failed: {saw[check.name]}\n{check.doc}" for check in failed]
+
+    def _usable(self, node: Node, manifest: Manifest | None) -> Manifest | None:
         """Pass an output on only if its blocking checks held."""
-        if manifest is None:
-            return None
-        failed = {name for name, passed, _ in manifest.checks if not passed}
-        return None if any(check.blocking and check.name in failed for check in node.checks) else manifest
+        return None if manifest is None or self.refused(node, manifest) else manifest
 
     def config_digest(self, node: Node, place: Place, compute: Compute | None = None) -> str:
         """Digest the part of the catalog that an output depends on, and a precision that is not exact."""
         declared, precision = node.config(self.catalog, place), (compute or self.compute).precision
         return digest_json([declared, precision] if node.computes and precision != "fp32" else declared)
+
+    @staticmethod
+    def recipe(node: Node, config: str, versions: Mapping[str, str]) -> str:
+        """Digest everything that decides an output: code, configuration and inputs."""
+        return digest_json([node.code, config, dict(versions)])
 
     def materialize(self, node: Node, job: Job, *, force: bool = False) -> tuple[Manifest, Facts]:
         """Make the output of a node at the job's place, or keep the stored one if it is fresh."""
@@ -105,7 +113,7 @@ class Platform:
         upstream = self.upstream(node, job.place, job.store)
         versions = self.versions(node, job.place, upstream)
         config = self.config_digest(node, job.place, job.compute)
-        job.halfway = job.store.halfway(node.asset, job.place, digest_json([node.code, config, versions]))
+        job.halfway = job.store.halfway(node.asset, job.place, self.recipe(node, config, versions))
         job.inputs.update({p: self._load(node, p, found, job) for p, found in upstream.items()})
         value = node.body(job, **job.inputs)
         stamp = {
@@ -114,8 +122,7 @@ class Platform:
             "simulated": node.simulated(self.catalog, job.place),
         }
         tables = {node.table: value} if node.table is not None else {}
-        if node.publishes is not None:
-            tables |= node.publishes(job, value)
+        tables |= {name: publish(job, value) for name, publish in node.publishes.items()}
         tables = {name: check_table(name, _stamped(name, table, stamp)) for name, table in tables.items()}
         if node.table is not None:
             value = tables[node.table]
@@ -139,19 +146,21 @@ class Platform:
             facts=facts,
             shown=shown.shown,
             upstream={
-                _label(node.reads[parameter].asset, where): found.materialization
+                label_of(node.reads[parameter].asset, where): found.materialization
                 for parameter, manifests in upstream.items()
                 for where, found in manifests.items()
                 if found is not None
             },
             sources={
-                _label(source.asset, where): source.files(where) for source, where in self.watched(node, job.place)
+                label_of(source.asset, where): source.files(where) for source, where in self.watched(node, job.place)
             },
             environment=environment(),
         )
         manifest = job.store.write(node.asset, job.place, output)
         job.halfway.remove()
-        LISTENER.get()(Done(node.asset, job.place, False, time.perf_counter() - started, facts))  # noqa: FBT003
+        seconds, refused = time.perf_counter() - started, self.refused(node, manifest)
+        done = Done(node.asset, job.place, False, seconds, facts)  # noqa: FBT003
+        LISTENER.get()(Failed(node.asset, job.place, "\n".join(refused)) if refused else done)
         return manifest, Facts(facts, shown.shown)
 
     def _load(self, node: Node, parameter: str, manifests: Mapping[Place, Manifest | None], job: Job) -> Any:
@@ -195,5 +204,6 @@ def _stamped(name: str, table: pa.Table, stamp: Mapping[str, Any]) -> pa.Table:
     return table
 
 
-def _label(name: str, place: Place) -> str:
+def label_of(name: str, place: Place) -> str:
+    """Name an input at a place, as manifests do: the asset, and its partition in brackets."""
     return name if place.key is None else f"{name}[{place.key}]"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scfm_assets import checkpoints
 from scfm_assets.defs import networks
-from scfm_assets.defs.declare import Facts, Job, Node, asset, everything
+from scfm_assets.defs.declare import Check, Facts, Job, Node, asset, everything
 from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
 from scfm_assets.environment import environment
 from scfm_assets.partitions import Space
@@ -41,6 +41,12 @@ def _digest_text(text: str) -> str:
 HTML = Format(".html", _write_text, _read_text, _digest_text)
 
 
+def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
+    from scfm_assets.core.checks import page_is_self_contained
+
+    return page_is_self_contained(page)
+
+
 @asset(
     "report",
     space=Space.WHOLE,
@@ -52,6 +58,14 @@ HTML = Format(".html", _write_text, _read_text, _digest_text)
     config=lambda catalog, _: [catalog.name, catalog.title, list(catalog.atlases), catalog.experiment.direction],
     format=HTML,
     facts=lambda job, _: Facts({"report": str(job.store.home / "report" / "index.html")}),
+    checks=[
+        Check(
+            "page_is_self_contained",
+            "The page fetches nothing: it reads the same offline and in ten years.",
+            _page_is_self_contained,
+            blocking=False,
+        )
+    ],
     kinds=["html"],
 )
 def report(job: Job, metrics: Later, curves: Later, atlases: Later, **known: Later) -> str:

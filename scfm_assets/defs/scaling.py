@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from scfm_assets import checkpoints
-from scfm_assets.defs.declare import Facts, Job, Node, asset, everything, same
+from scfm_assets.defs.declare import Check, Facts, Job, Node, asset, everything, same
 from scfm_assets.partitions import Place, Space
 from scfm_assets.warehouse.schema import arrow_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anndata import AnnData
 
     from scfm_assets.catalog import Catalog
@@ -56,6 +58,28 @@ def all_of(name: str, tables: Later) -> pa.Table:
     return pa.concat_tables([arrow_schema(name).empty_table(), *(tables[place] for place in tables)])
 
 
+def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
+    """Hold the controls of one kind against what is known of them, by the thresholds of the report."""
+
+    def passes(job: Job, curves: pa.Table) -> tuple[bool, str]:
+        from scfm_assets.headline import METHOD, UNIVERSE, scores_of
+
+        scores = scores_of(
+            all_of("metrics", job.inputs["metrics"]),
+            curves,
+            job.tissue,
+            direction=job.catalog.experiment.direction,
+            layer_of_model=layer_of_model(job.catalog),
+            controls=control_of_model(job.catalog),
+        )
+        methods = (METHOD, f"{METHOD}_max")
+        own = [s for s in scores if s.role == role and s.universe == UNIVERSE and s.method in methods]
+        said = [f"{s.model} scores {s.value:.3f} against {s.network}: {s.verdict}" for s in own]
+        return all(s.kind != "bad" for s in own), "; ".join(said) or f"no {role} control was judged"
+
+    return passes
+
+
 @asset(
     "scaling/curves",
     space=Space.TISSUE,
@@ -66,6 +90,20 @@ def all_of(name: str, tables: Later) -> pa.Table:
     },
     config=_declared,
     table="scaling_curves",
+    checks=[
+        Check(
+            "random_control_is_at_chance",
+            "Random weights score as chance does at the largest number of cells.",
+            _control_behaves("random"),
+            blocking=False,
+        ),
+        Check(
+            "planted_control_is_near_its_ceiling",
+            "Weights that hold the network reach their known ceiling at the largest number of cells.",
+            _control_behaves("planted"),
+            blocking=False,
+        ),
+    ],
     facts=_facts,
     kinds=["parquet"],
 )

@@ -17,6 +17,7 @@ from scfm_assets.core.errors import ScfmError
 from scfm_assets.families.folder import config_file, weights_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SIZES = (
@@ -65,11 +66,16 @@ def load_bert(folder: Path) -> tuple[BertModel, str]:
     state = {name: tensor for name, tensor in state.items() if not name.startswith(HEADS)}
     _check_state(path, state, expected)
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()})
+    return build_bert(config, state), "+".join(dtypes)
+
+
+def build_bert(config: BertConfig, state: Mapping[str, torch.Tensor]) -> BertModel:
+    """Build an encoder with our attention, in float32 and evaluation mode, of weights that fit it."""
     # The weights drawn here are all replaced; the user's own random stream must not notice them.
     with torch.random.fork_rng(devices=[]):
         encoder = _build(config)
     encoder.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
-    return encoder.float().eval(), "+".join(dtypes)
+    return encoder.float().eval()
 
 
 def read_config(folder: Path) -> BertConfig:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from typing import TYPE_CHECKING
 
 from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Files that may hold the weights, the preferred one first."""
+
+AGAIN = "Copy it again."
 
 
 def config_file(folder: Path) -> Path:
@@ -41,3 +46,38 @@ def weights_file(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise ScfmError(str(folder), "no weights in this folder", f"One of {' or '.join(WEIGHTS)} is needed.")
+
+
+def check_whole(files: Iterable[Path]) -> None:
+    """Find what copying left unfinished: weights shorter than they say themselves, JSON that breaks off.
+
+    Raises
+    ------
+    ScfmError
+        If a file is missing or broken.
+    """
+    for path in files:
+        if not path.is_file():
+            raise ScfmError(str(path), "there is no such file")
+        if path.name in WEIGHTS:
+            _check_weights(path)
+        elif path.suffix == ".json":
+            try:
+                json.loads(path.read_bytes())
+            except ValueError as error:  # of JSON, or of the encoding
+                raise ScfmError(str(path), f"not readable JSON ({error})", AGAIN) from error
+
+
+def _check_weights(path: Path) -> None:
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy"):
+                return
+        except SafetensorError as error:
+            raise ScfmError(str(path), f"these are no whole weights ({error})", AGAIN) from error
+    with path.open("rb") as file:
+        is_archive = file.read(2) == b"PK"  # what torch.save has written since 1.6; older files say no length
+    if is_archive and not zipfile.is_zipfile(path):
+        raise ScfmError(str(path), "these are no whole weights (the archive breaks off)", AGAIN)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import scipy.sparse as sp
-    from transformers import BertModel
+    from transformers import BertConfig, BertModel
 
     from scfm_assets.core.attention import Collector
     from scfm_assets.core.machine import Machine
@@ -105,6 +105,28 @@ class GeneformerModel:
     def token_vectors(self) -> np.ndarray:
         """Give the word embeddings, float32 of shape (vocabulary, hidden)."""
         return self.encoder.embeddings.word_embeddings.weight.detach().cpu().numpy()
+
+    def __reduce__(self) -> tuple[Callable[..., GeneformerModel], tuple[Any, ...]]:
+        """Cross a process border as weights, of which the encoder is built anew.
+
+        transformers notes in an encoder's constructor what its passes can record: one that was merely unpickled gives
+        no hidden states in a fresh process.
+        """
+        return _rebuilt, (
+            self.encoder.config,
+            self.encoder.state_dict(),
+            self.generation,
+            self.vocabulary,
+            self.fingerprint,
+        )
+
+
+def _rebuilt(
+    config: BertConfig, state: Mapping[str, Any], generation: Generation, vocabulary: Vocabulary, found: Fingerprint
+) -> GeneformerModel:
+    from scfm_assets.families.checkpoint import build_bert
+
+    return GeneformerModel(build_bert(config, state), generation, vocabulary, found)
 
 
 def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> GeneformerModel:

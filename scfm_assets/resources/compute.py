@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -12,12 +13,20 @@ from pydantic import Field
 from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
-    from scfm_assets.core.machine import Machine
+    from collections.abc import Callable, Mapping
 
+    import pyarrow as pa
+
+    from scfm_assets.core.increments import AttentionIncrement, Halfway, TokenizedCells, Wanted
+    from scfm_assets.core.machine import Machine
+    from scfm_assets.families import FamilyModel
+
+Engine = Literal["local", "ray"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "tf32", "bf16"]
 
 SETTINGS = {
+    "engine": "SCFM_ENGINE",
     "device": "SCFM_DEVICE",
     "precision": "SCFM_PRECISION",
     "memory": "SCFM_MEMORY",
@@ -30,8 +39,13 @@ _UNITS |= {f"{prefix}iB": 1024**i for i, prefix in enumerate(("K", "M", "G", "T"
 
 
 class Compute(dg.ConfigurableResource):
-    """Device, precision, memory and threads for forward passes."""
+    """Engine, device, precision, memory and threads for forward passes."""
 
+    engine: Engine = Field(
+        default="local",
+        description="local: in the process of the asset. ray: in parts, on the workers of a Ray cluster, each of them "
+        "with the settings below.",
+    )
     device: Device = Field(
         default="auto", description="Where forward passes run; auto takes the first of cuda, mps and cpu that is there."
     )
@@ -49,7 +63,7 @@ class Compute(dg.ConfigurableResource):
 
     @classmethod
     def from_environment(cls) -> Compute:
-        """Take what SCFM_DEVICE, SCFM_PRECISION, SCFM_MEMORY and SCFM_THREADS say.
+        """Take what SCFM_ENGINE, SCFM_DEVICE, SCFM_PRECISION, SCFM_MEMORY and SCFM_THREADS say.
 
         Raises
         ------
@@ -57,7 +71,7 @@ class Compute(dg.ConfigurableResource):
             If one of them is not allowed.
         """
         given = {field: os.environ[name] for field, name in SETTINGS.items() if os.environ.get(name)}
-        allowed = {"device": Device.__args__, "precision": Precision.__args__}
+        allowed = {"engine": Engine.__args__, "device": Device.__args__, "precision": Precision.__args__}
         for field, words in allowed.items():
             if given.get(field, words[0]) not in words:
                 problem = f"{given[field]!r} is not known"
@@ -67,6 +81,32 @@ class Compute(dg.ConfigurableResource):
         if not threads.isdecimal() or int(threads) < 1:
             raise ScfmError(SETTINGS["threads"], f"{threads!r} is no number of threads", "Use 1 or more.")
         return cls(**given)  # pyright: ignore[reportArgumentType] - checked above, and by pydantic
+
+    def attend(
+        self,
+        model: FamilyModel,
+        cells: TokenizedCells,
+        panel: pa.Table,
+        wanted: Wanted,
+        *,
+        halfway: Halfway | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[AttentionIncrement, Machine]:
+        """Forward every cell of an increment once, on the engine; with what it ran on.
+
+        The parameters are those of `scfm_assets.core.increments.attend`.
+        """
+        how = {"halfway": halfway, "progress": progress}
+        if self.engine == "ray":
+            from scfm_assets.resources import ray_cluster
+
+            here = self.model_dump(include={"device", "precision", "memory", "threads"})
+            asks = {"device": self.device, "threads": self.threads}
+            return ray_cluster.attend(partial(_machine_of, here), model, cells, panel, wanted, **asks, **how)
+        from scfm_assets.core.increments import attend
+
+        machine = self.machine()
+        return attend(model, cells, panel, wanted, machine=machine, **how), machine
 
     def machine(self) -> Machine:
         """Say what `auto` stands for here, set the number of threads, and give the rest as `core/` takes it."""
@@ -88,6 +128,11 @@ class Compute(dg.ConfigurableResource):
             known = ", ".join(device for device, is_there in there.items() if is_there)
             raise ScfmError(SETTINGS["device"], f"{self.device} is not there", f"This machine has: {known}.")
         return self.device
+
+
+def _machine_of(settings: Mapping[str, Any]) -> Machine:
+    """Give the machine of a worker: the resource itself, as Dagster injects it, cannot travel."""
+    return Compute(**settings).machine()
 
 
 def bytes_of(text: str | None) -> int | None:

@@ -1,14 +1,13 @@
 """The store: every output of every asset as files that appear whole or not at all.
 
-A writer puts its files under hidden names beside their places, renames them, and renames the manifest last. A reader
-goes by the manifest, so it never sees half an output; a killed writer leaves only hidden files behind.
+A manifest says which files an output consists of, and appears last. A reader goes by the manifest, so it never sees
+half an output. How files appear is the business of `scfm_assets.resources.files`.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,86 +17,22 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
-from scfm_assets.core.digest import digest_arrays, digest_table
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.resources.files import Folder, files_of
 from scfm_assets.resources.halfway import HalfwayFile
+from scfm_assets.resources.values import ANNDATA, ARRAYS, TABLE, Arrays, Format
 from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from anndata import AnnData
+    from collections.abc import Iterator, Mapping, Sequence
 
     from scfm_assets.partitions import Place
+    from scfm_assets.resources.files import Files, Stage
 
 
-@dataclass(frozen=True)
-class Arrays:
-    """Named arrays and the words that explain them, stored as one safetensors file."""
-
-    tensors: Mapping[str, np.ndarray]
-    words: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Format:
-    """How one kind of value becomes a file, comes back, and is digested by content."""
-
-    suffix: str
-    write: Callable[[Path, Any], None]
-    read: Callable[[Path], Any]
-    digest: Callable[[Any], str]
-
-
-def _write_table(path: Path, table: pa.Table) -> None:
-    pq.write_table(table, path, compression="zstd")
-
-
-def _read_table(path: Path) -> pa.Table:
-    return pq.read_table(path, partitioning=None)  # pyright: ignore[reportArgumentType] - None: no columns from folders
-
-
-def _write_arrays(path: Path, value: Arrays) -> None:
-    from safetensors.numpy import save_file
-
-    save_file({k: np.ascontiguousarray(v) for k, v in value.tensors.items()}, path, metadata=dict(value.words))
-
-
-def _read_arrays(path: Path) -> Arrays:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="numpy") as file:
-        return Arrays({name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {}))  # noqa: SIM118
-
-
-def _digest_arrays(value: Arrays) -> str:
-    named = [part for name in sorted(value.tensors) for part in (name, value.tensors[name])]
-    return digest_arrays(*named, json.dumps(dict(value.words), sort_keys=True))
-
-
-def _write_anndata(path: Path, value: AnnData) -> None:
-    value.write_h5ad(path)
-
-
-def _read_anndata(path: Path) -> AnnData:
-    from anndata import read_h5ad
-
-    return read_h5ad(path)
-
-
-def _digest_anndata(value: AnnData) -> str:
-    counts: Any = value.X
-    frames = [part for frame in (value.obs, value.var) for c in frame for part in (str(c), np.asarray(frame[c]))]
-    index = (np.asarray(value.obs_names, dtype=str), np.asarray(value.var_names, dtype=str))
-    return digest_arrays(counts.data, counts.indices, counts.indptr, *index, *frames)
-
-
-TABLE = Format(".parquet", _write_table, _read_table, digest_table)
-ARRAYS = Format(".safetensors", _write_arrays, _read_arrays, _digest_arrays)
-ANNDATA = Format(".h5ad", _write_anndata, _read_anndata, _digest_anndata)
+__all__ = ["ANNDATA", "ARRAYS", "TABLE", "Arrays", "Format", "Manifest", "Output", "Store", "StoreFolder", "check_home"]
 
 
 @dataclass(frozen=True)
@@ -181,47 +116,60 @@ class Output:
 
 @dataclass(frozen=True)
 class Store:
-    """Files below ``<home>/store``."""
+    """Outputs below ``<home>/store``, or where SCFM_STORE says."""
 
     home: Path
 
     @property
     def root(self) -> Path:
-        """Folder of all stored files."""
-        return self.home / "store"
+        """Folder of what lies on this machine: all of it, unless SCFM_STORE names another place."""
+        return self.files.root if isinstance(self.files, Folder) else self.home / "store"
+
+    @cached_property
+    def files(self) -> Files:
+        """Where the files are."""
+        return files_of(self.home)
 
     def manifest(self, asset: str, place: Place) -> Manifest | None:
         """Give what the store holds of an asset at a place, None if nothing (or not all of it) is there."""
-        return self._read_manifest(self._manifest_file(asset, place))
+        return self._read_manifest(self._manifest_file(asset, place), whole=self.files.may_lack)
 
-    def revisions(self, asset: str, place: Place) -> tuple[Manifest, ...]:
-        """Give what the store holds of a model's asset at a place for every checkpoint, oldest first."""
-        files = self._manifest_file(asset, place).parent.glob("revision-*.json")
-        found = [manifest for file in files if (manifest := self._read_manifest(file)) is not None]
+    def revisions(self, asset: str, place: Place, *, whole: bool = True) -> tuple[Manifest, ...]:
+        """Give what the store holds of a model's asset at a place for every checkpoint, oldest first.
+
+        With `whole` off, those whose files are no longer all there are told of as well.
+        """
+        folder = self._manifest_file(asset, place).rpartition("/")[0]
+        files = self.files.listed(folder, "revision-*.json")
+        found = [manifest for file in files if (manifest := self._read_manifest(file, whole=whole)) is not None]
         return tuple(sorted(found, key=lambda manifest: (manifest.made_at, manifest.materialization)))
 
     def take_back(self, asset: str, place: Place, revision: Manifest) -> None:
         """Make an older revision the current one again."""
-        with self._staging() as stage:
+        with self.files.staging() as stage:
             self._stage_manifest(stage, asset, place, revision)
 
-    def _read_manifest(self, file: Path) -> Manifest | None:
+    def _read_manifest(self, file: str, *, whole: bool = True) -> Manifest | None:
         try:
-            read = json.loads(file.read_text())
+            read = json.loads(self.files.read_text(file))
         except FileNotFoundError:
             return None
         tables = {name: tuple(files) for name, files in read.pop("tables").items()}
         value, checks = tuple(read.pop("value")), tuple((n, p, d) for n, p, d in read.pop("checks"))
         found = Manifest(**read, value=value, tables=tables, checks=checks)
-        whole = all((self.root / file).exists() for file in (*value, *(f for files in tables.values() for f in files)))
-        return found if whole else None
+        return found if self.holds(found) or not whole else None
+
+    def holds(self, manifest: Manifest) -> bool:
+        """Tell whether all files of an output are there."""
+        files = (*manifest.value, *(file for files in manifest.tables.values() for file in files))
+        return all(self.files.holds(file) for file in files)
 
     def write(self, asset: str, place: Place, output: Output) -> Manifest:
         """Store an output. Nothing of it is visible before all of it is there."""
         materialization = uuid.uuid4().hex[:16]
-        with self._staging() as stage:
+        with self.files.staging() as stage:
             tables = {
-                name: self._stage_table(stage, name, _stamped(table, materialization), place)
+                name: self._stage_table(stage, name, table, place, materialization)
                 for name, table in output.tables.items()
             }
             if output.format is TABLE and len(tables) == 1:
@@ -229,9 +177,9 @@ class Store:
             else:
                 checkpoint = output.facts.get("checkpoint")
                 level = (f"checkpoint={checkpoint}",) if checkpoint else ()
-                target = Path("assets", asset, *level, *place.folders, f"value{output.format.suffix}")
-                output.format.write(stage(target), output.value)
-                value = (str(target),)
+                name = "/".join(("assets", asset, *level, *place.folders, f"value{output.format.suffix}"))
+                value = (self.files.named(name, materialization),)
+                output.format.write(stage(value[0]), output.value)
         manifest = Manifest(
             asset=asset,
             place=place.key,
@@ -249,68 +197,54 @@ class Store:
             sources=output.sources,
             environment=output.environment,
         )
-        with self._staging() as stage:
+        with self.files.staging() as stage:
             stage(self._shown_file(asset, place)).write_text(json.dumps(dict(output.shown)))
             self._stage_manifest(stage, asset, place, manifest)
         return manifest
 
-    def _stage_manifest(self, stage: Callable[[Path], Path], asset: str, place: Place, manifest: Manifest) -> None:
-        text = json.dumps(asdict(manifest), indent=1, default=str)
+    def _stage_manifest(self, stage: Stage, asset: str, place: Place, manifest: Manifest) -> None:
+        text, file = json.dumps(asdict(manifest), indent=1, default=str), self._manifest_file(asset, place)
         if manifest.checkpoint is not None:
-            name = f"revision-{manifest.checkpoint}.json"
-            stage(self._manifest_file(asset, place).with_name(name)).write_text(text)
-        stage(self._manifest_file(asset, place)).write_text(text)
+            stage(file.replace("manifest.json", f"revision-{manifest.checkpoint}.json")).write_text(text)
+        stage(file).write_text(text)
 
     def shown(self, asset: str, place: Place) -> dict[str, str]:
         """Give the Markdown that was shown with the stored output, by name."""
         try:
-            return json.loads(self._shown_file(asset, place).read_text())
+            return json.loads(self.files.read_text(self._shown_file(asset, place)))
         except FileNotFoundError:
             return {}
 
     def read(self, manifest: Manifest, form: Format) -> Any:
         """Load a stored value."""
-        pieces = [form.read(self.root / file) for file in manifest.value]
+        pieces = [self._read_file(file, form) for file in manifest.value]
         value = pieces[0] if len(pieces) == 1 else pa.concat_tables(pieces)
         return _unstamped(value) if form is TABLE else value
+
+    def _read_file(self, name: str, form: Format) -> Any:
+        with self.files.at_hand(name) as path:
+            return form.read(path)
 
     def halfway(self, asset: str, place: Place, identity: str) -> HalfwayFile:
         """Give the file in which long work on an output leaves what it has; `identity` digests what it is made of."""
         return HalfwayFile(self.root / "halfway" / asset / Path(*place.folders) / f"{identity}.safetensors")
 
-    def _manifest_file(self, asset: str, place: Place) -> Path:
-        return self.root / "manifests" / asset / Path(*place.folders) / "manifest.json"
+    @staticmethod
+    def _manifest_file(asset: str, place: Place) -> str:
+        return "/".join(("manifests", asset, *place.folders, "manifest.json"))
 
-    def _shown_file(self, asset: str, place: Place) -> Path:
-        return self._manifest_file(asset, place).with_name("shown.json")
+    def _shown_file(self, asset: str, place: Place) -> str:
+        return f"{self._manifest_file(asset, place).rpartition('/')[0]}/shown.json"
 
-    def _stage_table(self, stage: Callable[[Path], Path], name: str, table: pa.Table, place: Place) -> tuple[str, ...]:
+    def _stage_table(
+        self, stage: Stage, name: str, table: pa.Table, place: Place, materialization: str
+    ) -> tuple[str, ...]:
         files = []
-        for folders, rows in _split(table, TABLES[name].files_by):
-            target = Path("tables", name, *folders, *place.folders, "data.parquet")
-            _write_table(stage(target), rows)
-            files.append(str(target))
+        for folders, rows in _split(_stamped(table, materialization), TABLES[name].files_by):
+            file = "/".join(("tables", name, *folders, *place.folders, "data.parquet"))
+            files.append(self.files.named(file, materialization))
+            TABLE.write(stage(files[-1]), rows)
         return tuple(files)
-
-    @contextmanager
-    def _staging(self) -> Iterator[Callable[[Path], Path]]:
-        """Give hidden names to write to; rename them all at the end, or remove them after a failure."""
-        staged: list[tuple[Path, Path]] = []
-
-        def stage(target: Path) -> Path:
-            final = self.root / target
-            final.parent.mkdir(parents=True, exist_ok=True)
-            hidden = final.with_name(f".{final.stem}.{uuid.uuid4().hex[:8]}{final.suffix}")
-            staged.append((hidden, final))
-            return hidden
-
-        try:
-            yield stage
-            for hidden, final in staged:
-                hidden.replace(final)
-        finally:
-            for hidden, _ in staged:
-                hidden.unlink(missing_ok=True)
 
 
 def _stamped(table: pa.Table, materialization: str) -> pa.Table:

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, BertModel
 
-from scfm_assets.core.attention import AttentionCollector
+from scfm_assets.core.attention import AttentionCollector, States
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.families import FAMILIES, Fingerprint
 from scfm_assets.families.geneformer import digest_inputs, open_checkpoint
@@ -378,3 +378,34 @@ def test_core_and_families_run_where_only_their_own_packages_are_installed(folde
     ran = subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.split() == ["2"]
+
+
+IN_A_FRESH_PROCESS = """
+import pickle, sys
+from pathlib import Path
+from scfm_assets_tests.families.test_geneformer import states_of
+folder = Path(sys.argv[1])
+model, tokens = pickle.loads((folder / "sent").read_bytes())
+(folder / "back").write_bytes(pickle.dumps(states_of(model, tokens)))
+"""
+
+
+def states_of(model, tokens) -> list[bytes]:
+    """Bits of everything that can be heard of a model, hidden states included."""
+    panel_of_token = model.vocabulary.panel_of_token(GENES)
+    zeros = np.zeros(tokens.n_cells, int)
+    collector = AttentionCollector(panel_of_token, N_GENES, (1, 2), zeros, 1, states=States())
+    model.encode(tokens, collect=collector)
+    (sums,) = collector.blocks
+    return [array.tobytes() for array in (sums.plain, sums.lifted, sums.hidden, collector.embeddings["mean"])]
+
+
+def test_a_model_that_was_sent_to_another_process_is_the_same_model(folder, counts, tmp_path) -> None:
+    """Hidden states included: transformers records none for an encoder that was merely unpickled."""
+    model = open_checkpoint(folder, {})
+    tokens = model.tokenize(counts, GENES)
+    (tmp_path / "sent").write_bytes(pickle.dumps((model, tokens)))
+    subprocess.run([sys.executable, "-c", IN_A_FRESH_PROCESS, str(tmp_path)], check=True, timeout=120)
+    here = states_of(model, tokens)
+    assert len(set(here)) == len(here)
+    assert pickle.loads((tmp_path / "back").read_bytes()) == here

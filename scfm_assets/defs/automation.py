@@ -1,0 +1,145 @@
+"""What happens without a hand: checkpoints are watched, stale assets refreshed, lineage kept level, the nights used.
+
+A new checkpoint takes this way: `checkpoint_watcher` tells Dagster its version, `automation` sees that everything made
+of it is stale and asks for all of it in one backfill, `lineage` writes down what came of it.
+"""
+
+# Annotations stay objects here (no `from __future__ import annotations`): Dagster reads them.
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+
+from scfm_assets import watching
+from scfm_assets.defs.jobs import NIGHTLY_JOB, jobs
+from scfm_assets.defs.platform import Platform
+from scfm_assets.hand import VERSION_TAG, last_version
+from scfm_assets.partitions import Place
+
+AUTOMATION = "automation"
+SECONDS = 30
+"""Time between two looks of a sensor."""
+NIGHTLY = "0 3 * * *"
+
+_When = dg.AutomationCondition
+_CHANGED = _When.any_deps_match(
+    (_When.data_version_changed() & ~_When.executed_with_root_target()) | _When.will_be_requested()
+)
+_A_CHECK_FAILED = _When.any_deps_match(
+    _When.any_checks_match(_When.check_failed() & ~_When.will_be_requested(), blocking_only=True)
+)
+CONDITION = _When.eager().replace("any_deps_updated", _CHANGED.with_label("any_deps_changed")) & ~(
+    _A_CHECK_FAILED.with_label("any_blocking_check_of_deps_failed")
+)
+"""When an asset is made anew: the content of something that it reads has changed, nothing of it is missing, no check of
+it failed.
+
+Dagster's `eager` alone goes by any materialization, also of what was fresh and kept: a click on one slice would have
+all that is made of it asked for. Its `all_deps_blocking_checks_passed` is content with one of several partitions that
+are read, and waits for ever for a check that was declared after what it checks was made.
+"""
+
+
+# Checkpoints --------------------------------------------------------------------------------------------------------
+
+
+def checkpoint_watcher(platform: Platform) -> dg.SensorDefinition:
+    """Tell Dagster when the content of a model's files has changed and they have settled."""
+
+    @dg.sensor(
+        name="checkpoint_watcher",
+        minimum_interval_seconds=SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Digests the files of every model and observes what has changed and settled; everything made of "
+        "it is then asked for in one backfill. A folder that is still being copied, or is broken, waits.",
+    )
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        told: dict[str, dict[str, Any]] = json.loads(context.cursor or "{}")
+        known, looked = {}, _last_look(context.instance)
+        events, waiting = [], [f"{name}: {why}" for name, why in platform.catalog.left_out.items()]
+        for model in platform.catalog.models:
+            known[model] = told.get(model, {"version": None, "since": time.time()})
+            seen = watching.look(platform.catalog, model)
+            key = dg.AssetKey(["models", model, "checkpoint"])
+            if seen.version is None:
+                waiting.append(f"{model}: {seen.reason}")
+            elif last_version(context.instance, key, Place(), observed=True) == seen.version:
+                known[model]["version"] = seen.version
+            elif looked < known[model]["since"]:
+                waiting.append(f"{model}: {seen.version} is told as soon as {AUTOMATION} knows of the model")
+            else:
+                known[model]["version"] = seen.version
+                events.append(dg.AssetObservation(key, tags={VERSION_TAG: seen.version}))
+        for line in (*waiting, *(f"{event.asset_key.path[1]}: {event.tags[VERSION_TAG]}" for event in events)):
+            context.log.info(line)
+        quiet = None if events else "; ".join(["nothing has changed", *waiting])
+        return dg.SensorResult(asset_events=events, skip_reason=quiet, cursor=json.dumps(known))
+
+    return watch
+
+
+def _last_look(instance: dg.DagsterInstance) -> float:
+    """Give when the automation sensor last began to look at the assets; infinity if somebody has stopped it.
+
+    What changes before its first look at an asset goes unnoticed: it has nothing to compare with.
+    """
+    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    times = [0.0]
+    for state in states:
+        if state.instigator_name == AUTOMATION:
+            looked = getattr(state.instigator_data, "last_tick_timestamp", None) or 0.0
+            times.append(looked if state.is_running else float("inf"))
+    return max(times)
+
+
+# Lineage ------------------------------------------------------------------------------------------------------------
+
+
+def lineage(home: Path) -> dg.SensorDefinition:
+    """Keep the lineage tables of the SQL file level with Dagster's event log."""
+
+    @dg.sensor(
+        name="lineage",
+        minimum_interval_seconds=SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Brings lineage, runs and views in scfm.duckdb up to date when anything has happened.",
+    )
+    def keep_level(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        from scfm_assets.warehouse.lineage import sync_lineage
+
+        added = sync_lineage(home, context.instance)
+        return dg.SkipReason(f"{added} rows of lineage added")
+
+    return keep_level
+
+
+def automated(platform: Platform, home: Path) -> dg.Definitions:
+    """Give all sensors, schedules and jobs."""
+    asked = {job.name: job for job in jobs(platform, home)}
+    return dg.Definitions(
+        sensors=[
+            checkpoint_watcher(platform),
+            lineage(home),
+            dg.AutomationConditionSensorDefinition(
+                AUTOMATION,
+                target=dg.AssetSelection.all(),
+                default_status=dg.DefaultSensorStatus.RUNNING,
+                minimum_interval_seconds=SECONDS,
+                description="Asks for what has become stale: everything made of a new checkpoint in one backfill.",
+            ),
+        ],
+        schedules=[
+            dg.ScheduleDefinition(
+                name="nightly",
+                job=asked[NIGHTLY_JOB],
+                cron_schedule=NIGHTLY,
+                default_status=dg.DefaultScheduleStatus.RUNNING,
+                description="Every night at 03:00 UTC: have atlases or networks changed, is anything stale?",
+            )
+        ],
+        jobs=list(asked.values()),
+    )

@@ -1,0 +1,153 @@
+"""What a new checkpoint of a model changed, against the one that it had before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets import checkpoints, sources
+from scfm_assets.defs import baselines, evaluation, networks
+from scfm_assets.defs.declare import Facts, Job, Node, asset, same
+from scfm_assets.defs.formats import ATTENTION, EDGES
+from scfm_assets.defs.platform import label_of
+from scfm_assets.partitions import Space
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from scfm_assets.catalog import Catalog
+    from scfm_assets.core.comparison import Comparison
+    from scfm_assets.core.edges import EdgeScores
+    from scfm_assets.core.sums import AttentionSums
+    from scfm_assets.resources.store import Manifest
+
+BELOW_SCORES = ("attention", "attention_increment", "tokenized_cells")
+"""What a model's edge scores are made of, from above down to the cells."""
+CELLS = ("atlas/processed", "atlas/gene_panel", "atlas/cell_sets")
+"""What two checkpoints must have in common to be compared."""
+
+
+@dataclass(frozen=True)
+class NotComparable:
+    """Says why there is nothing that a checkpoint could be compared with: no failure."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        """Say it to a user."""
+        return f"{self.reason}: nothing is compared"
+
+
+def scores_before(job: Job, model: str) -> Manifest | NotComparable:
+    """Find the edge scores of a slice by the checkpoint that a model had before, if they stand on the same cells."""
+    checkpoint, name = checkpoints.checkpoint_digest(job.catalog, model), f"models/{model}/edge_scores"
+    revisions = job.store.revisions(name, job.place, whole=False)
+    new = next(revision for revision in revisions if revision.checkpoint == checkpoint)
+    earlier = list(takewhile(lambda revision: revision != new, revisions))
+    if not earlier:
+        return NotComparable(f"no checkpoint of {model} came before {checkpoint}")
+    old = earlier[-1]
+    if not job.store.holds(old):
+        return NotComparable(f"the edge scores of checkpoint {old.checkpoint} are no longer stored")
+    below, now = (cells_below(job, model, scores) for scores in (old, new))
+    if below is None:
+        return NotComparable(f"which cells the edge scores of checkpoint {old.checkpoint} stand on is no longer known")
+    changed = [label for label, version in below.items() if now is None or now.get(label) != version]
+    if changed:
+        return NotComparable(f"{', '.join(changed)} changed since checkpoint {old.checkpoint} was scored")
+    return old
+
+
+def cells_below(job: Job, model: str, scores: Manifest) -> dict[str, str] | None:
+    """Give the versions of atlas, panel and cell sets that edge scores stand on; None if a step between is lost."""
+    found, manifest = dict(scores.inputs), scores
+    for name in BELOW_SCORES:
+        below = made_of(job, manifest, f"models/{model}/{name}")
+        if below is None:
+            return None
+        found, manifest = {**found, **below.inputs}, below
+    return {label: version for label, version in found.items() if label.split("[")[0] in CELLS}
+
+
+def made_of(job: Job, manifest: Manifest, name: str) -> Manifest | None:
+    """Find the revision of a model's asset that an output of the same slice was made of."""
+    version = manifest.inputs.get(label_of(name, job.place))
+    revisions = job.store.revisions(name, job.place, whole=False)
+    return next((revision for revision in revisions if revision.version == version), None)
+
+
+def _compare(job: Job, model: str, scores: EdgeScores, attention: dict[int, AttentionSums] | None) -> Comparison:
+    """Compare the new edge scores with those before, or say why not."""
+    from scfm_assets.core.comparison import compare, not_compared
+    from scfm_assets.core.evaluation import NoNetwork
+
+    known = sources.stored_networks(job.catalog, job.tissue, networks.read(job.inputs))
+    before = scores_before(job, model)
+    if isinstance(known, NoNetwork) or isinstance(before, NotComparable):
+        return not_compared(*(str(why) for why in (known, before) if isinstance(why, NoNetwork | NotComparable)))
+    sums = made_of(job, before, f"models/{model}/attention")
+    attention_before = job.store.read(sums, ATTENTION) if attention and sums and job.store.holds(sums) else None
+    job.say(checkpoint_before=before.checkpoint, compared_with=before.materialization)
+    return compare(
+        evaluation.with_left_out(job.store.read(before, EDGES), attention_before),
+        evaluation.with_left_out(scores, attention),
+        known,
+        checkpoint_before=str(before.checkpoint),
+        **checkpoints.evaluation_of(job.catalog, job.place, model),
+    )
+
+
+def _facts(job: Job, model: str, compared: pa.Table) -> Facts:
+    from scfm_assets import plot_differences, plot_files
+
+    if compared.num_rows == 0:
+        return Facts({"rows": 0})
+    layer = job.catalog.models[model].layer
+    figure = plot_differences.difference_by_layer(compared, layer=layer)
+    shown = {"difference_by_layer": plot_files.thumbnail_markdown(figure)}
+    return Facts({**_verdicts(job, layer, compared), "rows": compared.num_rows}, shown)
+
+
+def _verdicts(job: Job, layer: int | None, compared: pa.Table) -> dict[str, str]:
+    """Say for each network what became of attention at the fixed layer, on the TF grid."""
+    from scfm_assets.plot_traces import rows_of
+
+    asked = {"layer": layer, "direction": job.catalog.experiment.direction, "universe": "tf_grid", "metric": "auroc"}
+    rows = rows_of(compared, **asked, head=None, interval="tfs")
+    rows = [row for row in rows if row["method"] in {"attention", "attention_max"}]
+    told = {}
+    for name in dict.fromkeys(row["network"] for row in rows):
+        own = [row for row in rows if row["network"] == name]
+        before, now = (sum(row[column] for row in own) / len(own) for column in ("value_before", "value"))
+        verdicts = [row["verdict"] for row in own]
+        said = ", ".join(f"{verdict} in {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
+        told[f"verdict_{name}"] = f"{said} of {len(own)} repeats: AUROC {before:.3f} before, {now:.3f} now"
+    return told
+
+
+def nodes(catalog: Catalog, model: str) -> list[Node]:
+    """Declare the comparison of a model's checkpoints."""
+    prefix = f"models/{model}"
+    of_groups = {"attention": same(f"{prefix}/attention")} if baselines.has_groups(catalog) else {}
+
+    @asset(
+        f"{prefix}/checkpoint_comparison",
+        space=Space.SLICE,
+        reads={"scores": same(f"{prefix}/edge_scores"), **of_groups, **networks.reads(catalog)},
+        watches=[f"{prefix}/checkpoint"],
+        config=evaluation.declared,
+        table="checkpoint_comparison",
+        facts=lambda job, compared: _facts(job, model, compared),
+        kinds=["parquet"],
+    )
+    def checkpoint_comparison(
+        job: Job, scores: EdgeScores, attention: dict[int, AttentionSums] | None = None, **_: Any
+    ) -> pa.Table:
+        """One row: how one metric of one slice changed from one checkpoint to the next, over the same cells."""
+        job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
+        found = _compare(job, model, scores, attention)
+        job.say(**({"reasons": "; ".join(found.reasons)} if found.reasons else {}))
+        return found.table
+
+    return [checkpoint_comparison]

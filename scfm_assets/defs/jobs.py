@@ -1,0 +1,199 @@
+"""Jobs named for what people do. A click on one asks for what is missing or stale, and for nothing else.
+
+Dagster's own asset jobs hold assets of one kind of partition only; ours lead from tissues over slices to one report.
+So a job is one short run that looks at the store and asks for a backfill, which Dagster's daemon then works through.
+"""
+
+# Annotations stay objects here (no `from __future__ import annotations`): Dagster reads them.
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+from dagster._core.utils import make_new_backfill_id
+
+from scfm_assets.core.errors import ScfmError
+from scfm_assets.defs.platform import Platform
+from scfm_assets.hand import VERSION_TAG, last_version
+from scfm_assets.housekeeping import Standing, State, status
+from scfm_assets.partitions import Place
+from scfm_assets.resources.store import Store
+from scfm_assets.watching import look
+
+NIGHTLY_JOB = "refresh_stale"
+Where = tuple[str, Place]
+
+CLICK = (
+    "A click on Launch run starts a run of some seconds, which looks up what is missing or stale and asks for that in "
+    "one backfill (named in its log, shown under Runs > Backfills). If everything is fresh, nothing is asked for."
+)
+
+
+def jobs(platform: Platform, home: Path) -> list[dg.JobDefinition]:
+    """Give the jobs by which people ask for assets, and the nightly one."""
+    networks = [name for name in platform.nodes if name.startswith("networks/")]
+    curves = _with_inputs(platform, ["scaling/curves", "report"])
+    return [
+        _job(platform, home, "everything", f"All assets of the catalog. {CLICK}", list(platform.nodes)),
+        _job(
+            platform,
+            home,
+            "scaling_curve",
+            f"The scaling curves and the report, and all that leads to them. {CLICK}",
+            curves,
+        ),
+        _job(
+            platform,
+            home,
+            "refresh_networks",
+            f"The reference networks, and all that is made of them. {CLICK}",
+            _with_readers(platform, networks),
+        ),
+        _job(
+            platform,
+            home,
+            NIGHTLY_JOB,
+            "Looks whether atlases, networks, code or catalog have changed, and asks in one backfill for what has "
+            "become stale; what was never made is left alone, and so is everything while a backfill is at work. A "
+            "source that cannot be read fails the run, after the others have been looked at.",
+            list(platform.nodes),
+            nightly=True,
+        ),
+    ]
+
+
+def _job(
+    platform: Platform, home: Path, name: str, doc: str, assets: Iterable[str], *, nightly: bool = False
+) -> dg.JobDefinition:
+    chosen = set(assets)
+
+    @dg.op(name=f"ask_for_{name}")
+    def ask(context: dg.OpExecutionContext) -> None:
+        instance = context.instance
+        if nightly and instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
+            context.log.info("a backfill is at work: what it leaves is looked at next time")
+            return
+        versions, unread = _read_sources(platform, chosen)
+        states = {State.STALE} if nightly else {State.STALE, State.MISSING}
+        wanted = [found for found in _wanted(platform, home, chosen, set(unread)) if found.state in states]
+        if wanted:
+            backfill = request(instance, platform, [(found.asset, found.place) for found in wanted], title=name)
+            context.log.info(f"backfill {backfill} asks for {len(wanted)} outputs")
+        else:
+            context.log.info("everything is fresh")
+        # Told after the backfill was added: automation finds what is made of a changed source in progress.
+        for (source, place), version in versions.items():
+            key = dg.AssetKey(source.split("/"))
+            if last_version(instance, key, place, observed=True) != version:
+                context.log_event(dg.AssetObservation(key, partition=place.key, tags={VERSION_TAG: version}))
+        if unread:
+            problems = [f"{source} {place}: {problem}" for (source, place), problem in unread.items()]
+            raise dg.Failure("\n".join(problems), allow_retries=False)
+
+    @dg.job(name=name, description=doc, executor_def=dg.in_process_executor)
+    def asked() -> None:
+        ask()
+
+    return asked
+
+
+def _read_sources(platform: Platform, assets: Iterable[str]) -> tuple[dict[Where, str], dict[Where, str]]:
+    """Give the versions of all sources that assets watch, and of those that cannot be read, why."""
+    versions, unread = {}, {}
+    for name in sorted({source for asset in assets for source in platform.nodes[asset].watches}):
+        source = platform.sources[name]
+        for place in platform.grid.places(source.space):
+            try:
+                versions[name, place] = _settled(platform, name) or source.version(place)
+            except (ScfmError, OSError) as error:
+                unread[name, place] = str(error)
+    return versions, unread
+
+
+def _settled(platform: Platform, source: str) -> str | None:
+    """Give the version of a checkpoint that nobody is copying; None for sources that need no such look."""
+    model = source.split("/")[1]
+    if not source.startswith("models/") or platform.catalog.models[model].checkpoint is None:
+        return None
+    seen = look(platform.catalog, model)
+    if seen.version is None:
+        raise ScfmError(source, seen.reason)
+    return seen.version
+
+
+def _wanted(platform: Platform, home: Path, chosen: Collection[str], unread: set[Where]) -> Iterator[Standing]:
+    """Give how the chosen outputs stand, but for those that cannot be made because a source cannot be read."""
+    store, lost = Store(home), set(unread)
+    for of_asset in status(platform, store):
+        node = platform.nodes[of_asset.asset]
+        for standing in of_asset.standings:
+            watched = {(source.asset, where) for source, where in platform.watched(node, standing.place)}
+            read = {
+                (node.reads[parameter].asset, where)
+                for parameter, places in platform.upstream(node, standing.place, store).items()
+                if not node.reads[parameter].may_lack
+                for where in places
+            }
+            if lost & (watched | read):
+                lost.add((standing.asset, standing.place))
+            elif standing.asset in chosen:
+                yield standing
+
+
+def request(
+    instance: dg.DagsterInstance, platform: Platform, wanted: Sequence[tuple[str, Place]], *, title: str
+) -> str:
+    """Ask Dagster's daemon for a backfill, and give its id.
+
+    Parameters
+    ----------
+    instance
+        Where Dagster records runs.
+    platform
+        What there is.
+    wanted
+        Assets and places. What is made of each other is made in order.
+    title
+        What people see in the list of backfills.
+    """
+    spaces = {name: platform.grid.definition(platform.nodes[name].space) for name, _ in wanted}
+    keys = {name: [str(place.key) for asset, place in wanted if asset == name] for name in spaces}
+    subset = AssetGraphSubset(
+        partitions_subsets_by_asset_key={
+            dg.AssetKey(name.split("/")): space.empty_subset().with_partition_keys(keys[name])
+            for name, space in spaces.items()
+            if space is not None
+        },
+        non_partitioned_asset_keys={dg.AssetKey(name.split("/")) for name, space in spaces.items() if space is None},
+    )
+    backfill = PartitionBackfill.from_asset_graph_subset(
+        backfill_id=make_new_backfill_id(),
+        backfill_timestamp=time.time(),
+        tags={},
+        dynamic_partitions_store=instance,
+        asset_graph_subset=subset,
+        title=title,
+        description=None,
+        run_config=None,
+    )
+    instance.add_backfill(backfill)
+    return backfill.backfill_id
+
+
+def _with_inputs(platform: Platform, names: Sequence[str]) -> set[str]:
+    """Give assets with all that they are made of."""
+    found, waiting = set(), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [read.asset for read in platform.nodes[name].reads.values()]
+    return found
+
+
+def _with_readers(platform: Platform, names: Sequence[str]) -> set[str]:
+    """Give assets with all that is made of them."""
+    return {name for name in platform.nodes if _with_inputs(platform, [name]) & set(names)}

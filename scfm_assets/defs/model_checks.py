@@ -1,0 +1,78 @@
+"""What must hold for the outputs of one model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scfm_assets import checkpoints
+from scfm_assets.defs.declare import Check, Job
+
+if TYPE_CHECKING:
+    from scfm_assets.core.cell_embeddings import CellEmbeddings
+    from scfm_assets.core.edges import EdgeScores
+    from scfm_assets.core.increments import AttentionIncrement, TokenizedCells
+    from scfm_assets.core.sums import AttentionSums
+
+ROW_SUM_TOLERANCE = 1e-4
+"""Rows of softmax in fp32 over up to 4096 keys sum to one within this."""
+
+
+def _rows_sum_to_one(_: Job, increment: AttentionIncrement) -> tuple[bool, str]:
+    worst = increment.row_sum_error
+    return worst <= ROW_SUM_TOLERANCE, f"largest |1 - sum of a row|: {worst:.2e} (allowed {ROW_SUM_TOLERANCE:g})"
+
+
+def _sums_hold_their_cells(job: Job, sums: dict[int, AttentionSums]) -> tuple[bool, str]:
+    from scfm_assets.core.checks import sums_hold_their_cells
+
+    return sums_hold_their_cells(sums, job.n_cells, job.catalog.experiment.repeats)
+
+
+def _scores_are_finite(_: Job, scores: EdgeScores) -> tuple[bool, str]:
+    from scfm_assets.core.checks import scores_are_finite
+
+    return scores_are_finite(scores)
+
+
+def _embeddings_are_finite(_: Job, embeddings: CellEmbeddings) -> tuple[bool, str]:
+    from scfm_assets.core.checks import are_finite
+
+    return are_finite(embeddings.obsm)
+
+
+ATTENTION_ROWS_SUM_TO_ONE = Check(
+    "attention_rows_sum_to_one", "Every row of attention, over all keys, sums to one.", _rows_sum_to_one
+)
+SUMS_HOLD_THEIR_CELLS = Check(
+    "sums_hold_their_cells",
+    "The sums of each repeat hold as many cells as the slice, each once.",
+    _sums_hold_their_cells,
+)
+SCORES_ARE_FINITE = Check("scores_are_finite", "No score is NaN or infinite.", _scores_are_finite)
+EMBEDDINGS_ARE_FINITE = Check("embeddings_are_finite", "No number is NaN or infinite.", _embeddings_are_finite)
+
+
+def vocabulary_covers_the_atlas(model: str) -> Check:
+    """Ask whether a model knows enough of the atlas's genes for its tokens to mean these cells."""
+
+    def passes(job: Job, _: TokenizedCells) -> tuple[bool, str]:
+        from scfm_assets.core.checks import vocabulary_covers
+
+        vocabulary = checkpoints.open_model(job.catalog, model).vocabulary
+        return vocabulary_covers(vocabulary.rows_of(job.inputs["atlas"].var_names.tolist()) >= 0)
+
+    doc = "The model knows at least a tenth of the atlas's genes: below it, ids of another kind have met by chance."
+    return Check("vocabulary_covers_the_atlas", doc, passes)
+
+
+def fingerprint_is_declared(model: str) -> Check:
+    """Hold the model that was passed cells against what the catalog expects of it."""
+
+    def passes(job: Job, _: AttentionIncrement) -> tuple[bool, str]:
+        from scfm_assets.core.checks import fingerprint_is_declared
+
+        found = {name.removeprefix("model_"): v for name, v in job.said.items() if name.startswith("model_")}
+        return fingerprint_is_declared(found, job.catalog.models[model].expect.as_dict())
+
+    doc = "The loaded model has the layers, heads, sizes and vocabulary that the catalog's `expect` names."
+    return Check("fingerprint_is_declared", doc, passes)

@@ -1,0 +1,60 @@
+"""Runs that nobody works on any more, though Dagster's records say so: their processes were killed with all around."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST_TAG = "scfm/host"
+"""The machine on which `scfm run` made a run. It has no code server that would notice its death."""
+SERVED_TAG = ".dagster/grpc_info"
+"""Runs of the daemon have it."""
+
+
+def this_host() -> str:
+    """Give the name of this machine."""
+    return platform.node()
+
+
+def give_up_lost_runs(instance: dg.DagsterInstance) -> Iterator[str]:
+    """Mark runs as failed whose process is gone, and tell of each.
+
+    A worker that dies is noticed by the code server that started it. If that dies, too, or if the run was made by
+    `scfm run`, its assets would stay in progress for ever, and automation would wait for them. Runs of other machines
+    are left alone; so are all runs where records are shared between machines.
+    """
+    if "sqlite" not in type(instance.run_storage).__name__.lower():
+        return
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if run.tags.get(HOST_TAG, this_host() if SERVED_TAG in run.tags else None) != this_host():
+            continue
+        process = _process(instance, run.run_id)
+        if process is not None and not is_alive(process):
+            message = f"its process {process} is gone, and nobody noticed"
+            instance.report_run_failed(run, message)
+            yield f"run {run.run_id[:8]} is marked as failed: {message}"
+
+
+def _process(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """Give the process that works, or worked, on a run."""
+    for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_START):
+        if record.dagster_event is not None and record.dagster_event.pid is not None:
+            return record.dagster_event.pid
+    return None
+
+
+def is_alive(process: int) -> bool:
+    """Tell whether a process of this machine is there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,158 @@
+"""Where the store's files are: a folder, or object storage. Names are relative, with `/`, and the same in both."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+from urllib.parse import urlsplit
+
+from scfm_assets.core.errors import ScfmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    Stage = Callable[[str], Path]
+    """Gives a path to write a file to; it appears under the asked name when the stage is left without an error."""
+
+
+class Files(Protocol):
+    """Files that appear whole or not at all."""
+
+    may_lack: ClassVar[bool]
+    """Whether it is asked if files that a manifest names are there: somebody may have tidied up a folder."""
+
+    def named(self, name: str, materialization: str) -> str:
+        """Give the name under which a file of a materialization is stored."""
+        ...
+
+    def staging(self) -> AbstractContextManager[Stage]:
+        """Write files that appear together, in the order in which they were staged; after an error none does."""
+        ...
+
+    def read_text(self, name: str) -> str:
+        """Read a small file; FileNotFoundError if there is none."""
+        ...
+
+    def at_hand(self, name: str) -> AbstractContextManager[Path]:
+        """Give a local path from which a file can be read."""
+        ...
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a file is there."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Give the size of a file in bytes."""
+        ...
+
+    def listed(self, folder: str, pattern: str) -> list[str]:
+        """Give the names directly in a folder that match a pattern, sorted."""
+        ...
+
+    def for_sql(self) -> Path:
+        """Give a local folder with all tables (``tables/**/data.parquet``) and manifests, brought up to date."""
+        ...
+
+    def uri(self, name: str) -> str:
+        """Say where a file is, without any secret."""
+        ...
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Files in a folder: written under hidden names beside their places, and renamed."""
+
+    root: Path
+    may_lack: ClassVar[bool] = True
+
+    def named(self, name: str, materialization: str) -> str:  # noqa: ARG002 - a rename replaces in one step
+        """Give the name itself: a new file takes the place of the old one."""
+        return name
+
+    @contextmanager
+    def staging(self) -> Iterator[Stage]:
+        """Give hidden names to write to; rename them all at the end, or remove them after a failure."""
+        staged: list[tuple[Path, Path]] = []
+
+        def stage(name: str) -> Path:
+            final = self.root / name
+            final.parent.mkdir(parents=True, exist_ok=True)
+            self._inside(final.parent)
+            hidden = final.with_name(f".{final.stem}.{uuid.uuid4().hex[:8]}{final.suffix}")
+            staged.append((hidden, final))
+            return hidden
+
+        try:
+            yield stage
+            for hidden, final in staged:
+                hidden.replace(final)
+        finally:
+            for hidden, _ in staged:
+                hidden.unlink(missing_ok=True)
+
+    def read_text(self, name: str) -> str:
+        """Read a small file."""
+        return self._inside(self.root / name).read_text()
+
+    @contextmanager
+    def at_hand(self, name: str) -> Iterator[Path]:
+        """Give the file's own path."""
+        yield self._inside(self.root / name)
+
+    def _inside(self, path: Path) -> Path:
+        """Refuse a path that leads out of the folder, by `..` or by a link that somebody put there."""
+        real = path.resolve()
+        if not real.is_relative_to(self.root.resolve()):
+            problem = f"leads out of the store, to {real}"
+            raise ScfmError(str(path), problem, "Remove it. To keep the store elsewhere, set SCFM_STORE.")
+        return path
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a file is there."""
+        return self._inside(self.root / name).exists()
+
+    def size(self, name: str) -> int:
+        """Give the size of a file in bytes."""
+        return self._inside(self.root / name).stat().st_size
+
+    def listed(self, folder: str, pattern: str) -> list[str]:
+        """Give the names in a folder that match a pattern."""
+        return sorted(path.relative_to(self.root).as_posix() for path in (self.root / folder).glob(pattern))
+
+    def for_sql(self) -> Path:
+        """Give the folder itself."""
+        return self.root
+
+    def uri(self, name: str) -> str:
+        """Give the file's path."""
+        return str(self.root / name)
+
+
+def files_of(home: Path) -> Files:
+    """Find the store's files: where SCFM_STORE says, by default in ``<home>/store``.
+
+    Raises
+    ------
+    ScfmError
+        If SCFM_STORE is a URL that cannot be used, or holds a secret.
+    """
+    asked = os.environ.get("SCFM_STORE")
+    if not asked:
+        return Folder(home / "store")
+    if not re.match(r"[a-z][a-z0-9+.-]+://", asked):
+        return Folder(Path(asked).expanduser().absolute())
+    url = urlsplit(asked)
+    if url.password is not None or url.query or url.fragment:
+        problem = f"the URL of {url.scheme} storage holds a password, a query or a fragment"
+        raise ScfmError("SCFM_STORE", problem, "Credentials belong where its client looks for them; see its manual.")
+    if url.scheme == "file":
+        return Folder(Path(url.path))
+    from scfm_assets.resources.object_storage import Objects
+
+    return Objects.at(asked.rstrip("/"), home)
