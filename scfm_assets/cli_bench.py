@@ -36,8 +36,9 @@ def bench(
 ) -> None:
     """Compare the engine with what people write today: time, peak memory, error, share of the machine's limit.
 
-    `warehouse` asks lineage and SQL at the sizes of a year's work. Both sides run in one process in turn; seconds are process CPU time, medians over repeats. Every line names its
-    baseline. `all` takes about 25 minutes on two quiet cores, `--quick` two.
+    Both sides run in one process in turn; seconds are process CPU time, medians over repeats. Every line names its
+    baseline. `warehouse` asks lineage and SQL at the sizes of a year's work, in wall time. `all` takes about 30 minutes
+    on two quiet cores, `--quick` three.
     """
     from scfm_assets.bench import suite
     from scfm_assets.bench.settings import Settings

@@ -8,12 +8,14 @@ import signal
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from scfm_assets.core.errors import ScfmError
 from scfm_assets.defs.declare import LISTENER, Progress
 from scfm_assets.hand import Hand
 
@@ -74,7 +76,13 @@ class Team(AbstractContextManager["Team"]):
         """Materialize what is needed, places of one share in order. Give what was not made, as `Hand.work` does."""
         pool = self._pool or self._start()
         tasks = [pool.submit(_work, list(assets), share, unseen) for share in shares]
-        return [missing for task in tasks for missing in task.result()]
+        try:
+            return [missing for task in tasks for missing in task.result()]
+        except BrokenProcessPool as error:
+            remedy = (
+                "What was finished is kept: the same command goes on from there. With --jobs 1 it needs less memory."
+            )
+            raise ScfmError("scfm run", "one of its processes was killed (out of memory?)", remedy) from error
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Stop the processes: after an interruption or a bug at once, else when they are done."""
