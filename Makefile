@@ -3,15 +3,20 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install run ui test test-long lint types format clean
+.PHONY: install install-dev run ui test test-long lint types format clean
 
 install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "need Python 3.11 or newer: set PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
@@ -21,20 +26,20 @@ run: install            ## the main job on the embedded demo: offline, a few min
 ui: install             ## the Dagster UI on 127.0.0.1
 	$(BIN)/scfm ui
 
-test: install           ## the whole suite, but for what takes minutes of real daemons
+test: install-dev       ## the whole suite, but for what takes minutes of real daemons
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
-test-long: install      ## a night with a new checkpoint, thirty kills, a minute of writers and readers
+test-long: install-dev      ## a night with a new checkpoint, thirty kills, a minute of writers and readers
 	$(BIN)/python -m pytest -m long
 
-lint: install
+lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: install
+types: install-dev
 	$(BIN)/pyright
 
-format: install
+format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
