@@ -27,7 +27,7 @@ ui: install             ## the Dagster UI on 127.0.0.1
 	$(BIN)/scfm ui
 
 test: install-dev       ## the whole suite, but for what takes minutes of real daemons
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
 test-long: install-dev      ## a night with a new checkpoint, thirty kills, a minute of writers and readers
 	$(BIN)/python -m pytest -m long

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +13,9 @@ from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 
@@ -21,6 +25,14 @@ from scfm_assets_tests.platforms import TINY
 from scfm_assets_tests.served import JOBS, START, Ui, free_port, opened_ui, wait_until
 
 pytestmark = pytest.mark.long
+
+FORCED = """
+mutation { launchRun(executionParams: { runConfigData: {}, selector: { pipelineName: "__ASSET_JOB",
+    repositoryName: "__repository__", repositoryLocationName: "scfm_assets.definitions",
+    assetSelection: [{ path: ["models", "mine", "tokenized_cells"] }] }, executionMetadata: { tags: [
+        { key: "dagster/partition", value: "10|sim_one" }, { key: "scfm/force", value: "true" }] } }) {
+            __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
+"""
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
         pool=node.pool,
         op_tags=kubernetes.op_tags(node.pool),
         automation_condition=CONDITION,
-        metadata={"dagster/column_schema": _columns(node.tables[0])} if node.tables else None,
+        metadata={"dagster/column_schema": _columns(node.rows)} if node.rows else None,
         check_specs=[
             dg.AssetCheckSpec(
                 check.name,
@@ -83,8 +83,8 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
             metadata={
                 **{name: dg.MetadataValue.md(text) for name, text in facts.shown.items()},
                 **_plain(manifest.facts),
-                **_plain(facts.facts),
                 "peak_memory_MB": round(manifest.facts["peak_memory_bytes"] / 1e6),
+                **_plain(facts.facts),
                 "dagster/uri": _uri(job.store, manifest),
                 "materialization": manifest.materialization,
                 "made_of": dg.MetadataValue.json(made_of(manifest)),
@@ -98,7 +98,7 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
 
 def described(node: Node) -> str:
     """Say what an asset is, how many outputs it has and under which names SQL knows it."""
-    tables = "".join(f" In SQL: `{name}`, and `{name}_latest` without earlier checkpoints." for name in node.tables)
+    tables = "".join(f" In SQL: `{name}` (`{name}_latest`: the rows that hold now)." for name in node.tables)
     return f"{node.doc}\n\n{OUTPUTS[node.space]}{tables}"
 
 

@@ -124,6 +124,11 @@ class Node:
         """The SQL tables that it appears in."""
         return (*([self.table] if self.table else []), *self.publishes)
 
+    @property
+    def rows(self) -> str | None:
+        """The SQL table whose rows the value is: its own, or the one that is published under its name."""
+        return self.table or next((name for name in self.publishes if self.asset.endswith(f"/{name}")), None)
+
 
 LOG_EVERY = 30.0
 """Seconds between two lines on progress in a run's log."""
