@@ -56,7 +56,7 @@ def _entry(number: int) -> Any:
 
     tissue, n_cells, asset = f"tissue{number % 40}", 25 * (1 + number % 20), f"models/m{number % 5}/edge_scores"
     before = range(max(number - INPUTS + 1, 0), number)
-    inputs = {f"atlas/input{i}[{tissue}]": [f"{i:020x}", f"{i:016x}"] for i in before}
+    inputs: dict[str, list[str | None]] = {f"atlas/input{i}[{tissue}]": [f"{i:020x}", f"{i:016x}"] for i in before}
     inputs["models/m/checkpoint"] = [f"{number % 7:020x}", None]
     made_of = {
         "materialization": f"{number:016x}",
@@ -95,7 +95,8 @@ def _entry(number: int) -> Any:
 
 # Metrics ----------------------------------------------------------------------------------------------------------
 
-MODELS = {f"model{i}": f"{i:012x}" for i in range(4)}
+MODELS = {name: f"{i:012x}" for i, name in enumerate(("small", "large", "tuned", "random"))}
+TFS, GENES = tuple(f"TF{i}" for i in range(10)), tuple(f"G{i}" for i in range(100))
 BASELINES = ("pearson", "spearman", "mean_product", "detection_product", "variance_product", "uniform_attention")
 NETWORKS = ("trrust", "dorothea", "collectri")
 UNIVERSES = ("all_pairs", "tf_grid", "observed")
@@ -135,10 +136,19 @@ def metrics_home(home: Path, slices: tuple[int, int], tell: Tell) -> int:
                 _write(store, f"models/{model}/edge_scores", Place(tissue, n_cells), {"edge_scores": edges})
                 name = f"models/{model}/checkpoint_comparison"
                 _write(store, name, Place(tissue, n_cells), {"checkpoint_comparison": compared})
+        _write(store, "atlas/gene_panel", Place(tissue), {"gene_panel": _panel(tissue)})
         _write(store, "scaling/curves", Place(tissue), {"scaling_curves": _curves(tissue, rng)})
     for network in NETWORKS:
         _write(store, f"networks/{network}", Place(), {"networks": _network(network)})
     return n_rows
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text()
 
 
 def _write(store: Any, asset: str, place: Any, tables: dict[str, pa.Table]) -> None:
@@ -146,7 +156,7 @@ def _write(store: Any, asset: str, place: Any, tables: dict[str, pa.Table]) -> N
     from scfm_assets.resources.store import Format, Output
     from scfm_assets.warehouse.schema import arrow_schema
 
-    words = Format(".txt", lambda path, text: path.write_text(text), lambda path: path.read_text(), digest_json)
+    words = Format(".txt", _write_text, _read_text, digest_json)
     typed = {name: rows.select(arrow_schema(name).names).cast(arrow_schema(name)) for name, rows in tables.items()}
     store.write(asset, place, Output(words, asset, typed, "1", "", {}, (), {}))
 
@@ -190,7 +200,7 @@ def _with(table: pa.Table, same: dict[str, Any]) -> pa.Table:
 
 
 def _edges(tissue: str, n_cells: int, model: str, checkpoint: str, rng: np.random.Generator) -> pa.Table:
-    rows = _grid(tf=tuple(f"TF{i}" for i in range(10)), target=tuple(f"G{i}" for i in range(100)), repeat=REPEATS)
+    rows = _grid(tf=TFS, target=GENES, repeat=REPEATS)
     n = len(rows["tf"])
     scores = {"score": rng.random(n, dtype=np.float32), "n_cells_seen": np.full(n, n_cells)}
     same = {"tissue": tissue, "n_cells": n_cells, "model": model, "checkpoint": checkpoint, "method": "attention"}
@@ -248,8 +258,15 @@ def _curves(tissue: str, rng: np.random.Generator) -> pa.Table:
     return pa.concat_tables(pieces, promote_options="default")
 
 
+def _panel(tissue: str) -> pa.Table:
+    genes = (*TFS, *GENES)
+    columns = {"panel_index": range(len(genes)), "gene_id": genes, "symbol": genes}
+    same = {"tissue": tissue, "detection": 0.5, "mean": 1.0, "variance": 1.0, "simulated": True}
+    return _with(pa.table({name: pa.array(column) for name, column in columns.items()}), same)
+
+
 def _network(network: str) -> pa.Table:
-    rows = _grid(tf=tuple(f"TF{i}" for i in range(10)), target=tuple(f"G{i}" for i in range(0, 100, 9)))
+    rows = _grid(tf=TFS, target=GENES[::9])
     n = len(rows["tf"])
     columns = {**rows, "sign": np.ones(n, np.int8)}
     return _with(pa.table(columns), {"network": network, "version": "1", "confidence": None, "tissue": None})

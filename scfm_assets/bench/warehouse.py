@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scfm_assets.bench.measure import once
 from scfm_assets.bench.record import Result
@@ -86,11 +86,9 @@ def _row_by_row(instance: dg.DagsterInstance) -> None:
         con.execute("create table lineage (id bigint primary key, run_id text, asset text, partition text, facts json)")
         con.execute("create table lineage_input (id bigint, input text, version text, upstream text)")
         for record in records:
-            event = record.asset_materialization
-            made_of = event.metadata["made_of"].value if event else {}
-            key = "/".join(event.asset_key.path) if event else ""
-            facts = json.dumps(made_of["facts"])
-            row = [record.storage_id, record.run_id, key, event.partition if event else None, facts]
+            event: Any = record.asset_materialization
+            made_of, key = event.metadata["made_of"].value, "/".join(event.asset_key.path)
+            row = [record.storage_id, record.run_id, key, event.partition, json.dumps(made_of["facts"])]
             con.execute("insert or ignore into lineage values (?, ?, ?, ?, ?)", row)
             for name, (version, upstream) in made_of["inputs"].items():
                 con.execute("insert into lineage_input values (?, ?, ?, ?)", [row[0], name, version, upstream])
