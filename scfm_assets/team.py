@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,8 @@ class Team(AbstractContextManager["Team"]):
         """Stop the processes: after an interruption or a bug at once, else when they are done."""
         if kind is not None:
             for process in multiprocessing.active_children():
-                os.kill(process.pid or 0, signal.SIGINT)
+                with suppress(ProcessLookupError):  # it may have ended by now
+                    os.kill(process.pid or 0, signal.SIGINT)
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._events.put(None)
