@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from scfm_assets import catalog, definitions
 from scfm_assets.catalog import project
+from scfm_assets.checkpoint_folders import SETTLE_SECONDS
 from scfm_assets.cli import main
 from scfm_assets.core.audit import audit_file
 from scfm_assets.resources import kubernetes
@@ -111,7 +112,7 @@ def test_the_columns_of_metrics_are_those_of_the_schema() -> None:
 def test_environment_variables_of_the_page_are_those_that_the_code_reads() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "scfm_assets").rglob("*.py"))
     read = set(re.findall(r'environ(?:\.get\(|\[)"(SCFM_\w+)"', code))
-    read |= set(SETTINGS.values())
+    read |= {*SETTINGS.values(), SETTLE_SECONDS}
     table = TEXT[TEXT.index("## Environment variables") : TEXT.index("## Development")]
     assert set(re.findall(r"^\| `(SCFM_\w+)`", table, re.MULTILINE)) == read
 
