@@ -30,7 +30,7 @@ test: install-dev       ## the whole suite, but for what takes minutes of real d
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
 test-long: install-dev      ## a night with a new checkpoint, thirty kills, a minute of writers and readers
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 lint: install-dev
 	$(BIN)/ruff check .
