@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from scfm_assets.catalog_model import Model
 from scfm_assets.checkpoint_folders import dropped_models
 from scfm_assets.core.digest import digest_json
 from scfm_assets.core.errors import ScfmError
@@ -30,7 +31,6 @@ from scfm_assets.yaml_blocks import (
     Text,
     Url,
     Whole,
-    distinct,
     read,
     refuse,
 )
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).resolve().parent
 
-FamilyName = Literal["geneformer"]
-"""Families a catalog may name; kept here so that loading a catalog imports none of them."""
 Direction = Literal["tf_queries", "tf_keys"]
 Universe = Literal["all_pairs", "tf_grid", "observed"]
 IntervalKind = Literal["pairs", "tfs", "cells"]
@@ -51,7 +49,7 @@ def _check_sha(record: Atlas | Network) -> None:
     if (record.url is None) != (record.sha256 is None):
         refuse(
             "url and sha256 belong together: what is fetched must be known beforehand",
-            "Write both, or name a file instead.",
+            "Write both, or name a file instead. `sha256: first` trusts what is met first, and nothing else later.",
         )
 
 
@@ -67,12 +65,16 @@ class Atlas(Block):
     cell_type: Text | None = "cell_type"
     donor: Text | None = None
     batch: Text | None = None
+    assay: Text | None = None
     gene_id: Text | None = None
     symbol: Text | None = None
     organism: Name = "human"
     gene_table: FilePath | None = None
+    symbol_case: Literal["given", "organism"] = "given"
     duplicates: Literal["refuse", "sum"] = "refuse"
     drop_empty: Flag = False
+    drop_unlabelled: Flag = False
+    where: dict[Text, Distinct[Text]] = Field(default_factory=dict)
     min_genes: Whole = 0
     min_cells: Whole = 0
     recover: Literal["log1p_cp10k"] | None = None
@@ -82,10 +84,24 @@ class Atlas(Block):
     def _simulated_organism(cls, data: Any) -> Any:
         return _organism_of_simulated(data)
 
+    @field_validator("where", mode="before")
+    @classmethod
+    def _values_as_text(cls, value: Any) -> Any:
+        """Take one wanted value for a list of one; `true` and `3` stand for what obs shows as True and 3."""
+        if not isinstance(value, dict):
+            return value
+        lists = {column: wanted if isinstance(wanted, list) else [wanted] for column, wanted in value.items()}
+        return {
+            column: [str(each) if isinstance(each, (bool, int)) else each for each in listed]
+            for column, listed in lists.items()
+        }
+
     @model_validator(mode="after")
     def _one_source(self) -> Atlas:
         self.exactly_one("file", "url", "simulated", "scanpy")
         _check_sha(self)
+        if self.drop_unlabelled and self.cell_type is None:
+            refuse("no column of labels is declared, so that every cell would be left out", at=("drop_unlabelled",))
         return self
 
     @property
@@ -112,94 +128,6 @@ class Simulation(Block):
         return self.model_dump(exclude={"n_cells"})
 
 
-class Expect(Block):
-    """The fingerprint that a checkpoint must have; what is left out is not asked."""
-
-    layers: Count | None = None
-    heads: Count | None = None
-    hidden: Count | None = None
-    parameters: Count | None = None
-    vocabulary: Count | None = None
-    max_tokens: Count | None = None
-
-    def as_dict(self) -> dict[str, int]:
-        """Give what is asked."""
-        return self.model_dump(exclude_none=True)
-
-
-class Options(Block):
-    """How a Geneformer checkpoint wants its cells: the generation of its tokenizer and its dictionaries."""
-
-    generation: Literal["v1", "v2"] | None = None
-    tokens: FilePath | None = None
-    medians: FilePath | None = None
-    ensembl_mapping: FilePath | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give what is set, as a family takes it."""
-        return self.model_dump(exclude_none=True)
-
-
-class Model(Block):
-    """A checkpoint of a family with its options, or a control that is built here and whose answer is known.
-
-    `layer` (1 is the first block) is the one that has a scaling curve; it is fixed here, before any score is seen.
-    """
-
-    family: FamilyName = "geneformer"
-    checkpoint: FilePath | None = None
-    control: Literal["planted", "random"] | None = None
-    options: Options = Options()
-    config: FilePath | None = None
-    seed: Whole = 0
-    layer: Count | None = None
-    layers: Literal["all"] | tuple[Count, ...] = "all"
-    aggregation: Literal["mean", "max"] = "mean"
-    heads: tuple[tuple[Count, Count], ...] = ()
-    hidden_states: Flag = False
-    expect: Expect = Expect()
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _layers(cls, value: Any) -> Any:
-        if value == "all":
-            return value
-        if not isinstance(value, list) or not value or any(type(v) is not int or v < 1 for v in value):
-            refuse(f"'all' or a list of layer numbers from 1 is wanted, found {value!r}")
-        return tuple(sorted(distinct(tuple(value))))
-
-    @field_validator("heads", mode="after")
-    @classmethod
-    def _heads(cls, values: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-        return tuple(sorted(distinct(values)))
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Model:
-        source = self.exactly_one("checkpoint", "control")
-        if source == "checkpoint" and self.options.generation is None:
-            refuse(
-                "a checkpoint does not say how its cells were tokenized",
-                "Set options.generation to v1 (2048 tokens) or v2 (4096 tokens, <cls> and <eos>).",
-            )
-        if self.config is not None and self.control != "random":
-            refuse("only `control: random` takes an architecture", at=("config",))
-        if self.config is not None and self.options.tokens is None:
-            refuse("a foreign architecture needs a vocabulary", "Set options.tokens.", at=("config",))
-        if self.layers != "all":
-            listed = ", ".join(map(str, self.layers))
-            if self.layer is not None and self.layer not in self.layers:
-                refuse(f"layer {self.layer} is not among layers {listed}", at=("layer",))
-            for i, (layer, head) in enumerate(self.heads):
-                if layer not in self.layers:
-                    refuse(f"head {head} of layer {layer}: the layer is not among layers {listed}", at=("heads", i))
-        return self
-
-    @property
-    def source(self) -> str:
-        """One of checkpoint, control."""
-        return self.exactly_one("checkpoint", "control")
-
-
 class Network(Block):
     """A reference network: the edges that are held to be true."""
 
@@ -207,11 +135,14 @@ class Network(Block):
     url: Url | None = None
     sha256: Sha256 | None = None
     simulated: Flag = False
-    format: Literal["trrust", "dorothea", "collectri", "table"] = "table"
+    format: Literal["trrust", "dorothea", "collectri", "omnipath", "beeline", "decoupler", "table"] = "table"
     columns: dict[Literal["tf", "target", "sign", "confidence", "tissue"], Text] = Field(default_factory=dict)
     organism: Name = "human"
     ids: Literal["symbol", "ensembl"] = "symbol"
     confidence: Distinct[Text] | None = None
+    where: dict[Text, Distinct[Text]] = Field(default_factory=dict)
+    gene_table: FilePath | None = None
+    dates: Literal["refuse", "repair", "drop"] = "refuse"
     version: Text | None = None
     licence: Text | None = None
 
@@ -219,6 +150,14 @@ class Network(Block):
     @classmethod
     def _simulated_organism(cls, data: Any) -> Any:
         return _organism_of_simulated(data)
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _lists(cls, value: Any) -> Any:
+        """Take one wanted value for a list of one."""
+        if not isinstance(value, dict):
+            return value
+        return {column: [wanted] if isinstance(wanted, str) else wanted for column, wanted in value.items()}
 
     @model_validator(mode="after")
     def _one_source(self) -> Network:
@@ -424,8 +363,15 @@ def _declared_once(path: Path, _mtime_ns: int, _data: str | None) -> Catalog:
 def _declared(path: Path) -> Catalog:
     catalog, data = read(Catalog, path, name=path.stem)
     catalog._path = path
-    catalog._digest = digest_json(data)
+    catalog._digest = digest_json(_decisive(data))
     return catalog
+
+
+def _decisive(data: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what models say about themselves: it decides nothing."""
+    models = data.get("models") or {}
+    told = {name: {key: said for key, said in entry.items() if key != "about"} for name, entry in models.items()}
+    return {**data, "models": told} if models else data
 
 
 def _with_dropped(catalog: Catalog, only: Collection[str] | None) -> Catalog:
@@ -445,7 +391,7 @@ def _with_dropped(catalog: Catalog, only: Collection[str] | None) -> Catalog:
 def _model_files(folder: Path, entry: Model) -> list[Path]:
     from scfm_assets.families import FAMILIES
 
-    return FAMILIES[entry.family].digest_inputs(folder, entry.options.as_dict())
+    return FAMILIES[entry.family].digest_inputs(folder, entry.options)
 
 
 def home() -> Path:

@@ -202,6 +202,7 @@ def _read(folder: Path, kind: type[Model]) -> tuple[Model, dict[str, Any]]:
     if said.pop("checkpoint") != "." or "control" in said:
         problem = "says where its checkpoint is"
         raise ScfmError(str(folder / MODEL_FILE), problem, "Leave out `checkpoint` and `control`: it is this folder.")
+    said.pop("about", None)  # it decides nothing
     return model, said
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from scfm_assets import sources
+from scfm_assets import hub, sources
 from scfm_assets.catalog import home
 from scfm_assets.core.digest import digest_json
+from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
     import numpy as np
     import pyarrow as pa
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.edges import EdgeScores
     from scfm_assets.core.increments import Wanted
+    from scfm_assets.core.vocabulary import Vocabulary
     from scfm_assets.families.family import FamilyModel
     from scfm_assets.partitions import Place
 
@@ -42,10 +44,11 @@ def known_folder(catalog: Catalog, model: str) -> Path:
     """Give the folder in which a model's files are, or will be once its control has been built."""
     entry = catalog.models[model]
     if entry.checkpoint is not None:
-        return entry.checkpoint
-    identity = entry.model_dump(mode="json", include={"control", "seed"})
-    if entry.config is not None:
-        identity |= {"config": sources.file_digest(entry.config)}
+        return _local(str(entry.checkpoint), hub.fetched_folder)
+    identity = entry.model_dump(mode="json", include={"family", "control", "seed"})
+    if (config := architecture_of(catalog, model)) is not None:
+        told = sorted(config.glob("*.json")) if config.is_dir() else [config]
+        identity |= {"config": [sources.file_digest(path) for path in told]}
     else:
         identity |= {"world": sources.simulation(catalog), "genes": _versions_of_built_in_atlases(catalog)}
     return home() / "checkpoints" / f"{entry.control}-{digest_json([CONTROLS, sources.SIMULATOR, identity])[:12]}"
@@ -54,8 +57,7 @@ def known_folder(catalog: Catalog, model: str) -> Path:
 def checkpoint_version(catalog: Catalog, model: str) -> str:
     """Digest a model's weights, configuration and dictionaries."""
     entry = catalog.models[model]
-    options = entry.options.as_dict()
-    how = [entry.family, options.get("generation"), sorted(name for name in options if name != "generation")]
+    how = [entry.family, entry.words, sorted(entry.files)]
     return digest_json([how, *map(list, checkpoint_files(catalog, model).items())])
 
 
@@ -64,7 +66,7 @@ def checkpoint_files(catalog: Catalog, model: str) -> dict[str, str]:
     from scfm_assets.families import FAMILIES
 
     entry = catalog.models[model]
-    files = FAMILIES[entry.family].digest_inputs(checkpoint_folder(catalog, model), entry.options.as_dict())
+    files = FAMILIES[entry.family].digest_inputs(checkpoint_folder(catalog, model), options_of(catalog, model))
     names = [path.name for path in files]
     return {
         path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}": sources.file_digest(path)
@@ -80,21 +82,42 @@ def checkpoint_digest(catalog: Catalog, model: str) -> str:
 def open_model(catalog: Catalog, model: str) -> FamilyModel:
     """Open a model of the catalog; the one opened last is kept in memory."""
     entry = catalog.models[model]
-    options = tuple(sorted(_options(catalog, model).items(), key=lambda item: item[0]))
-    folder = checkpoint_folder(catalog, model)
-    return _opened(entry.family, folder, checkpoint_version(catalog, model), json.dumps(options, default=str))
+    options = json.dumps(options_of(catalog, model) | {"expect": entry.expect.as_dict()}, sort_keys=True)
+    return _opened(entry.family, checkpoint_folder(catalog, model), checkpoint_version(catalog, model), options)
 
 
 @lru_cache(maxsize=2)
 def _opened(family_name: str, folder: Path, _version: str, options: str) -> FamilyModel:
     from scfm_assets.families import FAMILIES
 
-    return FAMILIES[family_name].open(folder, dict(json.loads(options)))
+    return FAMILIES[family_name].open(folder, json.loads(options))
 
 
-def _options(catalog: Catalog, model: str) -> dict[str, Any]:
+def architecture_of(catalog: Catalog, model: str) -> Path | None:
+    """Give the checkpoint folder or the file whose architecture a control takes over."""
+    config = catalog.models[model].config
+    if config is None:
+        return None
+    fetch = hub.fetched_file if str(config).endswith(".json") else hub.fetched_folder
+    return _local(str(config), fetch)
+
+
+def options_of(catalog: Catalog, model: str) -> dict[str, Any]:
+    """Give a model's options as its family takes them: files as paths on this machine."""
     entry = catalog.models[model]
-    return {**entry.options.as_dict(), "expect": entry.expect.as_dict()}
+    return {**entry.words, **{name: str(_local(place, hub.fetched_file)) for name, place in entry.files.items()}}
+
+
+def _local(place: str, fetch: Callable[[hub.HubAddress, Path], Path]) -> Path:
+    """Give a path on this machine; what is on the hub is fetched once per process and commit."""
+    if not hub.is_hub(place):
+        return Path(place)
+    return _fetched(place, hub.resolved_revision(hub.HubAddress.parse(place), home()), home(), fetch)
+
+
+@lru_cache(maxsize=64)
+def _fetched(place: str, _commit: str, to: Path, fetch: Callable[[hub.HubAddress, Path], Path]) -> Path:
+    return fetch(hub.HubAddress.parse(place), to)
 
 
 def _versions_of_built_in_atlases(catalog: Catalog) -> dict[str, str]:
@@ -107,23 +130,24 @@ def _versions_of_built_in_atlases(catalog: Catalog) -> dict[str, str]:
 def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
     """Build the checkpoint of a control: from the simulated world, or after a foreign architecture."""
     from scfm_assets.core.simulate import network_table, nonzero_medians
+    from scfm_assets.families import FAMILIES
     from scfm_assets.families.controls import CONTROLS, ControlInputs
 
     entry = catalog.models[model]
-    options = {"seed": entry.seed}
-    if entry.config is not None:
-        inputs = ControlInputs(like=entry.config, options=options)
-    else:
-        medians: dict[str, float] = {}
-        for tissue in _built_in(catalog):
-            atlas = _processed(catalog, tissue)
-            counts: Any = atlas.X
-            found = nonzero_medians(counts, atlas.var_names.tolist())
-            medians = {**found, **medians}
-        inputs = ControlInputs(
-            genes=list(medians), medians=medians, network=network_table(sources.world(catalog)), options=options
-        )
     folder.parent.mkdir(parents=True, exist_ok=True)
+    randomize = FAMILIES[entry.family].random
+    config = architecture_of(catalog, model)
+    if config is not None and randomize is not None:
+        randomize(folder, config, options_of(catalog, model), entry.seed)
+        return
+    medians: dict[str, float] = {}
+    for tissue in _built_in(catalog):
+        atlas = _processed(catalog, tissue)
+        counts: Any = atlas.X
+        found = nonzero_medians(counts, atlas.var_names.tolist())
+        medians = {**found, **medians}
+    network = network_table(sources.world(catalog))
+    inputs = ControlInputs(list(medians), medians, network, options={"seed": entry.seed})
     CONTROLS[str(entry.control)].build(folder, inputs)
 
 
@@ -182,6 +206,7 @@ def wanted_of(catalog: Catalog, model: str, regulators: pa.Table | None) -> Want
         layers=() if entry.layers == "all" else entry.layers,
         aggregation=entry.aggregation,
         heads=entry.heads,
+        ranked=entry.attention == "rank_normalised",
         states=entry.hidden_states,
         tfs=() if regulators is None else tuple(regulators.column("panel_index").to_pylist()),
         n_groups=0 if regulators is None else catalog.experiment.cell_groups,
@@ -194,7 +219,7 @@ def panel_vectors(catalog: Catalog, model: str, panel: pa.Table) -> np.ndarray |
 
     if not catalog.models[model].hidden_states:
         return None
-    return panel_vectors(open_model(catalog, model), panel.column("gene_id").to_pylist())
+    return panel_vectors(open_model(catalog, model), panel)
 
 
 # Rows of SQL tables -----------------------------------------------------------------------------------------------
@@ -204,7 +229,8 @@ def edge_rows(catalog: Catalog, place: Place, scores: EdgeScores, networks: Iter
     """Give the rows of `edge_scores` for SQL: the pairs whose first gene is a TF of some network."""
     from scfm_assets.core.edges import edge_table
 
-    tfs = {tf for table in networks for tf in table.column("tf").unique().to_pylist()}
+    ends = [table.column(end) for table in networks for end in ("tf", "tf_id") if end in table.column_names]
+    tfs = {tf for end in ends for tf in end.unique().to_pylist()}
     return edge_table(
         scores,
         tfs,
@@ -235,6 +261,22 @@ def evaluation_of(catalog: Catalog, place: Place, model: str) -> dict[str, Any]:
     }
 
 
-def vocabularies(catalog: Catalog) -> dict[str, tuple[str, ...]]:
-    """Give the gene ids that each model of the catalog knows."""
-    return {model: tuple(open_model(catalog, model).vocabulary.gene_ids) for model in catalog.models}
+def vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, ScfmError]]:
+    """Give the genes that each model of the catalog knows, and for the others what they lack."""
+    from scfm_assets.families import FAMILIES
+
+    found: dict[str, Vocabulary] = {}
+    missing: dict[str, ScfmError] = {}
+    for model, entry in catalog.models.items():
+        try:
+            folder, options = checkpoint_folder(catalog, model), options_of(catalog, model)
+            found[model] = FAMILIES[entry.family].vocabulary(folder, options)
+        except ScfmError as error:
+            missing[model] = error
+    return found, missing
+
+
+def names_of(catalog: Catalog, model: str, atlas: AnnData) -> list[str]:
+    """Give the names of an atlas's genes by which a model's vocabulary is asked."""
+    vocabulary = open_model(catalog, model).vocabulary
+    return vocabulary.names_of(atlas.var_names.tolist(), atlas.var["symbol"].tolist())

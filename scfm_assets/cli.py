@@ -14,8 +14,10 @@ import click
 from scfm_assets.cli_bench import bench
 from scfm_assets.cli_lineage import lineage
 from scfm_assets.cli_options import catalog_option, choose
+from scfm_assets.cli_pretrain import pretrain
 from scfm_assets.cli_sql import sql
 from scfm_assets.cli_store import prune, status
+from scfm_assets.cli_validate import validate
 from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -156,25 +158,6 @@ def report(catalog: str | None, *, show: bool) -> None:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@catalog_option
-@click.option("--tissue", help="Read the file as this atlas of the catalog is declared.")
-def validate(file: Path, catalog: str | None, tissue: str | None) -> None:
-    """Audit an atlas FILE.h5ad: scale, integers, ids, coverage of each model's vocabulary, cell types, donors.
-
-    Says what would be repaired and what would be refused; exits with 1 if the file would be refused.
-    """
-    from scfm_assets import checkpoints, sources
-    from scfm_assets.core.audit import audit_file
-
-    chosen = choose(catalog)
-    found = audit_file(file, sources.audit_spec(chosen, file, tissue), checkpoints.vocabularies(chosen))
-    click.echo(found.text())
-    if not found.ok:
-        sys.exit(1)
-
-
-@main.command()
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--x", required=True, help="Column with the number of cells.")
 @click.option("--y", required=True, help="Column with the metric.")
@@ -187,7 +170,7 @@ def fit(table: Path, x: str, y: str, sigma: str | None) -> None:
     click.echo(format_fits(fit_curves(*read_points(table, x, y, sigma))))
 
 
-for command in (sql, lineage, status, prune, bench):
+for command in (validate, sql, lineage, status, prune, bench, pretrain):
     main.add_command(command)
 
 

@@ -1,20 +1,16 @@
-"""What the catalog declares, opened: atlases, networks and checkpoints as `core/` and `families/` take them.
-
-Content digests are remembered by path, size and time of change, so that asking again costs nothing.
-"""
+"""What the catalog declares, opened: atlases and networks as `core/` takes them."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from scfm_assets.catalog import Atlas, Catalog, Network, home
-from scfm_assets.core.digest import digest_file, digest_json
+from scfm_assets.core.atlas_parts import parts
+from scfm_assets.core.digest import digest_json
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.downloads import fetched, shown
+from scfm_assets.file_digests import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
+    from scfm_assets.catalog import Atlas, Catalog, Network
     from scfm_assets.core.atlas import AtlasSpec
     from scfm_assets.core.evaluation import NoNetwork
     from scfm_assets.core.networks import NetworkSpec, NetworkTable
@@ -35,60 +32,6 @@ SIMULATOR = "1"
 # Files ------------------------------------------------------------------------------------------------------------
 
 
-def file_digest(path: Path) -> str:
-    """Digest a file's content, remembered by path, size and times of change.
-
-    Any number of processes may ask at once: what is remembered of one file is one small file, replaced as a whole.
-
-    Raises
-    ------
-    ScfmError
-        If there is no such file, or it changes while it is read.
-    """
-    stamp = _stamp(path)
-    remembered = home() / "digests" / f"{digest_json(str(path))}.json"
-    try:
-        known = json.loads(remembered.read_text())
-    except (FileNotFoundError, ValueError):  # a machine that lost power may leave an empty one
-        known = None
-    if isinstance(known, dict) and known.get("stamp") == stamp:
-        return known["digest"]
-    digest = digest_file(path)
-    if _stamp(path) != stamp:
-        raise ScfmError(str(path), "it changes while it is read", "Wait until it is written.")
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    fresh = remembered.with_name(f".{remembered.stem}.{uuid.uuid4().hex[:8]}")
-    fresh.write_text(json.dumps({"stamp": stamp, "digest": digest}))
-    fresh.replace(remembered)
-    return digest
-
-
-def _stamp(path: Path) -> list[Any]:
-    """Give what changes when a file does; copying tools set its time of modification back, but not that of change."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        raise ScfmError(str(path), "there is no such file", "Correct the path in the catalog.") from None
-    return [str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-
-
-def fetched(url: str, sha256: str) -> Path:
-    """Give the local copy of a download, fetching it first if need be; its SHA-256 must be the declared one."""
-    import pooch
-
-    folder = home() / "downloads"
-    name = f"{sha256[:12]}-{Path(url).name}"
-    try:
-        return Path(pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=name, path=folder, progressbar=False))
-    except ValueError as error:
-        raise ScfmError(
-            url, f"what was downloaded has another SHA-256: {error}", "Correct sha256, or the url."
-        ) from error
-    except OSError as error:
-        remedy = f"Check the network, or put the file at {folder / name}."
-        raise ScfmError(url, f"cannot be downloaded: {error}", remedy) from error
-
-
 def _local(entry: Any) -> Path:
     return entry.file if entry.file is not None else fetched(entry.url, entry.sha256)
 
@@ -98,8 +41,7 @@ def origin(entry: Atlas | Network) -> str:
     if entry.file is not None:
         return str(entry.file)
     if entry.url is not None:
-        address = urlsplit(entry.url)
-        return f"{address.scheme}://{address.hostname}{address.path}"
+        return shown(entry.url)
     return "simulated here" if entry.simulated else f"bundled with {entry.source}"
 
 
@@ -113,7 +55,7 @@ def atlas_version(catalog: Catalog, tissue: str) -> str:
         return digest_json([SIMULATOR, simulation(catalog), tissue])
     if entry.scanpy is not None:
         return file_digest(_bundled(entry.scanpy))
-    return file_digest(_local(entry))
+    return _parts_digest(_local(entry))
 
 
 def atlas_files(catalog: Catalog, tissue: str) -> dict[str, str]:
@@ -122,7 +64,15 @@ def atlas_files(catalog: Catalog, tissue: str) -> dict[str, str]:
     if entry.simulated:
         return {"simulation": atlas_version(catalog, tissue)}
     path = _bundled(entry.scanpy) if entry.scanpy is not None else _local(entry)
-    return {path.name: file_digest(path)}
+    return {name: file_digest(part) for name, part in parts(path).items()}
+
+
+def _parts_digest(path: Path) -> str:
+    """Digest an atlas's file, or the files that its folder consists of."""
+    found = parts(path)
+    if list(found.values()) == [path]:
+        return file_digest(path)
+    return digest_json([[name, file_digest(part)] for name, part in found.items()])
 
 
 def gene_table_version(catalog: Catalog, tissue: str) -> str | None:
@@ -166,16 +116,17 @@ def _bundled(name: str) -> Path:
     return next((Path(spec.origin).parent / "datasets").rglob(f"*{name.removesuffix('_reduced')}*.h5ad"))
 
 
-def audit_spec(catalog: Catalog, file: Path, tissue: str | None) -> AtlasSpec:
+def audit_spec(catalog: Catalog, file: Path, tissue: str | None, organism: str | None = None) -> AtlasSpec:
     """Say how a file that is audited is to be read: as an atlas of the catalog is declared, else by a guess."""
-    from scfm_assets.core.audit import guess_spec
+    from scfm_assets.core.atlas_guess import guess_spec
 
     if tissue is None:
-        return guess_spec(file)
+        return guess_spec(file, organism=organism)
     if tissue not in catalog.atlases:
         problem = f"{tissue!r} is no atlas of the catalog {catalog.name}"
         raise ScfmError("--tissue", problem, f"There are: {', '.join(catalog.atlases)}.")
-    return dataclasses.replace(atlas_spec(catalog, tissue), path=file)
+    declared = dataclasses.replace(atlas_spec(catalog, tissue), path=file)
+    return declared if organism is None else dataclasses.replace(declared, organism=organism)
 
 
 # Simulation -------------------------------------------------------------------------------------------------------
@@ -220,6 +171,12 @@ def network_version(catalog: Catalog, name: str) -> str:
     return digest_json([SIMULATOR, simulation(catalog)]) if entry.simulated else file_digest(_local(entry))
 
 
+def names_version(catalog: Catalog, network: str) -> str | None:
+    """Digest the table by which a network's names get gene ids."""
+    table = catalog.networks[network].gene_table
+    return file_digest(table) if table is not None else None
+
+
 def network_files(catalog: Catalog, name: str) -> dict[str, str]:
     """Give the digest of the file that a network comes from, or of the specification that it is simulated by."""
     entry = catalog.networks[name]
@@ -242,6 +199,9 @@ def network_spec(catalog: Catalog, name: str) -> NetworkSpec:
         organism=entry.organism,
         ids=entry.ids,
         confidence=entry.confidence or None,
+        where=dict(entry.where),
+        gene_table=entry.gene_table,
+        dates=entry.dates,
         version=entry.version,
         licence=entry.licence,
     )

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from scfm_assets import yaml_lines
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.hub import HubAddress
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -57,13 +58,14 @@ def _name(value: str) -> str:
     return value
 
 
-def _path(value: Any, info: ValidationInfo) -> Path:
+def _path(value: Any, info: ValidationInfo, at: tuple[str, ...] = ()) -> Path:
     if not isinstance(value, str) or not value:
-        refuse(f"a path is wanted, found {value!r}")
+        refuse(f"a path is wanted, found {value!r}", at=at)
     if "$" in value.removeprefix("${SCFM_DATA}"):
         refuse(
             f"{value!r} holds a variable other than a leading ${{SCFM_DATA}}",
             "Write the path itself, or relative to the catalog's folder.",
+            at=at,
         )
     if value.startswith("${SCFM_DATA}"):
         root = os.environ.get("SCFM_DATA")
@@ -71,6 +73,7 @@ def _path(value: Any, info: ValidationInfo) -> Path:
             refuse(
                 f"{value!r} needs the environment variable SCFM_DATA, which is not set",
                 "Set it to the folder that holds your data: export SCFM_DATA=/path/to/data",
+                at=at,
             )
         value = f"{Path(root).absolute()}{value.removeprefix('${SCFM_DATA}')}"
     folder = Path((info.context or {}).get("folder", ".")).absolute()
@@ -85,14 +88,27 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def file_or_hub(value: Any, info: ValidationInfo, at: tuple[str, ...] = ()) -> Path | str:
+    """Take a path, or an address on the hub as it is; `at` is the key at fault below the value that is validated."""
+    if not isinstance(value, str) or not value.startswith("hf:"):
+        return _path(value, info, at)
+    try:
+        HubAddress.parse(value)
+    except ScfmError as error:
+        refuse(f"{value!r}: {error.problem}", error.remedy or "", at=at)
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
+FileOrHub = Annotated[Path | str, BeforeValidator(file_or_hub)]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|first)$")]
+"""A SHA-256, or ``first``: that of the content that is met first."""
 Url = Annotated[str, Field(pattern=r"^(https?|file)://\S+$")]
 CountsPlace = Annotated[str, Field(pattern=r"^(auto|X|raw\.X|layers/.+)$")]
 
@@ -181,7 +197,7 @@ _WANTED = {
     "too_short": "must not be empty",
 }
 _PATTERNS = {
-    "sha256": "64 lower-case hexadecimal digits are wanted",
+    "sha256": "64 lower-case hexadecimal digits are wanted, or `first`",
     "url": "a URL that begins with https://, http:// or file:// is wanted",
     "counts": "auto, X, raw.X or layers/<name> is wanted",
 }

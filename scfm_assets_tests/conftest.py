@@ -20,7 +20,7 @@ from scfm_assets_tests.platforms import TINY, Home, open_home
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep tests away from the developer's own home and catalog."""
-    for name in ("SCFM_CATALOG", "SCFM_STORE", "SCFM_POSTGRES", "SCFM_KUBERNETES", "SCFM_ENGINE"):
+    for name in ("SCFM_CATALOG", "SCFM_STORE", "SCFM_POSTGRES", "SCFM_KUBERNETES", "SCFM_ENGINE", "SCFM_MIRROR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SCFM_HOME", str(tmp_path))
 

@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from scfm_assets import catalog
+from scfm_assets.catalog_model import Expect
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.families import FAMILIES
 
 SMALL = """\
 title: small
@@ -93,7 +95,8 @@ def test_the_simulated_world_has_the_fields_of_its_spec():
 def test_the_networks_fields_are_those_that_reading_a_network_knows():
     from dataclasses import fields
 
-    from scfm_assets.core.networks import FIELDS, FORMATS, NetworkSpec
+    from scfm_assets.core.network_files import FIELDS, FORMATS
+    from scfm_assets.core.networks import NetworkSpec
 
     declared = set(catalog.Network.model_fields)
     assert {field.name for field in fields(NetworkSpec)} - {"name", "path"} <= declared
@@ -105,7 +108,9 @@ def test_every_shipped_catalog_loads_without_the_files_it_names(monkeypatch):
     monkeypatch.setenv("SCFM_DATA", "/nowhere")
     shipped = list((catalog.PACKAGE / "catalogs").glob("*.yaml"))
     real = list((Path(__file__).parent / "real").glob("*.yaml"))
-    assert {path.stem for path in shipped} >= {"demo", "local_files"}
+    assert {path.stem for path in shipped} == {
+        *("demo", "local_files"), *("geneformer_v1", "geneformer_v2", "scgpt_human")
+    }  # fmt: skip
     assert len(real) == 2
     for path in (*shipped, *real):
         assert catalog.load(path).path == path
@@ -113,10 +118,17 @@ def test_every_shipped_catalog_loads_without_the_files_it_names(monkeypatch):
 
 def test_the_template_names_every_option():
     text = (catalog.PACKAGE / "catalogs" / "local_files.yaml").read_text()
-    blocks = (catalog.Catalog, catalog.Atlas, catalog.Model, catalog.Options, catalog.Expect, catalog.Network)
-    for block in (*blocks, catalog.Experiment, catalog.Intervals):
+    blocks = (catalog.Catalog, catalog.Atlas, catalog.Model, Expect, catalog.Network)
+    for block in (*blocks, catalog.Experiment, catalog.Intervals, catalog.Simulation):
         for key in block.model_fields:
-            assert f"{key}:" in text, f"{block.__name__}.{key}"
+            assert re.search(rf"\b{key}:", text), f"{block.__name__}.{key}"
+    for family in FAMILIES.values():
+        for option in family.options:
+            assert re.search(rf"\b{option.name}:", text), f"{family.name}: {option.name}"
+            for choice in option.choices:
+                assert choice in text, f"{family.name}: {option.name}: {choice}"
+    for form in get_args(catalog.Network.model_fields["format"].annotation):
+        assert form in text
 
 
 def test_the_defaults_shown_in_the_template_are_the_defaults():
@@ -195,7 +207,7 @@ experiment: {n_cells: [5]}
     models = catalog.load(written(text)).models
     assert [m.checkpoint.name for m in models.values() if m.checkpoint] == ["one", "two", "three"]
     assert [m.layer for m in models.values()] == [4, 4, 2]
-    assert {m.options.generation for m in models.values()} == {"v1"}
+    assert {m.options["generation"] for m in models.values()} == {"v1"}
 
 
 def test_simulated_genes_are_of_an_organism_of_their_own():
@@ -320,7 +332,12 @@ def test_cell_counts_that_do_not_rise_are_refused_by_value(counts, line, told):
         ),
         ("file: lung.h5ad", "url: https://example.org/a", 4, "atlases.lung: url and sha256 belong together"),
         ("file: lung.h5ad", "url: /a", 5, "a URL that begins with"),
-        ("counts: layers/raw", "sha256: ABC", 6, "64 lower-case hexadecimal digits are wanted, found 'ABC'"),
+        (
+            "counts: layers/raw",
+            "sha256: ABC",
+            6,
+            "64 lower-case hexadecimal digits are wanted, or `first`, found 'ABC'",
+        ),
         ("counts: layers/raw", "count: layers/raw", 6, "atlases.lung.count: unknown key"),
         ("counts: layers/raw", "duplicates: keep", 6, "atlases.lung.duplicates: 'keep' is not allowed"),
         (
@@ -342,12 +359,15 @@ def test_cell_counts_that_do_not_rise_are_refused_by_value(counts, line, told):
             "atlases.sim.simulated: true or false is wanted, found 1",
         ),
         ("generation: v2", "generation: v3", 11, "models.mine.options.generation: 'v3' is not allowed"),
+        ("generation: v2", "generation: v2, tokens: 3", 11, "models.mine.options.tokens: a path is wanted, found 3"),
+        ("generation: v2", "generation: v2, epochs: 3", 11, "models.mine.options.epochs: unknown key"),
         (
-            "options: {generation: v2}",
-            "seed: 1",
-            9,
-            "models.mine: a checkpoint does not say how its cells were tokenized",
+            "generation: v2",
+            "generation: v2, tokens: 'hf://one/two@main/../three'",
+            11,
+            "models.mine.options.tokens: 'hf://one/two@main/../three': '..' cannot be a part of a path",
         ),
+        ("options: {generation: v2}", "options: v2", 11, "models.mine.options: a block of keys is wanted, found 'v2'"),
         (
             "options: {generation: v2}",
             "control: random",
@@ -370,11 +390,15 @@ def test_cell_counts_that_do_not_rise_are_refused_by_value(counts, line, told):
             "{control: planted}",
             "{control: random, config: c.json}",
             13,
-            "models.planted.config: a foreign architecture needs a vocabulary",
+            "models.planted: a geneformer model with `config` needs options.tokens",
         ),
         ("  planted:", "  baselines:", 13, "models.baselines: 'baselines' stands for the baselines"),
         ("  planted:", "  Mine:", 13, "models.Mine: 'Mine' and 'mine' would share a folder"),
         ("format: trrust", "columns: {from: tf}", 16, "'from' is not allowed"),
+        ("format: trrust", "dates: keep", 16, "networks.trrust.dates: 'keep' is not allowed"),
+        ("format: trrust", "where: [a]", 16, "networks.trrust.where: a block of keys is wanted, found ['a']"),
+        ("format: trrust", "where: {year: 3}", 16, "networks.trrust.where.year: a list is wanted, found 3"),
+        ("counts: layers/raw", "sha256: once", 6, "64 lower-case hexadecimal digits are wanted, or `first`, found"),
         (
             "format: trrust",
             "format: trrust, columns: {tf: TF}",
@@ -432,7 +456,6 @@ def test_a_wrong_entry_is_refused_with_its_line_and_what_is_allowed(old, new, li
 def test_the_allowed_values_and_keys_are_named():
     assert "'refuse' or 'sum'" in str(refused(changed("counts: layers/raw", "duplicates: keep")))
     assert "Allowed here: file, url, sha256, simulated" in str(refused(changed("counts: layers/raw", "cnts: X")))
-    assert "Set options.generation to v1" in str(refused(changed("options: {generation: v2}", "seed: 1")))
 
 
 def test_several_mistakes_are_told_at_once_in_the_files_order():
@@ -490,3 +513,24 @@ def test_importing_and_loading_pulls_in_no_heavy_package():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "scfm_assets.catalog" in loaded
     assert not heavy & set(loaded)
+
+
+def test_cells_of_an_atlas_are_chosen_by_values_of_columns() -> None:
+    def chosen(where: object) -> dict[str, tuple[str, ...]]:
+        return catalog.Atlas.model_validate({"file": "a.h5ad", "where": where}, context={"folder": Path()}).where
+
+    assert chosen({"tissue": ["lung", "gut"], "is_primary_data": True, "cluster": [3]}) == {
+        "tissue": ("lung", "gut"),
+        "is_primary_data": ("True",),
+        "cluster": ("3",),
+    }
+    for wrong in ("lung", {"tissue": []}, {"tissue": ["lung", "lung"]}, {"tissue": [None]}):
+        with pytest.raises(ValueError, match="where"):
+            chosen(wrong)
+
+
+def test_labels_cannot_be_asked_for_and_left_undeclared() -> None:
+    with pytest.raises(ValueError, match="every cell would be left out"):
+        catalog.Atlas.model_validate(
+            {"file": "a.h5ad", "cell_type": None, "drop_unlabelled": True}, context={"folder": Path()}
+        )

@@ -16,7 +16,7 @@ import yaml
 from dagster._utils.test.definitions import scoped_reconstruction_metadata
 
 from scfm_assets import catalog as catalogs
-from scfm_assets import checkpoints, sources
+from scfm_assets import checkpoints, file_digests, sources
 from scfm_assets.checkpoint_folders import COMPLETE, MODEL_FILE, SETTLE_SECONDS, unsettled
 from scfm_assets.core.digest import digest_file
 from scfm_assets.core.errors import ScfmError
@@ -114,7 +114,7 @@ REFUSED = {
     "binary": ("\0\1", lambda _: None, MODEL_FILE),
     "a_control": ({"control": "planted"}, lambda _: None, "exactly one of"),
     "elsewhere": ({**SAID, "checkpoint": "/etc"}, lambda _: None, "Leave out `checkpoint`"),
-    "untold": ({"layer": 3}, lambda _: None, "options.generation"),
+    "unheard_of": ({"options": {"generation": "v3"}}, lambda _: None, "options.generation: 'v3' is not allowed"),
     "without_weights": (SAID, lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
     "half_weights": (SAID, lambda folder: os.truncate(folder / "model.safetensors", 9000), "no whole weights"),
     "half_tokens": (SAID, lambda folder: os.truncate(folder / "token_dictionary.json", 90), "not readable JSON"),
@@ -286,7 +286,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_remembered(
         path.write_bytes(b"whole")
         return found
 
-    monkeypatch.setattr(sources, "digest_file", slowly)
+    monkeypatch.setattr(file_digests, "digest_file", slowly)
     with pytest.raises(ScfmError, match="it changes while it is read"):
         sources.file_digest(file)
     monkeypatch.undo()

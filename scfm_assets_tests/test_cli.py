@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scfm_assets.cli import main
-from scfm_assets_tests.platforms import Home, atlas_file
+from scfm_assets_tests.platforms import Home
 
 PUBLISHED = """cells,auroc
 25,0.5359
@@ -108,19 +108,6 @@ def test_an_unknown_catalog_names_the_known_ones() -> None:
     result = scfm("report", "--catalog", "nonsense")
     assert result.exit_code == 1
     assert "demo" in result.output
-
-
-def test_validate_tells_a_usable_file_from_one_that_is_not(tmp_path: Path, home: Home) -> None:
-    catalog = ["--catalog", str(home.folder / "catalog.yaml")]
-    good = atlas_file(tmp_path / "good.h5ad")
-    result = scfm("validate", str(good), *catalog)
-    assert result.exit_code == 0, result.output
-    assert "the atlas can be used" in result.output
-    half = tmp_path / "half.h5ad"
-    half.write_bytes(good.read_bytes()[:2000])
-    result = scfm("validate", str(half), *catalog)
-    assert result.exit_code == 1
-    assert "half.h5ad" in result.output
 
 
 def test_the_report_is_named_after_a_run_and_missed_before(finished: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scfm_assets import catalog as catalogs
-from scfm_assets import checkpoints, sources
+from scfm_assets import checkpoints, file_digests, sources
 from scfm_assets.core.digest import digest_file
 from scfm_assets.core.errors import ScfmError
 from scfm_assets_tests.platforms import TINY, Home, atlas_file
@@ -80,7 +80,7 @@ def test_digests_follow_content_and_are_remembered(tmp_path: Path, monkeypatch: 
     file.write_text("one")
     first = sources.file_digest(file)
     assert first == digest_file(file)
-    monkeypatch.setattr(sources, "digest_file", lambda _: pytest.fail("digested again"))
+    monkeypatch.setattr(file_digests, "digest_file", lambda _: pytest.fail("digested again"))
     assert sources.file_digest(file) == first
     monkeypatch.undo()
     file.write_text("two")

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scfm_assets.core import h5ad
+from scfm_assets.core import atlas_files
+from scfm_assets.core.atlas_files.stored import quietly
 from scfm_assets.core.atlas_spec import AUTO, AtlasSpec
-from scfm_assets.core.count_source import take_counts, wanted
+from scfm_assets.core.count_source import matrix_lines, take_counts, wanted
 from scfm_assets.core.counts import prove_counts
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.intake import check_organism, choose, take_barcodes, take_genes, take_labels, unite_genes
+from scfm_assets.core.gene_intake import check_organism, take_genes, unite_genes
+from scfm_assets.core.intake import choose, take_barcodes, take_labels, take_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +32,10 @@ SCANPY_ATLASES = ("pbmc68k_reduced",)
 
 
 def read(spec: AtlasSpec) -> AnnData:
-    """Open an atlas's .h5ad file.
+    """Open an atlas's file or folder, of any of `atlas_files.FORMATS`.
 
-    Matrices are read one by one, the declared one first, until one of them holds raw counts: most files cost one
-    matrix. If the declared one does not, the others are there for the error to name the one that does.
+    Matrices are read one by one, the declared one first, until one of them holds raw counts, which alone is kept. If
+    none does, all are there for the error to say what they hold.
 
     Parameters
     ----------
@@ -42,25 +44,25 @@ def read(spec: AtlasSpec) -> AnnData:
 
     Returns
     -------
-    AnnData with obs, var and the matrices that were read, as CSR (dense and CSC ones are converted).
+    AnnData with obs, var and the matrix that holds counts, as CSR (dense and CSC ones are converted).
 
     Raises
     ------
     ScfmError
-        If the file is not there, damaged or no .h5ad, or has no matrix at the declared place.
+        If the file is not there, damaged or of no known format, or has no matrix at the declared place.
     """
     if spec.path is None:
         raise ScfmError(spec.place, "has no file", f"Name one for {spec.entry}.")
 
-    def order(places: Sequence[str]) -> list[str]:
+    def order(places: Sequence[str]) -> tuple[list[str], list[str]]:
         first = wanted(spec, places)
-        others = [place for place in (*AUTO, *places) if place in places and place not in first]
-        return list(dict.fromkeys((*first, *others)))
+        others = dict.fromkeys(place for place in (*AUTO, *places) if place in places and place not in first)
+        return first, list(others)
 
     def enough(matrix: sparse.csr_matrix) -> bool:
         return spec.recover is not None or prove_counts(matrix).ok
 
-    return h5ad.load(spec.path, order, enough)
+    return atlas_files.load(spec.path, order, enough, matrix_lines)
 
 
 def read_scanpy(name: str) -> AnnData:
@@ -81,7 +83,7 @@ def read_scanpy(name: str) -> AnnData:
         raise ScfmError(place, problem, f"Allowed: {', '.join(SCANPY_ATLASES)}.")
     import scanpy
 
-    return h5ad.quietly(getattr(scanpy.datasets, name))
+    return quietly(getattr(scanpy.datasets, name))
 
 
 def process(adata: AnnData, spec: AtlasSpec) -> AnnData:
@@ -97,9 +99,9 @@ def process(adata: AnnData, spec: AtlasSpec) -> AnnData:
     Returns
     -------
     AnnData with raw counts in ``X`` (CSR int32, sorted indices, no empty cell or gene), cells and genes in their order
-    in the file; obs has ``cell_type``, ``donor``, ``batch``, ``n_counts``, ``n_genes``; var is indexed by canonical
-    gene id and has ``symbol`` and ``mapped``; ``uns["scfm"]`` has ``tissue``, ``organism``, ``simulated``,
-    ``counts_from`` and ``repairs`` (JSON list of ``what``, ``n``, ``example``).
+    in the file; obs has ``cell_type``, ``donor``, ``batch``, ``assay`` if one is declared, ``n_counts``, ``n_genes``;
+    var is indexed by canonical gene id and has ``symbol`` and ``mapped``; ``uns["scfm"]`` has ``tissue``, ``organism``,
+    ``simulated``, ``counts_from`` and ``repairs`` (JSON list of ``what``, ``n``, ``example``).
 
     Raises
     ------
@@ -110,11 +112,15 @@ def process(adata: AnnData, spec: AtlasSpec) -> AnnData:
 
     source = take_counts(adata, spec)
     frame: Any = adata.obs
-    barcodes = take_barcodes(adata.obs_names, spec)
+    chosen, not_taken = take_rows(frame, spec)
+    taken = source.counts
+    if not chosen.all():
+        taken, frame = taken[chosen], frame[chosen]
+    barcodes = take_barcodes(frame.index, spec)
     labels = take_labels(frame, spec)
     names = take_genes(source.var, spec)
-    check_organism(names, spec)
-    counts, first, merged = unite_genes(source.counts, names, spec)
+    check_organism(names, frame, spec)
+    counts, first, merged = unite_genes(taken, names, spec)
     rows, columns, dropped = choose(counts, barcodes, spec)
     kept = counts if rows.all() and columns.all() else counts[rows][:, columns]
     kept_labels = labels[rows].apply(lambda column: column.cat.remove_unused_categories())
@@ -125,15 +131,21 @@ def process(adata: AnnData, spec: AtlasSpec) -> AnnData:
     var = pd.DataFrame(
         {"symbol": names.symbols[genes], "mapped": names.mapped[genes]}, index=pd.Index(names.ids[genes])
     )
-    repairs = (*source.repairs, *names.repairs, *merged, *dropped)
+    left_out = atlas_files.notes_of(adata).left_out
+    repairs = (*left_out, *source.repairs, *not_taken, *names.repairs, *merged, *dropped)
     about = {
         "tissue": spec.tissue,
         "organism": spec.organism,
-        "simulated": bool(adata.uns.get("scfm", {}).get("simulated", False)),
+        "simulated": _is_simulated(adata),
         "counts_from": source.place,
         "repairs": json.dumps([asdict(repair) for repair in repairs]),
     }
     return AnnData(X=kept, obs=obs.set_axis(pd.Index(barcodes[rows])), var=var, uns={"scfm": about})
+
+
+def _is_simulated(adata: AnnData) -> bool:
+    said = adata.uns.get("scfm", {})
+    return bool(said.get("simulated", False)) if isinstance(said, dict) else False
 
 
 def qc_table(processed: AnnData) -> pa.Table:

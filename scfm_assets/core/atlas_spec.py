@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 AUTO = ("X", "layers/counts", "raw.X")
@@ -23,22 +24,30 @@ class AtlasSpec:
     tissue
         Name of the atlas in the catalog.
     path
-        Its ``.h5ad`` file, None if it comes from elsewhere.
+        Its file or folder, of one of `atlas_files.FORMATS`; None if it comes from elsewhere.
     counts
         Where the raw counts are: ``X``, ``layers/<name>``, ``raw.X``, or ``auto`` for the first of `AUTO` that is
         integer.
     cell_type, donor, batch
         Columns of obs, None for none. Without cell types all cells are ``unlabelled``.
+    assay
+        Column of obs, None for none; only if it is declared, processed cells have it.
     gene_id, symbol
         Columns of var, None for its index.
     organism
         Name of the organism.
     gene_table
         Offline table of gene names, see `genes.read_gene_table`.
+    symbol_case
+        ``organism`` writes symbols as those of the organism are written (``GAPDH`` of human, ``Gapdh`` of mouse).
     duplicates
         Whether genes that the file names twice are refused or summed.
     drop_empty
         Leave cells without counts out instead of refusing them.
+    drop_unlabelled
+        Leave cells without a cell type out instead of refusing them.
+    where
+        Columns of obs, and the values that a cell must have there to be taken.
     min_genes, min_cells
         Leave out cells with fewer genes, then genes in fewer cells.
     recover
@@ -53,12 +62,16 @@ class AtlasSpec:
     cell_type: str | None = "cell_type"
     donor: str | None = None
     batch: str | None = None
+    assay: str | None = None
     gene_id: str | None = None
     symbol: str | None = None
     organism: str = "human"
     gene_table: Path | None = None
+    symbol_case: Literal["given", "organism"] = "given"
     duplicates: Literal["refuse", "sum"] = "refuse"
     drop_empty: bool = False
+    drop_unlabelled: bool = False
+    where: Mapping[str, Sequence[str]] = field(default_factory=dict)
     min_genes: int = 0
     min_cells: int = 0
     recover: Literal["log1p_cp10k"] | None = None

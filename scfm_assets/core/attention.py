@@ -56,6 +56,7 @@ class Collector(Protocol):
 
     rows_at_a_time: int
     n_panel: int
+    bytes_per_pair: int
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -105,6 +106,10 @@ class Collector(Protocol):
         ...
 
 
+Listed = tuple[int, "np.ndarray", "np.ndarray", "np.ndarray | None"]
+"""A cell's number, its tokens in the order in which they pass, their places, and what stands beside them."""
+
+
 class Finished(Exception):  # noqa: N818 - a signal, not an error
     """Nothing more is wanted of these cells: leaves the forward pass from inside."""
 
@@ -123,6 +128,8 @@ class Pass:
         Tokens and their places in their own cells, int64 of shape (n_tokens,).
     bounds
         Where cells begin and end.
+    values
+        What stands beside the tokens, float32 of shape (n_tokens,), None where nothing does.
     """
 
     collector: Collector
@@ -130,13 +137,21 @@ class Pass:
     ids: np.ndarray
     positions: np.ndarray
     bounds: tuple[int, ...]
+    values: np.ndarray | None = None
 
     @classmethod
-    def of(cls, collector: Collector, cells: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Pass:
-        """Pack cells, each given as number, tokens and their places."""
-        numbers, ids, positions = zip(*cells, strict=True)
+    def of(cls, collector: Collector, cells: Sequence[Listed]) -> Pass:
+        """Pack cells, each given as number, tokens, their places and their values."""
+        numbers, ids, positions, values = zip(*cells, strict=True)
         bounds = tuple(accumulate((len(i) for i in ids), initial=0))
-        return cls(collector, numbers, np.concatenate(ids), np.concatenate(positions), bounds)
+        beside = None if values[0] is None else np.concatenate(values)
+        return cls(collector, numbers, np.concatenate(ids), np.concatenate(positions), bounds, beside)
+
+    def inputs(self, device: torch.device) -> dict[str, torch.Tensor]:
+        """Give what the encoder is called with, shape (1, n_tokens) each."""
+        arrays = {"input_ids": self.ids, "position_ids": self.positions}
+        arrays |= {} if self.values is None else {"values": self.values}
+        return {name: _to(array[None], device) for name, array in arrays.items()}
 
     @property
     def spans(self) -> Iterator[tuple[int, slice]]:
@@ -233,6 +248,7 @@ def stream(
         n_panel=collector.n_panel,
         precision=machine.precision,
         states=collector.last is None,
+        per_pair=collector.bytes_per_pair,
     )
     with torch.inference_mode(), _running(encoder, machine) as running:
         chosen = plan(machine, need, place=PLACE)  # the model is on its device: what is free there is for the pass
@@ -242,10 +258,6 @@ def stream(
                 _forward(running, batch, collector, need)
             if progress is not None:
                 progress(done, tokens.n_cells)
-
-
-Listed = tuple[int, np.ndarray, np.ndarray]
-"""A cell's number, its tokens in the order in which they pass, and their places."""
 
 
 def _batches(tokens: Tokens, collector: Collector, start: int, limit: int) -> Iterator[tuple[list[Listed], int]]:
@@ -259,7 +271,8 @@ def _batches(tokens: Tokens, collector: Collector, start: int, limit: int) -> It
         ids = tokens.row(cell)
         order = collector.begin(cell, ids)
         if order is not None:
-            batch.append((cell, ids[order].astype(np.int64), order))
+            values = tokens.row_values(cell)
+            batch.append((cell, ids[order].astype(np.int64), order, None if values is None else values[order]))
             size += len(ids)
     yield batch, tokens.n_cells
 
@@ -298,15 +311,10 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _pass(encoder: PreTrainedModel, passing: Pass) -> None:
-    import torch
-
     device, collector = encoder.device, passing.collector
-    ids, positions = (_to(torch.from_numpy(a)[None], device) for a in (passing.ids, passing.positions))
     states: tuple[torch.Tensor, ...] | None = None
     with suppress(Finished):
-        found = encoder(
-            input_ids=ids, position_ids=positions, passing=passing, output_hidden_states=collector.last is None
-        )
+        found = encoder(**passing.inputs(device), passing=passing, output_hidden_states=collector.last is None)
         states = found.hidden_states
         if states is None and collector.last is None:
             message = "the encoder gave no hidden states: was it built in this process?"
@@ -315,8 +323,11 @@ def _pass(encoder: PreTrainedModel, passing: Pass) -> None:
         collector.finish(cell, None if states is None else [state[0, tokens] for state in states])
 
 
-def _to(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+def _to(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """Copy to a device; to a GPU from pinned memory, without waiting for it."""
+    import torch
+
+    tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from scfm_assets.core.attention_ranks import ranked_rows
 from scfm_assets.core.attention_rows import form_for, fused_rows, open_rows
 from scfm_assets.core.device_sums import DeviceSums, OpenCell
 from scfm_assets.core.errors import ScfmError
@@ -17,12 +18,24 @@ from scfm_assets.core.sums import Aggregation, AttentionSums, GroupSums, Head
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from scfm_assets.core.attention_rows import Rows
+    from scfm_assets.core.attention_rows import Form, Rows
 
 PLACE = "tokens and model"
 
 ROWS_CHECKED = 8
-"""Query rows per cell and layer whose attention is summed over all keys: it has to be one."""
+"""Query rows per cell and layer that are checked: their attention to all keys has to be one."""
+
+AttentionForm = Literal["auto", "open", "fused", "rank_normalised"]
+
+FORMS: Mapping[AttentionForm, Form | None] = {
+    "auto": None,
+    "open": open_rows,
+    "fused": fused_rows,
+    "rank_normalised": ranked_rows,
+}
+
+RANKED_BYTES = 12
+"""Per pair of a cell's panel gene and token where attention is ranked: ranks of two heads, and their sum."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,7 @@ class AttentionCollector:
         Collect hidden states as well; the pass of a cell then goes through all layers.
     form
         How attention is worked out, see `scfm_assets.core.attention_rows`; the faster one for the device by default.
+        'rank_normalised' is another quantity, see `scfm_assets.core.attention_ranks`.
 
     Attributes
     ----------
@@ -105,7 +119,7 @@ class AttentionCollector:
         heads: Sequence[Head] = (),
         groups: CellGroups | None = None,
         states: States | None = None,
-        form: Literal["auto", "open", "fused"] = "auto",
+        form: AttentionForm = "auto",
     ) -> None:
         if not layers or min(layers) < 1:
             message = f"layers {tuple(layers)}: at least one, counted from 1"
@@ -120,7 +134,8 @@ class AttentionCollector:
         self.aggregation: Aggregation = aggregation
         self.groups, self.states = groups, states
         self.rows_at_a_time = ROWS_ON_CPU
-        self._form = {"auto": None, "open": open_rows, "fused": fused_rows}[form]
+        self._form, self.ranked = FORMS[form], form == "rank_normalised"
+        self.bytes_per_pair = RANKED_BYTES if form == "rank_normalised" else 0
         self.forwarded = 0
         parts = AttentionSums.zeros(self.layers, 0, self.heads).parts
         self._place = {part: place for place, part in enumerate(parts)}
@@ -133,7 +148,7 @@ class AttentionCollector:
         self._embeddings: dict[str, np.ndarray] = {}
 
     def _nothing(self) -> AttentionSums:
-        sums = AttentionSums.zeros(self.layers, self.n_panel, self.heads, self.aggregation)
+        sums = AttentionSums.zeros(self.layers, self.n_panel, self.heads, self.aggregation, ranked=self.ranked)
         if self.groups is not None:
             sums.groups = GroupSums.zeros(self.groups.n_groups, len(sums.parts), self.groups.tfs, self.n_panel)
         return sums
@@ -157,7 +172,10 @@ class AttentionCollector:
 
     @property
     def row_sum_error(self) -> float:
-        """Largest distance from one of the attention that a checked query pays to all keys; inf where it is NaN."""
+        """Largest distance from one of the attention that a checked query pays to all keys; inf where it is NaN.
+
+        Ranks have no such sum: for them it is zero where the ranked scores are finite.
+        """
         error = float(self._row_error)
         return error if np.isfinite(error) else np.inf
 
@@ -274,7 +292,7 @@ class AttentionCollector:
         chunks = form(query, key, value, scaling, n_wanted=n_wanted, at_a_time=self.rows_at_a_time, output=output)
         for rows, attention in chunks:
             if rows.start == 0:
-                self._check(attention.sums(ROWS_CHECKED))
+                self._check(attention.error(ROWS_CHECKED))
                 if layer == self.layers[0]:
                     open_cell.add_pairs()
             for part, summed in self._parts(layer, attention):
@@ -287,9 +305,8 @@ class AttentionCollector:
             if chosen == layer:
                 yield (layer, head), attention.head(head)
 
-    def _check(self, sums: torch.Tensor) -> None:
+    def _check(self, error: torch.Tensor) -> None:
         """Attention to the panel, as it is summed, and to all other keys together must make one."""
-        error = (sums - 1).abs().max()
         self._row_error = torch.maximum(torch.as_tensor(self._row_error, device=error.device), error)
 
     # Halfway --------------------------------------------------------------------------------------------------------
@@ -328,7 +345,7 @@ class AttentionCollector:
 def _what(sums: AttentionSums) -> tuple[object, ...]:
     """Tell what sums are of, whatever the cells."""
     of_groups = None if sums.groups is None else (sums.groups.plain.shape, sums.groups.tfs.tolist())
-    return sums.parts, sums.aggregation, sums.pairs.shape, of_groups
+    return sums.parts, sums.aggregation, sums.ranked, sums.pairs.shape, of_groups
 
 
 def _first_repeated(values: np.ndarray) -> int:

@@ -5,6 +5,8 @@ their attention and their output; all other rows go through PyTorch's fused atte
 fused kernel that also returns each row's log-sum-exp, with which the attention to the wanted keys follows from their
 scores alone: ``exp(q k - lse)``. The first uses public functions only and is as fast on a CPU; the second is for GPUs,
 and for half precision, where the softmax of what is summed stays float32.
+
+A third form is another quantity, see `scfm_assets.core.attention_ranks`.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ class Rows(Protocol):
         """Of one head, counted from 1."""
         ...
 
-    def sums(self, n_rows: int) -> torch.Tensor:
-        """Sum over all keys of the first rows, mean over heads, shape (n_rows,): one, or the arithmetic failed."""
+    def error(self, n_rows: int) -> torch.Tensor:
+        """Say how far the first rows are from what they must be, one number; NaN or infinite where all is lost."""
         ...
 
 
@@ -65,6 +67,10 @@ class OpenRows:
         """Sum over all keys of the first rows: of the wanted ones as they are summed, and of the others."""
         first = OpenRows(self.weights[:, :n_rows], self.n_wanted)
         return first.mean().sum(1) + first.weights[:, :, self.n_wanted :].mean(0).sum(1)
+
+    def error(self, n_rows: int) -> torch.Tensor:
+        """Largest distance from one of the first rows' sums."""
+        return (self.sums(n_rows) - 1).abs().max()
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,10 @@ class FusedRows:
         """Sum over all keys of the first rows."""
         scores = torch.baddbmm(-self.lse[:, :n_rows], self.query[:, :n_rows], self.key.transpose(1, 2))
         return scores.exp_().sum(-1).mean(0)
+
+    def error(self, n_rows: int) -> torch.Tensor:
+        """Largest distance from one of the first rows' sums."""
+        return (self.sums(n_rows) - 1).abs().max()
 
 
 def open_rows(

@@ -3,48 +3,38 @@
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from scfm_assets.core import h5ad
+from scfm_assets.core import atlas_files
+from scfm_assets.core import audit_parts as parts
 from scfm_assets.core.atlas import read
+from scfm_assets.core.atlas_guess import entry_lines, evidence, guess_spec
 from scfm_assets.core.atlas_spec import UNDECLARED, AtlasSpec
-from scfm_assets.core.count_source import matrices, take_counts, var_at
-from scfm_assets.core.counts import csr_of, prove_counts, scale_of, shape_of
+from scfm_assets.core.audit_parts import Section
+from scfm_assets.core.count_source import take_counts, var_at
+from scfm_assets.core.coverage import Coverage, coverage_of
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.genes import GeneNames, Repair, texts
-from scfm_assets.core.intake import check_organism, choose, take_barcodes, take_genes, take_label, unite_genes
+from scfm_assets.core.gene_intake import check_organism, gene_table_of, given_names, take_genes, unite_genes
+from scfm_assets.core.intake import choose, take_barcodes, take_label, take_rows
+from scfm_assets.core.verdict import Facts, Verdict, verdict_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import pandas as pd
     from anndata import AnnData
-    from scipy import sparse
+
+    from scfm_assets.core.genes import Repair
+    from scfm_assets.core.vocabulary import Vocabulary
+
+__all__ = ["AtlasAudit", "Section", "audit", "audit_file", "guess_spec"]
 
 T = TypeVar("T")
 
-USUAL_COLUMNS = {
-    "cell_type": ("cell_type", "celltype", "CellType", "cell_types", "cell_ontology_class", "bulk_labels"),
-    "donor": ("donor_id", "donor", "patient_id", "patient", "individual", "subject"),
-    "batch": ("batch", "sample_id", "sample", "library_id", "library"),
-    "gene_id": ("ensembl_id", "gene_ids", "gene_id", "feature_id", "ensembl"),
-    "symbol": ("feature_name", "symbol", "gene_symbols", "gene_symbol", "gene_name", "gene_short_name"),
-}
-"""Names under which people usually keep what an atlas declares, the most telling first."""
-_LISTED = 12
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the audit: a title and what there is to say, one fact per line."""
-
-    title: str
-    lines: tuple[str, ...]
+WIDTH = 120
 
 
 @dataclass(frozen=True)
@@ -61,12 +51,21 @@ class AtlasAudit:
         What would be put right.
     refusals
         What would stop it: all of it, not only the first.
+    entry
+        The catalog's entry for it, in YAML.
+    verdict
+        The whole in one line.
+    facts
+        The numbers that the verdict rests on.
     """
 
     place: str
     sections: tuple[Section, ...]
     repairs: tuple[Repair, ...]
     refusals: tuple[ScfmError, ...]
+    entry: tuple[str, ...]
+    verdict: Verdict
+    facts: Facts
 
     @property
     def ok(self) -> bool:
@@ -77,19 +76,26 @@ class AtlasAudit:
         """Write the audit for a terminal."""
         repaired = [f"{repair.n:,} {repair.what.replace('_', ' ')} ({repair.example})" for repair in self.repairs]
         refused = [f"{refusal.problem}. {refusal.remedy or ''}".rstrip() for refusal in self.refusals]
-        verdict = "the atlas can be used as declared" if self.ok else "the atlas cannot be used as declared"
         sections = (
             *self.sections,
             Section("Would be put right", tuple(repaired) or ("nothing",)),
             Section("Would be refused", tuple(refused) or ("nothing",)),
-            Section("Verdict", (verdict,)),
+            Section("Catalog entry", self.entry, verbatim=True),
+            Section("Verdict", (self.verdict.words,)),
         )
         width = max(len(section.title) for section in sections) + 4
         return "\n".join([self.place, *(_paragraph(section, width) for section in sections)]) + "\n"
 
 
-def audit_file(path: Path, spec: AtlasSpec, vocabularies: Mapping[str, Collection[str]] | None = None) -> AtlasAudit:
-    """Audit an .h5ad file.
+def audit_file(
+    path: Path,
+    spec: AtlasSpec,
+    vocabularies: Mapping[str, Vocabulary] | None = None,
+    *,
+    absent: Mapping[str, str] | None = None,
+    guessed: bool = False,
+) -> AtlasAudit:
+    """Audit a file or folder of any of `atlas_files.FORMATS`.
 
     Parameters
     ----------
@@ -98,7 +104,11 @@ def audit_file(path: Path, spec: AtlasSpec, vocabularies: Mapping[str, Collectio
     spec
         What is declared about it, by the catalog or by `guess_spec`.
     vocabularies
-        Canonical gene ids that each model knows, by its name.
+        Genes that each model knows, by its name.
+    absent
+        Models whose genes cannot be asked for, and why.
+    guessed
+        Whether `spec` is a guess: the verdict then says that the organism is not the catalog's default.
 
     Raises
     ------
@@ -106,26 +116,17 @@ def audit_file(path: Path, spec: AtlasSpec, vocabularies: Mapping[str, Collectio
         If the file cannot be read at all. Everything else is a refusal within the audit.
     """
     spec = replace(spec, path=path)
-    return audit(read(spec), spec, vocabularies)
+    return audit(read(spec), spec, vocabularies, absent=absent, guessed=guessed)
 
 
-def guess_spec(path: Path, tissue: str = "atlas", organism: str = "human") -> AtlasSpec:
-    """Declare a file by the usual names of its columns, for an audit without a catalog.
-
-    Raises
-    ------
-    ScfmError
-        If the file cannot be read.
-    """
-    obs, var = h5ad.column_names(path)
-    columns = {"cell_type": obs, "donor": obs, "batch": obs, "gene_id": var, "symbol": var}
-    found: dict[str, Any] = {
-        name: next((usual for usual in USUAL_COLUMNS[name] if usual in there), None) for name, there in columns.items()
-    }
-    return AtlasSpec(tissue=tissue, path=path, organism=organism, **found)
-
-
-def audit(adata: AnnData, spec: AtlasSpec, vocabularies: Mapping[str, Collection[str]] | None = None) -> AtlasAudit:
+def audit(
+    adata: AnnData,
+    spec: AtlasSpec,
+    vocabularies: Mapping[str, Vocabulary] | None = None,
+    *,
+    absent: Mapping[str, str] | None = None,
+    guessed: bool = False,
+) -> AtlasAudit:
     """Ask every step of `process`, note what each would put right or refuse, and describe what there is.
 
     Parameters
@@ -134,33 +135,51 @@ def audit(adata: AnnData, spec: AtlasSpec, vocabularies: Mapping[str, Collection
         From `read`, `read_scanpy` or a simulator.
     spec
         What is declared about it.
-    vocabularies
-        Canonical gene ids that each model knows, by its name.
+    vocabularies, absent, guessed
+        As `audit_file`.
     """
     refusals: list[ScfmError] = []
-    obs: Any = adata.obs
+    whole: Any = adata.obs
     source = _ask(refusals, lambda: take_counts(adata, spec))
-    counts = None if source is None else source.counts
-    _ask(refusals, lambda: take_barcodes(adata.obs_names, spec))
-    for name in UNDECLARED:
+    rows, left_out = _ask(refusals, lambda: take_rows(whole, spec)) or (np.ones(len(whole), dtype=bool), ())
+    obs = whole if rows.all() else whole[rows]
+    counts = None if source is None else source.counts if rows.all() else source.counts[rows]
+    _ask(refusals, lambda: take_barcodes(obs.index, spec))
+    for name in (*UNDECLARED, *(["assay"] if spec.assay is not None else [])):
         _ask(refusals, lambda name=name: take_label(obs, name, spec))
-    names = _ask(refusals, lambda: take_genes(var_at(adata, source.place if source else "X"), spec))
-    sections, repairs = [_matrices(adata, source.place if source else None)], [*(source.repairs if source else ())]
-    if counts is not None:
-        sections.append(_libraries(counts))
+    var = var_at(adata, source.place if source else "X")
+    names = _ask(refusals, lambda: take_genes(var, spec))
     if names is not None:
-        sections += [_genes(names, spec), _coverage(names, counts, vocabularies or {})]
-        repairs += names.repairs
-        _ask(refusals, lambda: check_organism(names, spec))
-        for model, known in (vocabularies or {}).items():
-            _ask(refusals, lambda model=model, known=known: _check_overlap(names, model, known, spec))
+        _ask(refusals, lambda: check_organism(names, obs, spec))
+    notes = atlas_files.notes_of(adata)
+    repairs = [*notes.left_out, *(source.repairs if source else ()), *left_out, *(names.repairs if names else ())]
+    coverages: tuple[Coverage, ...] = ()
+    kept = None
     if counts is not None and names is not None:
+        asked = (vocabularies or {}).items()
+        coverages = tuple(coverage_of(model, known, names, counts, spec.organism) for model, known in asked)
         united = _ask(refusals, lambda: unite_genes(counts, names, spec)) or (counts, None, ())
-        chosen = _ask(refusals, lambda: choose(united[0], adata.obs_names.to_numpy(), spec)) or (None, None, ())
-        repairs += (*united[2], *chosen[2])
-    columns = {"Cell types": "cell_type", "Donors": "donor", "Batches": "batch"}
-    sections += [Section(title, _labels(obs, getattr(spec, name), name)) for title, name in columns.items()]
-    return AtlasAudit(spec.place, tuple(sections), tuple(repairs), tuple(refusals))
+        chosen = _ask(refusals, lambda: choose(united[0], obs.index.to_numpy(), spec))
+        repairs += (*united[2], *(chosen[2] if chosen else ()))
+        kept = united[0] if chosen is None else united[0][chosen[0]][:, chosen[1]]
+    sections = [parts.file_section(adata, spec, source), parts.matrices_section(adata, source)]
+    if counts is not None:
+        symbols = np.array([], dtype=object) if names is None else names.symbols
+        sections.append(parts.library_section(counts, symbols))
+    sections.append(parts.columns_section(obs, spec))
+    if names is not None:
+        given = given_names(var, spec)
+        sections.append(parts.genes_section(names, given, obs, spec, gene_table_of(spec)))
+        sections.append(parts.coverage_section(coverages, absent or {}))
+    titles = {"Cell types": "cell_type", "Donors": "donor", "Batches": "batch"}
+    sections += [Section(title, parts.label_lines(obs, getattr(spec, name), name)) for title, name in titles.items()]
+    if confounded := parts.confounded_lines(obs, spec):
+        sections.append(Section("Confounded", confounded))
+    told = () if names is None else evidence(names.ids.tolist(), given_names(var, spec)[1].tolist(), obs)
+    looks_like = told[0][0] if told else None
+    facts = parts.facts_of(adata, obs, spec, kept, coverages=coverages, looks_like=looks_like)
+    verdict = verdict_on(facts, tuple(refusals), guessed=guessed)
+    return AtlasAudit(spec.place, tuple(sections), tuple(repairs), tuple(refusals), entry_lines(spec), verdict, facts)
 
 
 def _ask(refusals: list[ScfmError], step: Callable[[], T]) -> T | None:
@@ -172,100 +191,16 @@ def _ask(refusals: list[ScfmError], step: Callable[[], T]) -> T | None:
         return None
 
 
-def _matrices(adata: AnnData, taken: str | None) -> Section:
-    lines = []
-    for place, stored in matrices(adata).items():
-        matrix = csr_of(stored)
-        n_cells, n_genes = shape_of(matrix)
-        filled = matrix.nnz / max(n_cells * n_genes, 1)
-        found = prove_counts(matrix).words(adata.obs_names.tolist(), var_at(adata, place).index.tolist())
-        lines += [
-            f"{place}: {n_cells:,} cells x {n_genes:,} genes of {matrix.dtype}, {filled:.1%} filled",
-            f"{place} {found} and {scale_of(matrix).words if 0 not in (n_cells, n_genes) else 'is empty'}",
-        ]
-    return Section("Matrices", (*lines, f"counts are taken from {taken}" if taken else "no counts can be taken"))
-
-
-def _libraries(counts: sparse.csr_matrix) -> Section:
-    totals, genes = np.asarray(counts.sum(axis=1)).ravel(), np.diff(counts.indptr)
-    lines = [f"counts per cell: {_range(totals)}", f"genes per cell: {_range(genes)}"]
-    if counts.nnz and counts.data.max() == 1:
-        lines.append("every count is 1: the matrix looks binarised")
-    if len(totals) > 1 and np.ptp(totals) <= 0.01 * totals.mean():
-        lines.append("all cells have one library size: the counts look down-sampled, or normalised and rounded")
-    return Section("Library sizes", tuple(lines))
-
-
-def _genes(names: GeneNames, spec: AtlasSpec) -> Section:
-    ids, symbols = ("the index" if column is None else f"column {column!r}" for column in (spec.gene_id, spec.symbol))
-    unmapped = names.ids[~names.mapped]
-    lines = [f"ids are in {ids} of var, symbols in {symbols}", f"{_share(names.mapped)} have an Ensembl id"]
-    if len(unmapped):
-        lines.append(f"{len(unmapped):,} keep their name: {_list(unmapped)}")
-    return Section("Gene ids", tuple(lines))
-
-
-def _coverage(
-    names: GeneNames, counts: sparse.csr_matrix | None, vocabularies: Mapping[str, Collection[str]]
-) -> Section:
-    """Say how much of the atlas each model can see."""
-    lines = []
-    for model, known in vocabularies.items():
-        inside = _inside(names, known)
-        line = f"{model}: {_share(inside)}"
-        if counts is not None:
-            seen = counts[:, inside]
-            share = seen.sum(dtype=np.int64) / max(counts.sum(dtype=np.int64), 1)
-            line += f", {share:.1%} of counts, {np.median(np.diff(seen.indptr)):,.0f} genes in the median cell"
-        lines.append(line)
-    return Section("Vocabularies", tuple(lines) or ("no model was given",))
-
-
-def _check_overlap(names: GeneNames, model: str, vocabulary: Collection[str], spec: AtlasSpec) -> None:
-    if not _inside(names, vocabulary).any():
-        problem = f"no gene of the atlas is in the vocabulary of {model} (first genes: {_list(names.ids, 3)})"
-        remedy = f"Name the var column that holds Ensembl ids as `gene_id`, or a `gene_table`, for {spec.entry}."
-        raise ScfmError(spec.place, problem, remedy)
-
-
-def _inside(names: GeneNames, vocabulary: Collection[str]) -> np.ndarray:
-    known = frozenset(vocabulary)
-    return np.array([gene_id in known for gene_id in names.ids], dtype=bool)
-
-
-def _labels(obs: pd.DataFrame, column: str | None, name: str) -> tuple[str, ...]:
-    """Count the cells of each label, whether or not the column can be used."""
-    if column is None:
-        return (f"none declared: {UNDECLARED[name]!r} for all {len(obs):,} cells",)
-    if column not in obs.columns:
-        return (f"obs has no column {column!r}",)
-    sizes = Counter(texts(obs[column]))
-    missing = sizes.pop("", 0)
-    listed = _list([f"{label} {n:,}" for label, n in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))])
-    lines = [f"obs column {column!r}: {len(sizes):,} different values"] + ([listed] if sizes else [])
-    return (*lines, *([f"{missing:,} cells have no value"] if missing else []))
-
-
-def _share(genes: np.ndarray) -> str:
-    return f"{genes.sum():,} of {len(genes):,} genes ({genes.sum() / max(len(genes), 1):.1%})"
-
-
-def _range(values: np.ndarray) -> str:
-    low, middle, high = np.quantile(values, [0, 0.5, 1])
-    return f"{low:,.0f} to {high:,.0f}, median {middle:,.0f}"
-
-
-def _list(names: Any, most: int = _LISTED) -> str:
-    shown = ", ".join(map(str, names[:most]))
-    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
-
-
 def _paragraph(section: Section, width: int) -> str:
     """Set the title in the margin and the lines beside it."""
     lines = [
         wrapped
         for line in section.lines
-        for wrapped in textwrap.wrap(line, 120 - width, subsequent_indent="  ", break_long_words=False)
+        for wrapped in (
+            [line]
+            if section.verbatim
+            else textwrap.wrap(line, WIDTH - width, subsequent_indent="  ", break_long_words=False)
+        )
     ]
     margin = [f"  {section.title}".ljust(width), *[" " * width] * (len(lines) - 1)]
     return "\n".join(left + line for left, line in zip(margin, lines, strict=True))

@@ -19,6 +19,7 @@ from scfm_assets.core.intervals import Draws, Intervals, Limits, WithoutGroups, 
 from scfm_assets.core.jackknife import jackknife_interval
 from scfm_assets.core.metrics import METRICS, values_of
 from scfm_assets.core.readings import Ranked, Reading
+from scfm_assets.core.uncertainty import verdict_of
 from scfm_assets.core.universe import UNIVERSES, PanelEdges, Universe, candidates
 
 if TYPE_CHECKING:
@@ -241,8 +242,7 @@ def said(limits: Limits, metric: int) -> dict[str, object]:
     """Give the limits of one metric, null where there are none, and whether they exclude 0."""
     low, high = float(limits.low[metric]), float(limits.high[metric])
     ends = {"lo": None, "hi": None} if np.isnan(low) else {"lo": low, "hi": high}
-    verdict = "better" if low > 0 else "worse" if high < 0 else "indistinguishable"
-    return {**ends, "resamples": int(limits.resamples[metric]), "verdict": verdict}
+    return {**ends, "resamples": int(limits.resamples[metric]), "verdict": verdict_of(low, high)}
 
 
 def _in_both(old: EdgeScores, new: EdgeScores) -> list[ScoreKey]:

@@ -96,6 +96,18 @@ def var_at(adata: AnnData, place: str) -> pd.DataFrame:
     return var
 
 
+def matrix_lines(place: str, matrix: sparse.csr_matrix, obs: pd.DataFrame, var: pd.DataFrame) -> tuple[str, ...]:
+    """Say what a matrix is: its size, and what its values are."""
+    n_cells, n_genes = shape_of(matrix)
+    filled = matrix.nnz / max(n_cells * n_genes, 1)
+    found = prove_counts(matrix).words(obs.index.tolist(), var.index.tolist())
+    scale = scale_of(matrix).words if 0 not in (n_cells, n_genes) else "is empty"
+    return (
+        f"{place}: {n_cells:,} cells x {n_genes:,} genes of {matrix.dtype}, {filled:.1%} filled",
+        f"{place} {found} and {scale}",
+    )
+
+
 def _recovered(adata: AnnData, spec: AtlasSpec, present: Mapping[str, Any], place: str) -> Source:
     """Recover the counts under the scaled values at the declared place."""
     if spec.counts == "auto":

@@ -80,6 +80,7 @@ class DeviceSums:
             groups,
             found.get("hidden", start.hidden),
             start.aggregation,
+            start.ranked,
         )
 
 

@@ -15,7 +15,7 @@ from scfm_assets.core.score_keys import DIRECTIONS, SYMMETRIC, TF_KEYS, TF_QUERI
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from scfm_assets.core.sums import Aggregation, AttentionSums
+    from scfm_assets.core.sums import AttentionSums
 
 
 __all__ = [
@@ -111,6 +111,7 @@ def from_attention(
     ``attention`` is the mean, over the cells that hold both genes, of the attention weight from query to key (the
     published score); ``attention_lift`` is the mean of that weight times the cell's number of keys, 1 where a cell
     attends evenly; ``attention_max`` and ``attention_max_lift`` are the same of the largest weight over heads. Where
+    ranks were summed, their mean is ``attention_rank_normalised``. Where
     hidden states were summed, ``hidden_state`` is the cosine of the two genes' mean hidden states at a layer. A pair
     that no cell holds scores 0. ``token_embedding`` is the cosine of the genes' static embeddings, 0 for a gene without
     one.
@@ -132,7 +133,7 @@ def from_attention(
 
     for repeat, sums in sorted(sums_of_repeat.items()):
         pairs[repeat] = sums.pairs
-        for method, summed in zip(attention_methods(sums.aggregation), (sums.plain, sums.lifted), strict=True):
+        for method, summed in attention_methods(sums).items():
             for (layer, head), matrix in zip(sums.parts, summed, strict=True):
                 own = method if head is None else method.replace("_max", "")
                 add(ScoreKey(repeat, own, layer, head), mean_over_cells(matrix, sums.pairs))
@@ -145,9 +146,12 @@ def from_attention(
     return edge_scores(panel, keys, matrices, pairs)
 
 
-def attention_methods(aggregation: Aggregation) -> tuple[str, str]:
-    """Name the methods that score edges by plain and by lifted sums, heads aggregated; one head has no `_max`."""
-    return ("attention", "attention_lift") if aggregation == "mean" else ("attention_max", "attention_max_lift")
+def attention_methods(sums: AttentionSums) -> dict[str, np.ndarray]:
+    """Name the methods that score edges by these sums, heads aggregated; one head has no `_max`."""
+    if sums.ranked:
+        return {"attention_rank_normalised": sums.plain}
+    of_heads = "_max" if sums.aggregation == "max" else ""
+    return {f"attention{of_heads}": sums.plain, f"attention{of_heads}_lift": sums.lifted}
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:

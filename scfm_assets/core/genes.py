@@ -27,6 +27,8 @@ __all__ = [
     "is_ensembl",
     "name_genes",
     "organism_of",
+    "other_orf",
+    "read_gene_pairs",
     "read_gene_table",
     "renamed",
     "texts",
@@ -51,6 +53,7 @@ ORGANISMS = {
 """How Ensembl ids of an organism begin."""
 
 TABLE_COLUMNS = ("gene_name", "ensembl_id")
+TABLE_WANTED = "A gene table has the columns {!r} and {!r}, as parquet or tab-separated text.".format(*TABLE_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class GeneTable:
         if len(was) > 1:
             return None
         plain = was[0] if was else name
-        spellings = (plain, renamed(plain) or plain, _other_orf(plain) or plain)
+        spellings = (plain, renamed(plain) or plain, other_orf(plain) or plain)
         return next((self.id_of[spelling] for spelling in spellings if spelling in self.id_of), None)
 
 
@@ -150,6 +153,31 @@ def organism_of(gene_id: str) -> str | None:
     return next((organism for organism, prefix in ORGANISMS.items() if re.match(rf"{prefix}\d", gene_id)), None)
 
 
+def read_gene_pairs(path: Path) -> set[tuple[str, str]]:
+    """Read every name and Ensembl id (without its version) that stand in one row of a table of gene names.
+
+    Raises
+    ------
+    ScfmError
+        If the file is not there, cannot be read or lacks a column.
+    """
+    if not path.is_file():
+        raise ScfmError(str(path), "there is no such gene table", TABLE_WANTED)
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # pandas and pyarrow raise children of these for what they cannot parse
+        raise ScfmError(str(path), f"cannot be read as a gene table: {error}", TABLE_WANTED) from error
+    absent = [name for name in TABLE_COLUMNS if name not in table.columns]
+    if absent:
+        columns = ", ".join(map(str, table.columns))
+        raise ScfmError(str(path), f"has no column {absent[0]!r} (it has: {columns})", TABLE_WANTED)
+    names, ids = (texts(table[column].tolist()) for column in TABLE_COLUMNS)
+    return {(name, unversioned(gene_id)) for name, gene_id in zip(names, ids, strict=True) if name and gene_id}
+
+
 def read_gene_table(path: Path, organism: str | None = None) -> GeneTable:
     """Read a table of gene names: parquet, or text with tabs (``.tsv``, ``.txt``) or commas (``.csv``).
 
@@ -165,27 +193,12 @@ def read_gene_table(path: Path, organism: str | None = None) -> GeneTable:
     ScfmError
         If the file is not there, cannot be read, lacks a column or has no id of the organism.
     """
-    wanted = "A gene table has the columns {!r} and {!r}, as parquet or tab-separated text.".format(*TABLE_COLUMNS)
-    if not path.is_file():
-        raise ScfmError(str(path), "there is no such gene table", wanted)
-    try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas and pyarrow raise children of these for what they cannot parse
-        raise ScfmError(str(path), f"cannot be read as a gene table: {error}", wanted) from error
-    absent = [name for name in TABLE_COLUMNS if name not in table.columns]
-    if absent:
-        columns = ", ".join(map(str, table.columns))
-        raise ScfmError(str(path), f"has no column {absent[0]!r} (it has: {columns})", wanted)
-    names, ids = (texts(table[column].tolist()) for column in TABLE_COLUMNS)
-    pairs = {(name, unversioned(gene_id)) for name, gene_id in zip(names, ids, strict=True) if name and gene_id}
+    pairs = read_gene_pairs(path)
     own = {(name, gene_id) for name, gene_id in pairs if organism_of(gene_id) in (organism, None)}
     own = own if organism in ORGANISMS else pairs
     if not own:
         first = min(gene_id for _, gene_id in pairs) if pairs else "none"
-        raise ScfmError(str(path), f"has no gene id of the organism {organism!r} (first id: {first})", wanted)
+        raise ScfmError(str(path), f"has no gene id of the organism {organism!r} (first id: {first})", TABLE_WANTED)
     return _unique_both_ways(sorted(own))
 
 
@@ -284,7 +297,7 @@ def _unique_both_ways(pairs: Sequence[tuple[str, str]]) -> GeneTable:
     )
 
 
-def _other_orf(name: str) -> str | None:
+def other_orf(name: str) -> str | None:
     """Spell ``C1ORF112`` as ``C1orf112`` and the other way round."""
     found = re.fullmatch(r"(C(?:\d+|X|Y))(orf|ORF)(\d+.*)", name)
     return found.group(1) + found.group(2).swapcase() + found.group(3) if found else None

@@ -60,6 +60,8 @@ class TokenizedCells:
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Give arrays and words for a safetensors file."""
         arrays = {"ids": self.tokens.ids, "offsets": self.tokens.offsets, "cells": self.cells}
+        if self.tokens.values is not None:
+            arrays["values"] = self.tokens.values
         words = {"blocks": json.dumps(self.blocks), "base": str(self.base)}
         return arrays | {"block_of_cell": self.block_of_cell, "group_of_cell": self.group_of_cell}, words
 
@@ -67,7 +69,7 @@ class TokenizedCells:
     def from_tensors(cls, arrays: Mapping[str, np.ndarray], words: Mapping[str, str]) -> TokenizedCells:
         """Undo `to_tensors`."""
         return cls(
-            tokens=Tokens(arrays["ids"], arrays["offsets"]),
+            tokens=Tokens(arrays["ids"], arrays["offsets"], arrays.get("values")),
             cells=arrays["cells"],
             blocks=_blocks(words["blocks"]),
             block_of_cell=arrays["block_of_cell"],
@@ -134,6 +136,8 @@ class Wanted:
         Layers, from 1; empty for all.
     aggregation, heads
         How the heads of a layer become one, and which are kept apart as well.
+    ranked
+        Whether attention is collected as ranks, see `scfm_assets.core.attention_ranks`.
     states
         Whether hidden states of genes and cells are collected.
     tfs
@@ -145,6 +149,7 @@ class Wanted:
     layers: tuple[int, ...] = ()
     aggregation: Aggregation = "mean"
     heads: tuple[Head, ...] = ()
+    ranked: bool = False
     states: bool = False
     tfs: tuple[int, ...] = ()
     n_groups: int = 0
@@ -169,7 +174,7 @@ def _blocks(text: str) -> Blocks:
 def tokenize_increment(
     tokenize: Callable[[csr_matrix, Sequence[str]], Tokens],
     counts: csr_matrix,
-    gene_ids: Sequence[str],
+    names: Sequence[str],
     cell_sets: pa.Table,
     *,
     base: int,
@@ -182,15 +187,15 @@ def tokenize_increment(
         A model's tokenizer.
     counts
         Raw counts of the whole atlas, shape (n_cells, n_genes).
-    gene_ids
-        Names of the columns.
+    names
+        Names of the columns, as the model's vocabulary asks for them.
     cell_sets
         Cells of the slice, from `scfm_assets.core.cells.cell_set_table`.
     base
         Number of cells of the next smaller slice, 0 for the smallest.
     """
     added = increment(cell_sets, base)
-    tokens = tokenize(counts[added.cells], gene_ids)
+    tokens = tokenize(counts[added.cells], names)
     return TokenizedCells(tokens, added.cells, added.blocks, added.block_of_cell, added.group_of_cell, base)
 
 
@@ -253,7 +258,7 @@ def _collector(model: FamilyModel, cells: TokenizedCells, panel: pa.Table, wante
     vocabulary = model.vocabulary
     groups = CellGroups(cells.group_of_cell, wanted.n_groups, np.asarray(wanted.tfs, np.int64))
     return AttentionCollector(
-        panel_of_token(model, panel.column("gene_id").to_pylist()),
+        panel_of_token(model, panel),
         panel.num_rows,
         wanted.layers or tuple(range(1, model.fingerprint.layers + 1)),
         cells.block_of_cell,
@@ -262,29 +267,38 @@ def _collector(model: FamilyModel, cells: TokenizedCells, panel: pa.Table, wante
         heads=wanted.heads,
         groups=groups if wanted.n_groups else None,
         states=States(vocabulary.special_ids, vocabulary.cls) if wanted.states else None,
+        form="rank_normalised" if wanted.ranked else "auto",
     )
 
 
-def panel_vectors(model: FamilyModel, gene_ids: Sequence[str]) -> np.ndarray:
+def panel_vectors(model: FamilyModel, panel: pa.Table) -> np.ndarray:
     """Give the static embedding of each panel gene, shape (K, hidden), zeros where the model does not know a gene."""
-    vectors, index = model.token_vectors(), panel_of_token(model, gene_ids)
+    vectors, index = model.token_vectors(), panel_of_token(model, panel)
     tokens = np.flatnonzero(index >= 0)
-    found = np.zeros((len(gene_ids), vectors.shape[1]), np.float32)
+    found = np.zeros((panel.num_rows, vectors.shape[1]), np.float32)
     found[index[tokens]] = vectors[tokens]
     return found
 
 
-def panel_of_token(model: FamilyModel, gene_ids: Sequence[str]) -> np.ndarray:
+def panel_of_token(model: FamilyModel, panel: pa.Table) -> np.ndarray:
     """Give the panel index of every token of a model, -1 where there is none, shape (vocabulary size,).
+
+    Parameters
+    ----------
+    model
+        An opened checkpoint.
+    panel
+        Gene panel, with `gene_id` and `symbol`.
 
     Raises
     ------
     ScfmError
         If no gene of the panel is in the model's vocabulary.
     """
-    found = model.vocabulary.panel_of_token(gene_ids)
+    names = model.vocabulary.names_of(*(panel.column(name).to_pylist() for name in ("gene_id", "symbol")))
+    found = model.vocabulary.panel_of_token(names)
     if (found < 0).all():
-        problem = f"none of the panel's {len(gene_ids)} genes (first: {gene_ids[0]!r}) is in the model's vocabulary"
+        problem = f"none of the panel's {len(names)} genes (first: {names[0]!r}) is in the model's vocabulary"
         raise ScfmError("gene panel", problem, "Name a gene_table for the atlas, or the dictionaries that fit its ids.")
     return found
 

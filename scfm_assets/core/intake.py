@@ -1,4 +1,4 @@
-"""The steps by which an atlas is taken in once its counts are found: labels, barcodes and genes, each proven and named.
+"""The steps by which the cells of an atlas are taken in once its counts are found: chosen, labelled, named.
 
 Every step stands alone, so that the audit can ask all of them and not stop at the first error.
 """
@@ -11,19 +11,10 @@ import numpy as np
 import pandas as pd
 
 from scfm_assets.core.atlas_spec import UNDECLARED, AtlasSpec
-from scfm_assets.core.counts import merge_columns, shape_of
+from scfm_assets.core.counts import shape_of
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.genes import (
-    ORGANISMS,
-    GeneNames,
-    Repair,
-    is_date,
-    is_ensembl,
-    name_genes,
-    organism_of,
-    read_gene_table,
-    texts,
-)
+from scfm_assets.core.genes import Repair, is_ensembl, texts
+from scfm_assets.core.shown import is_plain, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,28 +22,66 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 
+def take_rows(obs: pd.DataFrame, spec: AtlasSpec) -> tuple[np.ndarray, tuple[Repair, ...]]:
+    """Choose the cells that the atlas declares its own: by the values of columns, and by having a label.
+
+    Returns
+    -------
+    Mask of shape (n_cells,), and what is left out.
+
+    Raises
+    ------
+    ScfmError
+        If a declared column is not there, or if no cell has the values asked for.
+    """
+    rows, left_out = np.ones(len(obs), dtype=bool), []
+    for column, wanted in spec.where.items():
+        values = texts(column_of(obs, column, "where", spec))
+        chosen = np.isin(values.astype(str), list(wanted))
+        if not chosen.any():
+            found = ", ".join(map(shown, sorted(set(values))[:5]))
+            problem = f"no cell has {column!r} of {' or '.join(map(repr, wanted))} (values: {found or 'none'})"
+            raise ScfmError(spec.place, problem, f"Correct `where` for {spec.entry}.")
+        if (rows & ~chosen).any():
+            left_out.append(Repair("cells_not_asked_for", int((rows & ~chosen).sum()), f"by {column!r}"))
+        rows &= chosen
+    if spec.drop_unlabelled and spec.cell_type is not None:
+        without = rows & (texts(column_of(obs, spec.cell_type, "cell_type", spec)) == "")
+        if without.any():
+            left_out.append(
+                Repair("unlabelled_cells_dropped", int(without.sum()), f"first: {shown(obs.index[without.argmax()])}")
+            )
+        rows &= ~without
+    if not rows.any() and len(obs):
+        problem = f"none of {len(obs):,} cells is taken"
+        raise ScfmError(spec.place, problem, f"Correct `where` and `drop_unlabelled` for {spec.entry}.")
+    return rows, tuple(left_out)
+
+
 def take_labels(obs: pd.DataFrame, spec: AtlasSpec) -> pd.DataFrame:
-    """Take cell type, donor and batch as categories of text.
+    """Take cell type, donor and batch as categories of text, and the assay if one is declared.
 
     Raises
     ------
     ScfmError
         If a declared column is not there or has missing values, or if there is one cell type only.
     """
-    return pd.DataFrame({name: take_label(obs, name, spec) for name in UNDECLARED}, index=obs.index)
+    names = (*UNDECLARED, *(["assay"] if spec.assay is not None else []))
+    return pd.DataFrame({name: take_label(obs, name, spec) for name in names}, index=obs.index)
 
 
 def take_label(obs: pd.DataFrame, name: str, spec: AtlasSpec) -> pd.Categorical:
-    """Take one of cell_type, donor, batch, see `take_labels`."""
+    """Take one of cell_type, donor, batch, assay, see `take_labels`."""
     column = getattr(spec, name)
     if column is None:
         return pd.Categorical([UNDECLARED[name]] * len(obs))
     values = _complete(obs, column, name, spec)
     kinds = sorted(set(values))
+    refuse_strange(kinds, f"obs column {column!r}", spec)
     if name == "cell_type" and len(kinds) == 1:
         problem = f"obs column {column!r} has one cell type only, {kinds[0]!r} for all {len(obs):,} cells"
         remedy = (
-            f"Name a column with several types for {spec.entry} (obs has: {_listed(obs.columns)}), "
+            f"Name a column with several types for {spec.entry} (obs has: {_names_listed(obs.columns)}), "
             "or write `cell_type: null` to declare the cells unlabelled."
         )
         raise ScfmError(spec.place, problem, remedy)
@@ -68,6 +97,7 @@ def take_barcodes(names: Iterable[Any], spec: AtlasSpec) -> np.ndarray:
         If a barcode occurs twice, or if the barcodes are gene ids because the file is genes x cells.
     """
     barcodes = np.array([str(name) for name in names], dtype=object)
+    refuse_strange(barcodes, "the index of obs", spec)
     gene_ids = [name for name in barcodes[:100] if is_ensembl(name)]
     if len(gene_ids) > 0.5 * len(barcodes[:100]):
         problem = f"the index of obs holds gene ids (first: {gene_ids[0]}), so that the file is genes x cells"
@@ -86,83 +116,6 @@ def take_barcodes(names: Iterable[Any], spec: AtlasSpec) -> np.ndarray:
         )
         raise ScfmError(spec.place, problem, remedy)
     return barcodes
-
-
-def take_genes(var: pd.DataFrame, spec: AtlasSpec) -> GeneNames:
-    """Give every gene its canonical id and symbol, with the atlas's table of gene names if it has one.
-
-    Raises
-    ------
-    ScfmError
-        If a declared column of var is not there, or if a gene has neither id nor symbol.
-    """
-    index = texts(var.index)
-    ids = index if spec.gene_id is None else texts(_column(var, spec.gene_id, "gene_id", spec))
-    symbols = index if spec.symbol is None else texts(_column(var, spec.symbol, "symbol", spec))
-    table = None if spec.gene_table is None else read_gene_table(spec.gene_table, spec.organism)
-    names = name_genes(ids.tolist(), np.where(symbols == "", index, symbols).tolist(), table)
-    nameless = np.flatnonzero(names.given == "")
-    if len(nameless):
-        problem = f"{len(nameless):,} genes have neither an id nor a symbol (first: row {nameless[0]} of var)"
-        raise ScfmError(spec.place, problem, "Name or remove them.")
-    return names
-
-
-def check_organism(names: GeneNames, spec: AtlasSpec) -> None:
-    """Compare the Ensembl ids with the atlas's organism, if that is one of `genes.ORGANISMS`.
-
-    Raises
-    ------
-    ScfmError
-        If most of the ids are those of another organism.
-    """
-    known = [(gene_id, organism) for gene_id in names.ids if (organism := organism_of(gene_id))]
-    other = [(gene_id, organism) for gene_id, organism in known if organism != spec.organism]
-    if spec.organism in ORGANISMS and len(other) > 0.5 * len(known):
-        gene_id, organism = other[0]
-        problem = (
-            f"{len(other):,} of {len(known):,} gene ids are those of {organism}, not {spec.organism} (first: {gene_id})"
-        )
-        raise ScfmError(spec.place, problem, f"Write `organism: {organism}` for {spec.entry}.")
-
-
-def unite_genes(
-    counts: sparse.csr_matrix, names: GeneNames, spec: AtlasSpec
-) -> tuple[sparse.csr_matrix, np.ndarray, tuple[Repair, ...]]:
-    """Sum the columns that stand for one gene.
-
-    Columns that repair brought to one id are summed. Columns that the file itself names alike are summed only if the
-    atlas says so, and never under a date: two genes that a spreadsheet turned into ``2-Mar`` are two genes.
-
-    Returns
-    -------
-    Counts of shape (n_cells, n_ids), the first column of each id in `counts`, shape (n_ids,), and what was summed.
-
-    Raises
-    ------
-    ScfmError
-        If the file names two genes alike.
-    """
-    repeated = pd.Series(names.given).duplicated().to_numpy()
-    dated = np.array([again and is_date(name) for name, again in zip(names.given, repeated, strict=True)], dtype=bool)
-    if dated.any():
-        remedy = "A spreadsheet turned different gene names into one date: restore the names."
-        raise _named_twice(names, dated, spec, remedy)
-    if repeated.any() and spec.duplicates == "refuse":
-        remedy = f"Write `duplicates: sum` for {spec.entry} to sum them, or name another column as `gene_id`."
-        raise _named_twice(names, repeated, spec, remedy)
-    group, ids = pd.factorize(names.ids)
-    first = np.unique(group, return_index=True)[1]
-    synonym = pd.Series(group).duplicated().to_numpy() & ~repeated
-    repairs = []
-    if repeated.any():
-        repairs.append(Repair("duplicates_summed", int(repeated.sum()), str(names.given[repeated.argmax()])))
-    if synonym.any():
-        one, other = first[group[synonym.argmax()]], synonym.argmax()
-        example = f"{names.given[one]} and {names.given[other]} are {names.ids[one]}"
-        repairs.append(Repair("synonyms_summed", int(synonym.sum()), example))
-    united = counts if len(ids) == len(group) else merge_columns(counts, group)
-    return united, first, tuple(repairs)
 
 
 def choose(
@@ -206,40 +159,54 @@ def choose(
     )
 
 
-def _named_twice(names: GeneNames, repeated: np.ndarray, spec: AtlasSpec, remedy: str) -> ScfmError:
-    column = "the index of var" if spec.gene_id is None else f"var column {spec.gene_id!r}"
-    again = names.given[repeated.argmax()]
-    one, other = np.flatnonzero(names.given == again)[:2]
-    problem = (
-        f"{column} names {len(set(names.given[repeated])):,} genes more than once (first: {again}, "
-        f"in rows {one} and {other}, symbols {names.symbols[one]} and {names.symbols[other]})"
-    )
-    return ScfmError(spec.place, problem, remedy)
+def refuse_strange(names: Iterable[str], what: str, spec: AtlasSpec) -> None:
+    """Refuse control characters and bytes that are no text: no table, plot or terminal would bear them.
+
+    Raises
+    ------
+    ScfmError
+        If a name holds any.
+    """
+    strange = next((name for name in names if not is_plain(name)), None)
+    if strange is not None:
+        problem = f"{what} has a name with characters that cannot be shown (first: {shown(strange)})"
+        raise ScfmError(spec.place, problem, "Clean the names in the file.")
 
 
 def _complete(obs: pd.DataFrame, column: str, name: str, spec: AtlasSpec) -> np.ndarray:
     """Give a declared column of obs, which must have a value for every cell."""
     undeclare = "write `cell_type: null`" if name == "cell_type" else f"leave `{name}` out"
-    values = texts(_column(obs, column, name, spec))
+    values = texts(column_of(obs, column, name, spec))
     missing = values == ""
     if missing.any():
         first = obs.index[missing.argmax()]
-        problem = f"obs column {column!r} has no value for {missing.sum():,} of {len(obs):,} cells (first: {first})"
-        remedy = f"Label these cells or take them out of the file, or {undeclare} for {spec.entry}."
+        problem = (
+            f"obs column {column!r} has no value for {missing.sum():,} of {len(obs):,} cells (first: {shown(first)})"
+        )
+        drop = "write `drop_unlabelled: true` to leave them out" if name == "cell_type" else "take them out of the file"
+        remedy = f"Label these cells, {drop}, or {undeclare} for {spec.entry}."
         raise ScfmError(spec.place, problem, remedy)
     return values
 
 
-def _column(frame: pd.DataFrame, column: str, name: str, spec: AtlasSpec) -> Sequence[Any]:
-    """Give a declared column of obs or var."""
+def column_of(frame: pd.DataFrame, column: str, name: str, spec: AtlasSpec) -> Sequence[Any]:
+    """Give a declared column of obs or var.
+
+    Raises
+    ------
+    ScfmError
+        If it is not there.
+    """
     if column in frame.columns:
-        return frame[column].tolist()
-    table = "obs" if name in UNDECLARED else "var"
+        found: Any = frame[column]
+        return found.tolist()
+    table = "var" if name in {"gene_id", "symbol"} else "obs"
     without = {"cell_type": "write `cell_type: null` if the cells are unlabelled"}
     otherwise = "leave it out if there is none" if table == "obs" else "leave it out if the index of var holds it"
-    problem = f"{table} has no column {column!r} (it has: {_listed(frame.columns)})"
+    problem = f"{table} has no column {column!r} (it has: {_names_listed(frame.columns)})"
     raise ScfmError(spec.place, problem, f"Name one as `{name}` for {spec.entry}, or {without.get(name, otherwise)}.")
 
 
-def _listed(names: Iterable[Any]) -> str:
-    return ", ".join(map(str, names)) or "none"
+def _names_listed(names: Iterable[Any]) -> str:
+    listed = list(map(shown, names))
+    return (", ".join(listed[:30]) or "none") + (f" and {len(listed) - 30:,} more" if len(listed) > 30 else "")

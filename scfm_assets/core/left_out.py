@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from scfm_assets.core.sums import AttentionSums
 
 PREFIX = "left_out."
-IS_LIFTED = {"attention": False, "attention_lift": True, "attention_max": False, "attention_max_lift": True}
+IS_LIFTED = {
+    "attention": False,
+    "attention_lift": True,
+    "attention_max": False,
+    "attention_max_lift": True,
+    "attention_rank_normalised": False,
+}
 """Whether a method's scores are lifted sums, of those that are made of sums of attention."""
 
 

@@ -81,7 +81,7 @@ class Need:
     fixed
         Sums.
     pairs
-        Counting the pairs of a cell's panel genes.
+        Counting the pairs of a cell's panel genes, and ranking them.
     per_token
         Activations of a forward pass, and where pairs of panel genes lie in the sums, per token.
     per_row
@@ -98,9 +98,17 @@ class Need:
 
     @classmethod
     def of(
-        cls, config: PretrainedConfig, *, longest: int, fixed: int, n_panel: int, precision: Precision, states: bool
+        cls,
+        config: PretrainedConfig,
+        *,
+        longest: int,
+        fixed: int,
+        n_panel: int,
+        precision: Precision,
+        states: bool,
+        per_pair: int = 0,
     ) -> Need:
-        """Estimate it from an encoder's shape and the genes of the panel.
+        """Estimate it from an encoder's shape and the genes of the panel; `per_pair` bytes for each gene and token.
 
         Queries, keys, values, attention output, residual and two layer norms are alive together, or the intermediate
         activations and the residual; with `states` the output of every layer, too.
@@ -114,7 +122,7 @@ class Need:
         per_row = 4 * longest * (2 * heads + 3) + 8 * longest
         # int64, kept as long as the cell passes, and int32, for a moment
         genes = min(longest, n_panel)
-        return cls(fixed, 4 * genes**2, per_token + 8 * genes, per_row, longest)
+        return cls(fixed, 4 * genes**2 + per_pair * genes * longest, per_token + 8 * genes, per_row, longest)
 
     def bytes(self, tokens: int, rows: int) -> int:
         """Give the bytes that `tokens` and `rows` at once take."""

@@ -27,7 +27,18 @@ ENDINGS = {".parquet": None, ".csv": ",", ".tsv": "\t", ".txt": "\t"}
 class NetworkFormat:
     """How one kind of file names its columns; of several names the first that is present is taken.
 
-    `bare` names the columns of a file that comes without a header, `()` where none does.
+    Parameters
+    ----------
+    name, doc
+        As the catalog writes it, and what it is.
+    tf, target, sign, confidence, tissue
+        Names of the column of each field, the preferred one first.
+    raised, lowered
+        Columns that mark activation and repression, of formats that mark both in columns of their own.
+    bare
+        Columns of a file that comes without a header, `()` where none does.
+    ending
+        What a file is whose name has no known ending, such as an answer of a web service.
     """
 
     name: str
@@ -37,7 +48,10 @@ class NetworkFormat:
     sign: tuple[str, ...] = ()
     confidence: tuple[str, ...] = ()
     tissue: tuple[str, ...] = ()
+    raised: str | None = None
+    lowered: str | None = None
     bare: tuple[str, ...] = ()
+    ending: str | None = None
 
 
 FORMATS = (
@@ -63,6 +77,31 @@ FORMATS = (
         tf=("tf", "source"),
         target=("target",),
         sign=("weight", "mor"),
+    ),
+    NetworkFormat(
+        "omnipath",
+        "OmniPath's table of interactions: a letter of DoRothEA, and activation and repression in columns of their own",
+        tf=("source_genesymbol",),
+        target=("target_genesymbol",),
+        confidence=("dorothea_level",),
+        raised="is_stimulation",
+        lowered="is_inhibition",
+        ending=".tsv",
+    ),
+    NetworkFormat(
+        "beeline",
+        "BEELINE's truth: Gene1, Gene2 and, where it is known, Type + or -",
+        tf=("Gene1", "tf"),
+        target=("Gene2", "target"),
+        sign=("Type", "sign"),
+    ),
+    NetworkFormat(
+        "decoupler",
+        "any network in the form of decoupler and geneRNIB: source, target and a weight whose sign counts",
+        tf=("source", "tf"),
+        target=("target",),
+        sign=("weight", "mor"),
+        confidence=("confidence",),
     ),
     NetworkFormat(
         "table",
@@ -98,7 +137,7 @@ def read_table(path: Path, form: NetworkFormat) -> pd.DataFrame:
         No such file, an ending that is not known, or content that is no table.
     """
     place = str(path)
-    ending = next((suffix for suffix in reversed(path.suffixes) if suffix in ENDINGS), None)
+    ending = next((suffix for suffix in reversed(path.suffixes) if suffix in ENDINGS), form.ending)
     if not path.is_file():
         raise ScfmError(place, "no such file", "Name the file of the network under `path`.")
     if ending is None:

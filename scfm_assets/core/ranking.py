@@ -104,7 +104,7 @@ def rank_block(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndarr
         message = f"no room for the tokens of {block.place}"
         raise ValueError(message)
     if block.indices.dtype != np.int32:
-        _check_columns(block, encoding)
+        check_columns(block, len(encoding.gene_of_column))
     return (_rank_compiled if has_numba() else _rank_plain)(block, encoding, ids)
 
 
@@ -112,9 +112,8 @@ def rank_block(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndarr
 
 
 def _rank_plain(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndarray:
-    _check_columns(block, encoding)
-    if _no_counts(block.data).any():
-        raise _bad_count(block)
+    check_columns(block, len(encoding.gene_of_column))
+    check_counts(block)
     n_cells = len(block.indptr) - 1
     row = np.repeat(np.arange(n_cells), np.diff(block.indptr))
     gene = encoding.gene_of_column[block.indices]
@@ -147,7 +146,7 @@ def _rank_plain(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndar
 
 def _rank_compiled(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndarray:
     lengths = np.empty(len(block.indptr) - 1, dtype=np.int64)
-    dtype = _kernel_dtype(block.data.dtype)
+    dtype = kernel_dtype(block.data.dtype)
     status = compiled(dtype.name)(
         np.require(block.data, dtype, ["C", "A"]),
         np.require(block.indices, np.int32, ["C", "A"]),
@@ -163,13 +162,13 @@ def _rank_compiled(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.n
         lengths,
     )
     if status == NO_COUNT:
-        raise _bad_count(block)
+        check_counts(block)
     if status == NO_COLUMN:
-        _check_columns(block, encoding)
+        check_columns(block, len(encoding.gene_of_column))
     return lengths
 
 
-def _kernel_dtype(dtype: np.dtype) -> np.dtype:
+def kernel_dtype(dtype: np.dtype) -> np.dtype:
     """Give the one of four types that holds all counts of a type: each is compiled when it is first met."""
     if dtype.kind == "f":
         return np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
@@ -179,21 +178,31 @@ def _kernel_dtype(dtype: np.dtype) -> np.dtype:
 # What cannot be ranked ----------------------------------------------------------------------------------------------
 
 
-def _check_columns(block: RowBlock, encoding: Encoding) -> None:
-    n_columns = len(encoding.gene_of_column)
+def check_columns(block: RowBlock, n_columns: int) -> None:
+    """Refuse columns that there are not."""
     if len(block.indices) and not (block.indices.min() >= 0 and block.indices.max() < n_columns):
         message = f"indices of {block.place} from {block.indices.min()} to {block.indices.max()}, {n_columns} columns"
         raise ValueError(message)
 
 
-def _no_counts(data: np.ndarray) -> np.ndarray:
-    wrong = ~((data >= 0) & (data <= LARGEST_COUNT))
-    return wrong | (data != np.rint(data)) if data.dtype.kind == "f" else wrong
+def check_counts(block: RowBlock) -> None:
+    """Refuse values that are no counts.
 
-
-def _bad_count(block: RowBlock) -> ScfmError:
-    bad = int(np.argmax(_no_counts(block.data)))
+    Raises
+    ------
+    ScfmError
+        Names the first of them and its row.
+    """
+    wrong = _no_counts(block.data)
+    if not wrong.any():
+        return
+    bad = int(np.argmax(wrong))
     row = block.start + int(np.searchsorted(block.indptr, bad, side="right")) - 1
     values = f"first: {block.data[bad]} in row {row:,}; lowest: {block.data.min()}"
     problem = f"negative, fractional or too large values ({values})"
-    return ScfmError(block.place, problem, "Rank encoding needs raw counts: whole numbers, none below zero.")
+    raise ScfmError(block.place, problem, "The encoding needs raw counts: whole numbers, none below zero.")
+
+
+def _no_counts(data: np.ndarray) -> np.ndarray:
+    wrong = ~((data >= 0) & (data <= LARGEST_COUNT))
+    return wrong | (data != np.rint(data)) if data.dtype.kind == "f" else wrong

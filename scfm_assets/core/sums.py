@@ -98,6 +98,8 @@ class AttentionSums:
     hidden
         float32 of shape (n_layers, K, hidden size): sum over cells of what leaves each layer at each gene; a gene's
         number of cells is the diagonal of `pairs`. None where it was not asked for.
+    ranked
+        Whether ranks of attention were summed (`scfm_assets.core.attention_ranks`), not its weights.
     """
 
     layers: tuple[int, ...]
@@ -109,16 +111,23 @@ class AttentionSums:
     groups: GroupSums | None = None
     hidden: np.ndarray | None = None
     aggregation: Aggregation = "mean"
+    ranked: bool = False
 
     @classmethod
     def zeros(
-        cls, layers: Sequence[int], n_panel: int, heads: Sequence[Head] = (), aggregation: Aggregation = "mean"
+        cls,
+        layers: Sequence[int],
+        n_panel: int,
+        heads: Sequence[Head] = (),
+        aggregation: Aggregation = "mean",
+        *,
+        ranked: bool = False,
     ) -> AttentionSums:
         """Start with sums over no cell, without groups and hidden states."""
         shape = (len(layers) + len(heads), n_panel, n_panel)
         plain, lifted = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         pairs = np.zeros(shape[1:], np.int32)
-        return cls(tuple(layers), plain, lifted, pairs, 0, tuple(heads), aggregation=aggregation)
+        return cls(tuple(layers), plain, lifted, pairs, 0, tuple(heads), aggregation=aggregation, ranked=ranked)
 
     @property
     def parts(self) -> list[tuple[int, int | None]]:
@@ -127,7 +136,7 @@ class AttentionSums:
 
     def add_(self, other: AttentionSums) -> AttentionSums:
         """Add the cells of other sums to these, in place."""
-        mine, theirs = ((s.parts, s.pairs.shape, s.aggregation) for s in (self, other))
+        mine, theirs = ((s.parts, s.pairs.shape, s.aggregation, s.ranked) for s in (self, other))
         if mine != theirs:
             message = f"sums of layers and heads {mine} and {theirs}"
             raise ValueError(message)
@@ -156,6 +165,7 @@ class AttentionSums:
             None if self.groups is None else self.groups.copy(),
             None if self.hidden is None else self.hidden.copy(),
             self.aggregation,
+            self.ranked,
         )
 
     def __add__(self, other: AttentionSums) -> AttentionSums:
@@ -171,6 +181,7 @@ class AttentionSums:
             f"{prefix}heads": np.array(self.heads, dtype=np.int32).reshape(-1, 2),
             f"{prefix}n_cells": np.array([self.n_cells], dtype=np.int64),
             f"{prefix}maximum": np.array([self.aggregation == "max"]),
+            f"{prefix}ranked": np.array([self.ranked]),
         }
         if self.groups is not None:
             tensors |= self.groups.to_tensors(f"{prefix}groups.")
@@ -191,4 +202,5 @@ class AttentionSums:
             GroupSums.from_tensors(tensors, f"{prefix}groups.") if f"{prefix}groups.tfs" in tensors else None,
             tensors.get(f"{prefix}hidden"),
             "max" if tensors[f"{prefix}maximum"][0] else "mean",
+            bool(tensors[f"{prefix}ranked"][0]),
         )

@@ -39,10 +39,14 @@ class Tokens:
         int32 of shape (n_tokens,), most expressed gene of a cell first.
     offsets
         int64 of shape (n_cells + 1,); cell i holds ``ids[offsets[i]:offsets[i + 1]]``.
+    values
+        float32 of shape (n_tokens,): what stands beside each token, such as its expression bin; None where order says
+        it all.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
+    values: np.ndarray | None = None
 
     @property
     def n_cells(self) -> int:
@@ -58,21 +62,31 @@ class Tokens:
         """Token ids of cell i, special tokens included."""
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 
+    def row_values(self, i: int) -> np.ndarray | None:
+        """Give what stands beside the tokens of cell i."""
+        return None if self.values is None else self.values[self.offsets[i] : self.offsets[i + 1]]
+
     def take(self, rows: Sequence[int] | np.ndarray) -> Tokens:
         """Pick the cells of these rows, in this order."""
-        return Tokens.of([self.row(int(i)) for i in rows])
+        chosen = [int(i) for i in rows]
+        values = [beside for i in chosen if (beside := self.row_values(i)) is not None]
+        return Tokens.of([self.row(i) for i in chosen], values if self.values is not None else None)
 
     @classmethod
-    def of(cls, cells: Sequence[np.ndarray]) -> Tokens:
-        """Join cells given one array each."""
+    def of(cls, cells: Sequence[np.ndarray], values: Sequence[np.ndarray] | None = None) -> Tokens:
+        """Join cells given one array each, with one array of values each where there are values."""
         lengths = np.array([len(cell) for cell in cells], dtype=np.int64)
         ids = np.concatenate([np.empty(0, np.int32), *cells]).astype(np.int32)
-        return cls(ids, _offsets(lengths))
+        beside = None if values is None else np.concatenate([np.empty(0, np.float32), *values]).astype(np.float32)
+        if beside is not None and len(beside) != len(ids):
+            message = f"{len(beside)} values beside {len(ids)} tokens"
+            raise ValueError(message)
+        return cls(ids, _offsets(lengths), beside)
 
     @cached_property
     def digest(self) -> str:
         """Digest of the content."""
-        return digest_arrays(self.ids, self.offsets)
+        return digest_arrays(self.ids, self.offsets, *([] if self.values is None else [self.values]))
 
 
 def tokenize(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from scfm_assets.core.networks import IDS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -71,16 +73,26 @@ def edges_in_panel(
 ) -> PanelEdges:
     """Find the network's edges of one tissue (or of all) in the panel, by the kind of name that the network uses.
 
-    A name that several panel genes share stands for each of them.
+    A name that several panel genes share stands for each of them. A name that no panel gene has is looked for by the
+    id that the network's gene table gives it: a former symbol meets its gene, and no other match is lost by that.
     """
-    edges = network.table.select(["tf", "target", "tissue"]).to_pandas()
+    edges = network.table.select(["tf", "target", "tissue", *IDS.values()]).to_pandas()
     own = edges[edges["tissue"].isna() | (edges["tissue"] == tissue)]
-    panel = pd.Series(range(len(gene_ids)), index=gene_ids if network.ids == "ensembl" else symbols, name="end")
-    tfs = np.flatnonzero(panel.index.isin(own["tf"]))
-    both = own.join(panel, on="tf", how="inner").join(panel, on="target", how="inner", rsuffix="_target")
-    ends = both[["end", "end_target"]].drop_duplicates().sort_values(["end", "end_target"]).to_numpy(np.int64)
+    of_name = pd.Series(range(len(gene_ids)), index=gene_ids if network.ids == "ensembl" else symbols)
+    of_id = pd.Series(range(len(gene_ids)), index=gene_ids)
+    from_panel = _met(own, "tf", of_name, of_id)
+    both = _met(from_panel, "target", of_name, of_id)
+    ends = np.unique(both[["tf_at", "target_at"]].to_numpy(np.int64), axis=0)
     source, target = ends[ends[:, 0] != ends[:, 1]].T
-    return PanelEdges(len(gene_ids), tfs, source, target)
+    return PanelEdges(len(gene_ids), np.unique(from_panel["tf_at"].to_numpy(np.int64)), source, target)
+
+
+def _met(edges: pd.DataFrame, end: str, of_name: pd.Series, of_id: pd.Series) -> pd.DataFrame:
+    """Give the edges whose end is a panel gene, once for each such gene, with its index in a column ``<end>_at``."""
+    at, by_name = f"{end}_at", edges[end].isin(of_name.index.tolist())
+    named = edges[by_name].join(of_name.rename(at), on=end, how="inner")
+    others = edges[~by_name & edges[IDS[end]].notna()].join(of_id.rename(at), on=IDS[end], how="inner")
+    return pd.concat([named, others]) if len(named) and len(others) else others if len(others) else named
 
 
 def candidates(universe: Universe, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:

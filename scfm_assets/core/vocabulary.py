@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+Names = Literal["gene_id", "symbol"]
 
 SPECIAL_TOKENS = ("<pad>", "<mask>", "<cls>", "<eos>")
 """Names in a token dictionary that are not genes."""
@@ -29,11 +31,14 @@ class Vocabulary:
     token_ids
         int32 of shape (n_genes,).
     medians
-        float64 of shape (n_genes,): non-zero median of the gene in the model's training corpus, > 0.
+        float64 of shape (n_genes,): non-zero median of the gene in the model's training corpus, > 0; ones for a model
+        that asks for none.
     pad, mask, cls, eos
         Token ids of the special tokens, None where the dictionary has none.
     aliases
         Other ids of these genes -> canonical id (old Ensembl ids, symbols), as the model's own mapping says.
+    names
+        What its `gene_ids` are: ids of genes, or symbols.
     """
 
     gene_ids: np.ndarray
@@ -44,6 +49,7 @@ class Vocabulary:
     cls: int | None = None
     eos: int | None = None
     aliases: Mapping[str, str] = field(default_factory=dict, repr=False)
+    names: Names = "gene_id"
 
     @property
     def special_ids(self) -> tuple[int, ...]:
@@ -74,13 +80,35 @@ class Vocabulary:
     def rows_of(self, gene_ids: Sequence[str]) -> np.ndarray:
         """Rows of these genes in the vocabulary, aliases resolved: int64 of shape (len(gene_ids),), -1 = unknown.
 
-        As Geneformer does, an alias is looked up as written and in capitals.
+        As Geneformer does, an alias of an id is looked up as written and in capitals; the case of symbols counts.
         """
         rows, aliases = self._row_of_gene, self.aliases
         canonical = gene_ids
-        if aliases:
+        if aliases and self.names == "gene_id":
             canonical = (aliases.get(gene) or aliases.get(gene.upper()) or gene for gene in gene_ids)
+        elif aliases:
+            canonical = (aliases.get(gene, gene) for gene in gene_ids)
         return np.fromiter((rows.get(gene, -1) for gene in canonical), dtype=np.int64, count=len(gene_ids))
+
+    def names_of(self, gene_ids: Sequence[str], symbols: Sequence[str]) -> list[str]:
+        """Choose the name by which each gene is asked for.
+
+        Parameters
+        ----------
+        gene_ids, symbols
+            Both names of each gene.
+
+        Returns
+        -------
+        The ids for a vocabulary of ids. For one of symbols the symbol, or the id where only that is known.
+        """
+        if self.names == "gene_id":
+            return list(gene_ids)
+        by_symbol, by_id = self.rows_of(symbols), self.rows_of(gene_ids)
+        return [
+            gene_id if symbol_row < 0 <= id_row else symbol
+            for gene_id, symbol, id_row, symbol_row in zip(gene_ids, symbols, by_id, by_symbol, strict=True)
+        ]
 
     def tokens_of(self, gene_ids: Sequence[str]) -> np.ndarray:
         """Token ids of these genes: int32 of shape (len(gene_ids),), -1 = unknown."""
@@ -109,6 +137,7 @@ def build_vocabulary(
     aliases: Mapping[str, str] | None = None,
     *,
     place: str = "token dictionary",
+    names: Names = "gene_id",
 ) -> Vocabulary:
     """Join a token dictionary, a median dictionary and, if there is one, an id mapping.
 
@@ -122,6 +151,8 @@ def build_vocabulary(
         Other gene id -> gene id; entries that lead to no token are left out.
     place
         Named in errors.
+    names
+        What the keys of `tokens` are.
 
     Raises
     ------
@@ -150,4 +181,5 @@ def build_vocabulary(
         np.array([medians[gene] for gene in genes], dtype=np.float64),
         **special,
         aliases=known,
+        names=names,
     )

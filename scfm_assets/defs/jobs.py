@@ -21,7 +21,7 @@ from scfm_assets.hand import VERSION_TAG, last_version
 from scfm_assets.housekeeping import Standing, State, status
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import Store
-from scfm_assets.watching import look
+from scfm_assets.watching import look, on_hub, refresh
 
 NIGHTLY_JOB = "refresh_stale"
 Where = tuple[str, Place]
@@ -117,6 +117,9 @@ def _settled(platform: Platform, source: str) -> str | None:
     """Give the version of a checkpoint that nobody is copying; None for sources that need no such look."""
     model = source.split("/")[1]
     if not source.startswith("models/") or platform.catalog.models[model].checkpoint is None:
+        return None
+    if addresses := on_hub(platform.catalog, model):
+        refresh(addresses)
         return None
     seen = look(platform.catalog, model)
     if seen.version is None:

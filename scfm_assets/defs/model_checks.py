@@ -19,6 +19,11 @@ ROW_SUM_TOLERANCE = 1e-4
 
 def _rows_sum_to_one(_: Job, increment: AttentionIncrement) -> tuple[bool, str]:
     worst = increment.row_sum_error
+    if any(sums.ranked for sums in increment.sums):
+        return (
+            worst == 0,
+            f"ranks were summed, not weights; the scores behind them are {'' if worst == 0 else 'not '}finite",
+        )
     return worst <= ROW_SUM_TOLERANCE, f"largest |1 - sum of a row|: {worst:.2e} (allowed {ROW_SUM_TOLERANCE:g})"
 
 
@@ -59,7 +64,8 @@ def vocabulary_covers_the_atlas(model: str) -> Check:
         from scfm_assets.core.checks import vocabulary_covers
 
         vocabulary = checkpoints.open_model(job.catalog, model).vocabulary
-        return vocabulary_covers(vocabulary.rows_of(job.inputs["atlas"].var_names.tolist()) >= 0)
+        names = checkpoints.names_of(job.catalog, model, job.inputs["atlas"])
+        return vocabulary_covers(vocabulary.rows_of(names) >= 0)
 
     doc = "The model knows at least a tenth of the atlas's genes: below it, ids of another kind have met by chance."
     return Check("vocabulary_covers_the_atlas", doc, passes)

@@ -52,12 +52,10 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     by_groups = catalog.experiment.cell_groups > 0
 
     def options(_: Catalog, __: object) -> dict[str, Any]:
-        return entry.model_dump(mode="json", include={"family", "options", "expect"}) | {
-            "options": entry.options.model_dump(mode="json", include={"generation"})
-        }
+        return entry.model_dump(mode="json", include={"family", "expect"}) | {"options": entry.words}
 
     def collected(c: Catalog, p: Place) -> list[Any]:
-        wanted = entry.model_dump(mode="json", include={"layers", "aggregation", "heads", "hidden_states"})
+        wanted = entry.model_dump(mode="json", include={"layers", "aggregation", "heads", "attention", "hidden_states"})
         return [options(c, p), wanted, c.experiment.cell_groups]
 
     @asset(
@@ -78,7 +76,8 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         family_model = checkpoints.open_model(job.catalog, model)
         base = job.grid.base_of(job.n_cells)
         counts: Any = atlas.X
-        tokens = tokenize_increment(family_model.tokenize, counts, atlas.var_names.tolist(), cell_sets, base=base)
+        names = checkpoints.names_of(job.catalog, model, atlas)
+        tokens = tokenize_increment(family_model.tokenize, counts, names, cell_sets, base=base)
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model), cells=tokens.tokens.n_cells, base=base)
         return tokens
 

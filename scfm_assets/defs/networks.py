@@ -49,7 +49,10 @@ def network(catalog: Catalog, name: str) -> Node:
         f"networks/{name}",
         space=Space.WHOLE,
         watches=[f"networks/{name}_source"],
-        config=lambda _, __: entry.model_dump(mode="json", exclude={"file", "url", "sha256"}),
+        config=lambda _, __: {
+            **entry.model_dump(mode="json", exclude={"file", "url", "sha256"}),
+            "gene_table": sources.names_version(catalog, name),
+        },
         table="networks",
         simulated=lambda _, __: entry.simulated,
         facts=lambda _, table: Facts({"rows": table.num_rows, "licence": licence or "not stated"}),
@@ -67,7 +70,8 @@ def network(catalog: Catalog, name: str) -> Node:
     def edges(job: Job) -> pa.Table:
         """One row: an edge TF -> target of the network, with sign and confidence where they are known."""
         found = sources.read_network(job.catalog, name)
-        job.say(version=found.version, **found.report.as_dict())
+        report = found.report.as_dict()
+        job.say(version=found.version, digest=found.digest, rows_read=report.pop("rows"), **report)
         return found.rows()
 
     return edges

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import pickle
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 from transformers.activations import ACT2FN
 
 from scfm_assets.core import attention
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.families.folder import config_file, weights_file
+from scfm_assets.families.weights import check_state, read_weights, stored_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,11 +60,10 @@ def load_bert(folder: Path) -> tuple[BertModel, str]:
     path = weights_file(folder)
     with torch.device("meta"):
         expected = {name: tuple(tensor.shape) for name, tensor in _build(config).state_dict().items()}
-    state = {name.removeprefix("bert."): tensor for name, tensor in _read_weights(path).items()}
+    state = {name.removeprefix("bert."): tensor for name, tensor in read_weights(path).items()}
     state = {name: tensor for name, tensor in state.items() if not name.startswith(HEADS)}
-    _check_state(path, state, expected)
-    dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()})
-    return build_bert(config, state), "+".join(dtypes)
+    check_state(path, state, expected, config=config_file(folder).name)
+    return build_bert(config, state), stored_as(state)
 
 
 def build_bert(config: BertConfig, state: Mapping[str, torch.Tensor]) -> BertModel:
@@ -118,42 +115,3 @@ def read_config(folder: Path) -> BertConfig:
 def _build(config: BertConfig) -> BertModel:
     config._attn_implementation = attention.register()
     return BertModel(config, add_pooling_layer=False)
-
-
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    remedy = (
-        "Copy or save the checkpoint again; weights are read from safetensors, or with torch's weights_only reader."
-    )
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except SafetensorError as error:
-        raise ScfmError(str(path), f"not a readable safetensors file ({error})", remedy) from error
-    except pickle.UnpicklingError as error:
-        problem = f"refused: it holds more than tensors, or is broken ({str(error).splitlines()[0]})"
-        raise ScfmError(str(path), problem, remedy) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
-        raise ScfmError(str(path), f"not a readable weights file ({error})", remedy) from error
-    if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
-        raise ScfmError(str(path), "not a dictionary of tensors", remedy)
-    return found
-
-
-def _check_state(path: Path, state: dict[str, torch.Tensor], expected: dict[str, tuple[int, ...]]) -> None:
-    """Every tensor of the config, none else, in its shape, finite."""
-    remedy = "config.json and weights do not belong together, or one of them is damaged."
-    missing = [name for name in expected if name not in state]
-    if missing:
-        problem = f"{len(missing)} of {len(expected)} tensors are missing (first: {missing[0]!r})"
-        raise ScfmError(str(path), problem, remedy)
-    extra = [name for name in state if name not in expected]
-    if extra:
-        problem = f"{len(extra)} tensors have no place in the config's model (first: {extra[0]!r})"
-        raise ScfmError(str(path), problem, remedy)
-    for name, shape in expected.items():
-        found = tuple(state[name].shape)
-        if found != shape:
-            raise ScfmError(str(path), f"tensor {name!r} has shape {found}, config.json asks for {shape}", remedy)
-        if not torch.isfinite(state[name]).all():
-            raise ScfmError(str(path), f"tensor {name!r} holds values that are not finite", remedy)

@@ -15,12 +15,13 @@ from safetensors.numpy import save_file
 from scfm_assets import __version__
 from scfm_assets.core.digest import digest_folder, seed_from
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.families.geneformer import MEDIANS_FILE, TOKENS_FILE
+from scfm_assets.core.vocabulary import SPECIAL_TOKENS
+from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-CONFIG_FILE, WEIGHTS_FILE, CONTROL_FILE = "config.json", "model.safetensors", "control.json"
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
 """Entries of config.json that are asked for; transformers has defaults for the rest."""
@@ -137,6 +138,7 @@ def write_control(
     weights: Mapping[str, np.ndarray],
     dictionaries: tuple[Mapping[str, int], Mapping[str, float]] | None,
     about: Mapping[str, Any],
+    mapping: Mapping[str, str] | None = None,
 ) -> None:
     """Write a checkpoint folder with all its files, or nothing.
 
@@ -150,6 +152,8 @@ def write_control(
         Token id and non-zero median of each gene; None if the family is told where others are.
     about
         How the control was made; the version of this package is added.
+    mapping
+        Other gene ids -> ids of the dictionary.
 
     Raises
     ------
@@ -159,7 +163,7 @@ def write_control(
     files: dict[str, Mapping[str, Any]] = {CONFIG_FILE: config, CONTROL_FILE: {**about, "scfm_version": __version__}}
     if dictionaries is not None:
         tokens, medians = dictionaries
-        genes = [name for name in tokens if name not in SPECIAL]
+        genes = [name for name in tokens if name not in SPECIAL_TOKENS]
         without = [gene for gene in genes if not 0 < medians.get(gene, 0.0) < np.inf]
         if without:
             problem = f"{len(without)} of {len(genes)} genes have no positive median (first: {without[0]!r})"
@@ -168,15 +172,19 @@ def write_control(
             problem = f"{len(tokens)} tokens, but the configuration has vocab_size {config['vocab_size']}"
             raise ScfmError(VOCABULARY, problem, "Give the dictionary that belongs to the configuration.")
         files |= {TOKENS_FILE: tokens, MEDIANS_FILE: {gene: float(medians[gene]) for gene in genes}}
-    with _written_whole(folder) as beside:
+        files |= {MAPPING_FILE: mapping} if mapping else {}
+    with written_whole(folder) as beside:
         save_file(dict(weights), beside / WEIGHTS_FILE, metadata={"format": "pt"})
         for name, content in files.items():
             (beside / name).write_text(json.dumps(content, indent=1) + "\n")
 
 
 @contextmanager
-def _written_whole(folder: Path) -> Iterator[Path]:
-    """Give a hidden folder beside the wanted one that takes its place when all is written."""
+def written_whole(folder: Path) -> Iterator[Path]:
+    """Give a hidden folder beside the wanted one that takes its place when all is written.
+
+    A folder that is there is replaced, or left alone if it holds the same.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.simulate.planting import PlantedSpec
 from scfm_assets.families.control_folder import bert_weights, read_config, token_dictionary, write_control
-from scfm_assets.families.geneformer import MEDIANS_FILE, TOKENS_FILE
+from scfm_assets.families.folder import MEDIANS_FILE, TOKENS_FILE
 from scfm_assets.families.planted import architecture, build_planted, ceiling
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def build_random(
     like: Path | Mapping[str, Any],
     tokens: Mapping[str, int] | None = None,
     medians: Mapping[str, float] | None = None,
+    mapping: Mapping[str, str] | None = None,
     spec: RandomSpec | None = None,
 ) -> None:
     """Make the negative control: any BERT architecture with random weights.
@@ -77,7 +78,7 @@ def build_random(
         Where the checkpoint goes; written beside and renamed, replaced if it exists.
     like
         Architecture: a checkpoint folder (whose own dictionaries are taken over), a config.json, or its content.
-    tokens, medians
+    tokens, medians, mapping
         Dictionaries to write into the folder; none if the family is told where others are.
     spec
         Scale and seed of the weights.
@@ -103,6 +104,7 @@ def build_random(
         weights=bert_weights(config, sd, seed=spec.seed),
         dictionaries=None if tokens is None else (tokens, medians or {}),
         about={"control": "random", "spec": asdict(spec)},
+        mapping=mapping,
     )
 
 
@@ -118,8 +120,6 @@ class ControlInputs:
         Non-zero median of each gene.
     network
         The network to plant: columns tf and target, all tissues together.
-    like
-        Foreign architecture: a checkpoint folder or a config.json. Genes and medians are then not used.
     options
         Fields of the control's spec that differ from their defaults.
     """
@@ -127,7 +127,6 @@ class ControlInputs:
     genes: Sequence[str] = ()
     medians: Mapping[str, float] = field(default_factory=dict)
     network: pa.Table | None = None
-    like: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -160,9 +159,6 @@ def _build_planted(folder: Path, inputs: ControlInputs) -> None:
 
 def _build_random(folder: Path, inputs: ControlInputs) -> None:
     spec = _spec(RandomSpec, "random", inputs.options)
-    if inputs.like is not None:
-        build_random(folder, like=inputs.like, spec=spec)
-        return
     tokens = token_dictionary(inputs.genes)
     like = architecture(PlantedSpec(), len(inputs.genes))
     build_random(folder, like=like, tokens=tokens, medians=inputs.medians, spec=spec)

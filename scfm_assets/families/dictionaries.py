@@ -6,8 +6,11 @@ the pickles Geneformer ships, which are read by an unpickler that refuses every 
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
+import pickletools
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.errors import ScfmError
@@ -17,6 +20,15 @@ if TYPE_CHECKING:
 
 KEYS = ("gene", "source_id")
 """Columns of a parquet table that hold the key."""
+
+HASHED = frozenset({"EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"})
+"""Operations of a pickle that build what could be a key and hold keys again: hashing thirty of them can take years."""
+
+ENDS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
+"""Operations at which our unpickler stops."""
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
 
 READABLE = "Dictionaries are read from .parquet, .json, .pkl and .pickle files."
 
@@ -76,7 +88,7 @@ def read_dictionary(path: Path, column: str) -> dict[str, Any]:
         raise ScfmError(str(path), problem, "It must be one plain dictionary of text -> number or text.")
     for key, value in found.items():
         if type(key) is not str or type(value) not in {int, float, str}:
-            problem = f"entry {key!r} -> {value!r} is not text -> number or text"
+            problem = f"entry {_SHORT.repr(key)} -> {_SHORT.repr(value)} is not text -> number or text"
             raise ScfmError(str(path), problem, "It must be one plain dictionary of text -> number or text.")
     return found
 
@@ -138,13 +150,27 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def _read_pickle(path: Path) -> Any:
-    with path.open("rb") as handle:
-        try:
-            return _PlainUnpickler(path, handle).load()
-        except ScfmError:
-            raise
-        # A broken or hostile stream can end in nearly any of these; none of them has run code.
-        except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise ScfmError(str(path), f"not a readable pickle ({error})", READABLE) from error
-        except (OverflowError, MemoryError, RecursionError, UnicodeDecodeError) as error:
-            raise ScfmError(str(path), f"not a readable pickle ({error!r})", READABLE) from error
+    content = path.read_bytes()
+    try:
+        _refuse_tuples(path, content)
+        return _PlainUnpickler(path, io.BytesIO(content)).load()
+    except ScfmError:
+        raise
+    # A broken or hostile stream can end in nearly any of these; none of them has run code.
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ScfmError(str(path), f"not a readable pickle ({error})", READABLE) from error
+    except (OverflowError, MemoryError, RecursionError, UnicodeDecodeError) as error:
+        raise ScfmError(str(path), f"not a readable pickle ({error!r})", READABLE) from error
+
+
+def _refuse_tuples(path: Path, content: bytes) -> None:
+    codes = [operation.code.encode("latin-1") for operation in pickletools.opcodes if operation.name in HASHED]
+    if not any(code in content for code in codes):
+        return  # most dictionaries: looking at every operation takes longer than reading them
+    for operation, _, _ in pickletools.genops(content):
+        if operation.name in HASHED:
+            kind = "frozenset" if operation.name == "FROZENSET" else "tuple"
+            problem = f"the pickle holds a {kind}, so it is not a plain dictionary"
+            raise ScfmError(str(path), problem, "It must be one plain dictionary of text -> number or text.")
+        if operation.name in ENDS:
+            return

@@ -1,9 +1,14 @@
-"""What a model family has to offer, whatever its architecture."""
+"""What a model family has to offer, whatever its architecture.
+
+A family is one module with one :class:`Family` record. The platform reads the record and knows nothing else of it: a
+catalog's options are held against `Family.options`, the watcher digests what `Family.digest_inputs` lists, and the
+engine asks the :class:`FamilyModel` that `Family.open` gives for tokens and passes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from scfm_assets.core.errors import ScfmError
 
@@ -80,7 +85,7 @@ class Fingerprint:
 
 
 class FamilyModel(Protocol):
-    """An opened checkpoint with its tokenizer."""
+    """An opened checkpoint with its tokenizer. It crosses process borders (pickle), for workers on other machines."""
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -92,8 +97,11 @@ class FamilyModel(Protocol):
         """Genes it knows."""
         ...
 
-    def tokenize(self, counts: sp.csr_matrix | sp.csr_array, gene_ids: Sequence[str]) -> Tokens:
-        """Encode raw counts, cells x genes."""
+    def tokenize(self, counts: sp.csr_matrix | sp.csr_array, names: Sequence[str]) -> Tokens:
+        """Encode raw counts, cells x genes; `names` of the genes are those that `vocabulary.names_of` chooses.
+
+        A cell's tokens depend on its own counts alone, whatever its companions and the order of genes.
+        """
         ...
 
     def encode(
@@ -114,6 +122,32 @@ class FamilyModel(Protocol):
 
 
 @dataclass(frozen=True)
+class Option:
+    """Something that a catalog may say about a checkpoint of a family, under ``options:``.
+
+    Parameters
+    ----------
+    name
+        Its key.
+    kind
+        file: a path (the family gets it as text), or the address of a file on the hub. choice: one of `choices`.
+        count: a whole number above zero. flag: true or false. text: any text.
+    doc
+        What it means, and what holds without it: one sentence, shown where it is missing.
+    choices
+        What a choice may be.
+    needed_by
+        Which models must give it: those with a ``checkpoint``, or controls whose ``config`` is a single file.
+    """
+
+    name: str
+    kind: Literal["file", "choice", "count", "flag", "text"]
+    doc: str
+    choices: tuple[str, ...] = ()
+    needed_by: tuple[Literal["checkpoint", "config"], ...] = ()
+
+
+@dataclass(frozen=True)
 class Family:
     """One architecture together with its tokenizer.
 
@@ -121,15 +155,39 @@ class Family:
     ----------
     name
         As the catalog writes it.
-    open
-        Checkpoint folder and the catalog's options -> an opened model; ScfmError where they do not fit.
-    digest_inputs
-        Folder and options -> the files whose content decides what the model computes.
     doc
         One sentence.
+    open
+        Checkpoint folder and options -> an opened model; ScfmError where they do not fit. Beside the catalog's options
+        there is ``expect``: the declared fingerprint, to be held against what was loaded.
+    digest_inputs
+        Folder and options -> the files whose content decides what the model computes. Needs no torch: sensors ask.
+    vocabulary
+        Folder and options -> the genes it knows, without loading weights.
+    options
+        What a catalog may say.
+    random
+        Folder to write, checkpoint folder or configuration whose architecture is taken, options and seed: the
+        family's negative control. None where there is none.
     """
 
     name: str
+    doc: str
     open: Callable[[Path, Mapping[str, Any]], FamilyModel]
     digest_inputs: Callable[[Path, Mapping[str, Any]], list[Path]]
-    doc: str
+    vocabulary: Callable[[Path, Mapping[str, Any]], Vocabulary]
+    options: tuple[Option, ...] = ()
+    random: Callable[[Path, Path, Mapping[str, Any], int], None] | None = None
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that the family does not have.
+
+        Raises
+        ------
+        ScfmError
+            Names the option and those that there are.
+        """
+        known = [option.name for option in self.options]
+        if unknown := sorted(set(options) - {*known, "expect"}):
+            place, problem = f"{self.name} options", f"{unknown[0]!r} is not known"
+            raise ScfmError(place, problem, f"Options are {', '.join([*known, 'expect'])}.")

@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 from scfm_assets.core.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Files that may hold the weights, the preferred one first."""
+
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt")
+
+TOKENS_FILE, MEDIANS_FILE, MAPPING_FILE = "token_dictionary.json", "gene_median.json", "ensembl_mapping.json"
+"""Dictionaries in the folders that are written here: each is whole in itself."""
+
+CONTROL_FILE = "control.json"
+"""Says how a control was made."""
 
 AGAIN = "Copy it again."
 
@@ -34,18 +42,18 @@ def config_file(folder: Path) -> Path:
     return folder / "config.json"
 
 
-def weights_file(folder: Path) -> Path:
-    """Find the file with the weights.
+def weights_file(folder: Path, names: Sequence[str] = WEIGHTS) -> Path:
+    """Find the file with the weights: the first of these names that is there.
 
     Raises
     ------
     ScfmError
         There is none.
     """
-    for name in WEIGHTS:
+    for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise ScfmError(str(folder), "no weights in this folder", f"One of {' or '.join(WEIGHTS)} is needed.")
+    raise ScfmError(str(folder), "no weights in this folder", f"One of {' or '.join(names)} is needed.")
 
 
 def check_whole(files: Iterable[Path]) -> None:
@@ -59,7 +67,7 @@ def check_whole(files: Iterable[Path]) -> None:
     for path in files:
         if not path.is_file():
             raise ScfmError(str(path), "there is no such file")
-        if path.name in WEIGHTS:
+        if path.suffix in WEIGHT_SUFFIXES:
             _check_weights(path)
         elif path.suffix == ".json":
             try:

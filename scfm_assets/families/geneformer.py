@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.tokens import build_vocabulary, tokenize
-from scfm_assets.families.dictionaries import has_medians, read_mapping, read_medians, read_tokens
+from scfm_assets.core.tokens import tokenize
+from scfm_assets.families.dictionaries import read_mapping, read_medians, read_tokens
 from scfm_assets.families.family import Family, Fingerprint
 from scfm_assets.families.folder import config_file, weights_file
+from scfm_assets.families.geneformer_files import (
+    OPTIONS,
+    check_fits,
+    check_official,
+    files_of,
+    generation_of,
+    vocabulary_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     import scipy.sparse as sp
@@ -22,39 +29,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.attention import Collector
     from scfm_assets.core.machine import Machine
     from scfm_assets.core.tokens import Tokens, Vocabulary
-
-TOKENS_FILE = "token_dictionary.json"
-MEDIANS_FILE = "gene_median.json"
-
-
-@dataclass(frozen=True)
-class Generation:
-    """How one generation of Geneformer writes a cell.
-
-    Parameters
-    ----------
-    name
-        As the catalog writes it.
-    max_tokens
-        Longest cell, special tokens included.
-    special
-        Whether a cell starts with ``<cls>`` and ends with ``<eos>``.
-    """
-
-    name: str
-    max_tokens: int
-    special: bool
-
-
-GENERATIONS = {
-    generation.name: generation
-    for generation in (Generation("v1", 2048, special=False), Generation("v2", 4096, special=True))
-}
-
-PLACE = "geneformer options"
-
-OPTIONS = ("generation", "tokens", "medians", "ensembl_mapping", "expect")
-"""Options a catalog may give: generation ('v1' by default), three dictionaries, expected fingerprint."""
+    from scfm_assets.families.geneformer_files import Generation
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +53,11 @@ class GeneformerModel:
     vocabulary: Vocabulary
     fingerprint: Fingerprint
 
-    def tokenize(self, counts: sp.csr_matrix | sp.csr_array, gene_ids: Sequence[str]) -> Tokens:
+    def tokenize(self, counts: sp.csr_matrix | sp.csr_array, names: Sequence[str]) -> Tokens:
         """Encode raw counts, cells x genes; see :func:`scfm_assets.core.tokens.tokenize`."""
         return tokenize(
             counts,
-            gene_ids,
+            names,
             self.vocabulary,
             max_tokens=self.fingerprint.max_tokens,
             special=self.generation.special,
@@ -137,18 +112,19 @@ def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> GeneformerModel
     folder
         Holds config.json and model.safetensors or pytorch_model.bin of a BertForMaskedLM or BertModel.
     options
-        `generation`: 'v1' (default) or 'v2'. `tokens`, `medians`, `ensembl_mapping`: dictionaries (parquet, JSON or
-        Geneformer's pickles); without `tokens` the folder's own token_dictionary.json and gene_median.json are read;
-        a parquet table of tokens brings its medians along. `expect`: declared fingerprint.
+        As `OPTIONS`, and `expect`: the declared fingerprint. Without one, a folder of a published name must hold the
+        published model.
 
     Raises
     ------
     ScfmError
         Unknown options, unreadable files; dictionaries, generation, weights or declared fingerprint that do not fit.
     """
-    generation, paths = _read_options(folder, options)
-    vocabulary = _read_vocabulary(paths)
-    _check_special(paths["tokens"], vocabulary, generation)
+    FAMILY.check_options(options)
+    config_file(folder)
+    files = files_of(folder, options)
+    vocabulary = vocabulary_of(files)
+    generation = generation_of(files, vocabulary)
 
     from scfm_assets.families.checkpoint import load_bert
 
@@ -164,69 +140,46 @@ def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> GeneformerModel
         max_tokens=min(generation.max_tokens, config.max_position_embeddings),
         dtype=dtype,
     )
-    fingerprint.check(options.get("expect") or {}, place=str(folder))
-    if max(vocabulary.size, vocabulary.n_tokens) != config.vocab_size or vocabulary.size != vocabulary.n_tokens:
-        problem = (
-            f"{vocabulary.n_tokens} tokens with ids up to {vocabulary.size - 1}, "
-            f"but the model in {folder} has {config.vocab_size} token embeddings"
-        )
-        raise ScfmError(str(paths["tokens"]), problem, "Name the token dictionary that the model was trained with.")
+    if expected := options.get("expect"):
+        fingerprint.check(expected, place=str(folder))
+    check_fits(folder, files, vocabulary)
+    if not expected:
+        check_official(folder, fingerprint)
     return GeneformerModel(encoder, generation, vocabulary, fingerprint)
 
 
 def digest_inputs(folder: Path, options: Mapping[str, Any]) -> list[Path]:
     """List the files that decide what the model computes, not the logs and notes that lie beside them."""
-    _, paths = _read_options(folder, options)
-    return [config_file(folder), weights_file(folder), *dict.fromkeys(path for path in paths.values() if path)]
+    FAMILY.check_options(options)
+    return [config_file(folder), weights_file(folder), *files_of(folder, options).paths]
 
 
-def _read_options(folder: Path, options: Mapping[str, Any]) -> tuple[Generation, dict[str, Path | None]]:
-    unknown = sorted(set(options) - set(OPTIONS))
-    if unknown:
-        raise ScfmError(PLACE, f"{unknown[0]!r} is not known", f"Options are {', '.join(OPTIONS)}.")
-    generation = GENERATIONS.get(options.get("generation") or "v1")
-    if generation is None:
-        problem = f"generation {options['generation']!r} is not known"
-        raise ScfmError(PLACE, problem, f"Generations are {', '.join(GENERATIONS)}.")
-    paths = {name: Path(options[name]) if options.get(name) else None for name in OPTIONS[1:4]}
-    if paths["tokens"] is None:
-        paths["tokens"] = folder / TOKENS_FILE
-        paths["medians"] = paths["medians"] or folder / MEDIANS_FILE
-    elif paths["medians"] is None:
-        if not has_medians(paths["tokens"]):
-            problem = "tokens are given without medians, and they are not a parquet table with both"
-            raise ScfmError(PLACE, problem, "Name the median dictionary under `medians`.")
-        paths["medians"] = paths["tokens"]
-    return generation, paths
+def read_vocabulary(folder: Path, options: Mapping[str, Any]) -> Vocabulary:
+    """Read the genes of a checkpoint from its dictionaries alone."""
+    FAMILY.check_options(options)
+    return vocabulary_of(files_of(folder, options))
 
 
-def _read_vocabulary(paths: Mapping[str, Path | None]) -> Vocabulary:
-    tokens, medians, mapping = (paths[name] for name in ("tokens", "medians", "ensembl_mapping"))
-    if tokens is None or medians is None:
-        message = "options were not resolved"
-        raise ValueError(message)
-    return build_vocabulary(
-        read_tokens(tokens),
-        read_medians(medians),
-        read_mapping(mapping) if mapping else None,
-        place=str(tokens),
-    )
+def _random(folder: Path, like: Path, options: Mapping[str, Any], seed: int) -> None:
+    """Write the architecture of `like` with random weights, and the dictionaries with it that no option names."""
+    from scfm_assets.families.controls import RandomSpec, build_random
 
-
-def _check_special(path: Path | None, vocabulary: Vocabulary, generation: Generation) -> None:
-    has = vocabulary.cls is not None and vocabulary.eos is not None
-    has_any = vocabulary.cls is not None or vocabulary.eos is not None
-    if (generation.special and not has) or (not generation.special and has_any):
-        problem = (
-            f"the dictionary has {'both or one of' if has_any else 'neither of'} <cls> and <eos>, "
-            f"generation {generation.name!r} needs {'both' if generation.special else 'neither'}"
-        )
-        raise ScfmError(str(path), problem, "Set `generation`, or name the dictionary of that generation.")
+    spec = RandomSpec(seed=seed)
+    if options.get("tokens") or not like.is_dir():
+        build_random(folder, like=like, spec=spec)
+        return
+    files = files_of(like, options)
+    mapping = read_mapping(files.ensembl_mapping) if files.ensembl_mapping else None
+    tokens, medians = read_tokens(files.tokens), read_medians(files.medians)
+    build_random(folder, like=like, tokens=tokens, medians=medians, mapping=mapping, spec=spec)
 
 
 FAMILY = Family(
     name="geneformer",
+    doc="Geneformer V1 and V2: genes ranked by expression over their corpus median, BERT encoder.",
     open=open_checkpoint,
     digest_inputs=digest_inputs,
-    doc="Geneformer V1 and V2: genes ranked by expression over their corpus median, BERT encoder.",
+    vocabulary=read_vocabulary,
+    options=OPTIONS,
+    random=_random,
 )

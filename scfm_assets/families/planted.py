@@ -21,7 +21,7 @@ from scfm_assets.families.control_folder import (
     token_dictionary,
     write_control,
 )
-from scfm_assets.families.geneformer import TOKENS_FILE
+from scfm_assets.families.folder import TOKENS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -302,6 +302,8 @@ NETWORKS = Table(
         ),
         _text("confidence", "Level of confidence, where the source grades its edges.", nullable=True),
         _text("tissue", "Tissue in which the edge holds; NULL for everywhere.", nullable=True),
+        _text("tf_id", "Gene id that the network's gene table gives the TF; NULL without one answer.", nullable=True),
+        _text("target_id", "Gene id that the network's gene table gives the target.", nullable=True),
     ),
     key=("network", "version", "tf", "target", "tissue"),
     files_by=("network",),

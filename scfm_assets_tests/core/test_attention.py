@@ -222,7 +222,7 @@ def test_a_padded_batch_is_never_taken_for_one_cell(encoder, panel_of_token):
     collector = listener(1, panel_of_token, (1,))
     ids = np.arange(4, 9)
     collector.begin(0, ids)
-    passing = Pass.of(collector, [(0, ids, np.arange(5))])
+    passing = Pass.of(collector, [(0, ids, np.arange(5), None)])
     with pytest.raises(ValueError, match="one row of unpadded cells"), torch.no_grad():
         encoder(input_ids=torch.from_numpy(ids)[None].repeat(2, 1), passing=passing)
     # Our mask function gives no mask whatever is asked; a mask handed to a layer by other means is refused.

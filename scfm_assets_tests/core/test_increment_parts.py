@@ -20,7 +20,7 @@ from scfm_assets_tests.core.small_encoder import CLS, EOS, N_PANEL, VOCABULARY, 
 TOLERANCE = 1e-6
 """Of sums in another order, relative to the largest sum."""
 
-PANEL = pa.table({"gene_id": [f"g{i}" for i in range(N_PANEL)]})
+PANEL = pa.table({name: [f"g{i}" for i in range(N_PANEL)] for name in ("gene_id", "symbol")})
 WANTED = Wanted(heads=((1, 2),), states=True, tfs=(0, 3, 7, 150), n_groups=3)
 
 
@@ -42,6 +42,10 @@ class OfPanel:
     """The vocabulary of the small encoder."""
 
     special_ids, cls = (CLS, EOS), CLS
+
+    def names_of(self, gene_ids: Sequence[str], symbols: Sequence[str]) -> list[str]:
+        assert len(gene_ids) == len(symbols)
+        return list(gene_ids)
 
     def panel_of_token(self, gene_ids: Sequence[str]) -> np.ndarray:
         assert len(gene_ids) == N_PANEL

@@ -57,7 +57,8 @@ def test_repeated_edges_are_kept_once_and_contradicting_signs_become_unknown(tmp
     ]
     assert network.table.schema == EDGES
     assert network.report.as_dict() == {
-        "rows": 8, "filtered": 0, "duplicates": 3, "conflicts": 1, "self_edges": 1, "edges": 5, "tfs": 2, "targets": 5,
+        "rows": 8, "filtered": 0, "dates_repaired": 0, "dates_dropped": 0, "named_by_table": 0,
+        "duplicates": 3, "conflicts": 1, "self_edges": 1, "edges": 5, "tfs": 2, "targets": 5,
     }  # fmt: skip
 
 
@@ -171,7 +172,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path, form):
     path = written(tmp_path, "n.csv", "Regulator,target,mode\nA,B,x\n")
     message = refusal(NetworkSpec("n", path, format=form.name))
     assert str(path) in message
-    assert "'tf'" in message
+    assert f"column '{form.tf[0]}'" in message
     assert "missing" in message
     assert "Present: 'Regulator', 'target', 'mode'" in message
 
@@ -224,9 +225,115 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, name, text, problem):
 def test_a_file_that_is_not_there_and_a_format_that_is_not_known_are_refused(tmp_path):
     assert "no such file" in refusal(NetworkSpec("n", tmp_path / "gone.tsv"))
     assert "has no file to read" in refusal(NetworkSpec("n"))
-    assert "Allowed: trrust, dorothea, collectri, table" in refusal(NetworkSpec("n", tmp_path / "x.tsv", format="gmt"))
+    assert "Allowed: trrust, dorothea, collectri, omnipath, beeline, decoupler, table" in refusal(
+        NetworkSpec("n", tmp_path / "x.tsv", format="gmt")
+    )
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
     path = written(tmp_path, "n.csv", "\ufefftf,target\nA,B\n")
     assert edges_of(read_network(NetworkSpec("n", path)).table) == [("A", "B", 0)]
+
+
+# Other formats
+
+
+def test_the_truth_of_beeline_comes_with_or_without_signs(tmp_path):
+    signed = written(tmp_path, "truth.csv", "Gene1,Gene2,Type\nUGR,WT1,+\nWT1,SRY,-\n")
+    assert edges_of(read_network(NetworkSpec("b", signed, format="beeline")).table) == [
+        ("UGR", "WT1", 1),
+        ("WT1", "SRY", -1),
+    ]
+    plain = written(tmp_path, "plain.csv", "Gene1,Gene2\nUGR,WT1\n")
+    assert edges_of(read_network(NetworkSpec("b", plain, format="beeline")).table) == [("UGR", "WT1", 0)]
+
+
+def test_a_weight_gives_the_sign_of_a_network_of_decoupler(tmp_path):
+    path = written(tmp_path, "net.csv", "source,target,weight,confidence\nA,X,0.7,A\nA,Y,-1e-3,B\nB,X,0,C\n")
+    network = read_network(NetworkSpec("n", path, format="decoupler"))
+    assert edges_of(network.table) == [("A", "X", 1), ("A", "Y", -1), ("B", "X", 0)]
+    assert network.table["confidence"].to_pylist() == ["A", "B", "C"]
+
+
+def test_omnipath_marks_signs_in_two_columns(tmp_path):
+    head = "source\ttarget\tsource_genesymbol\ttarget_genesymbol\tis_stimulation\tis_inhibition\tdorothea_level\n"
+    rows = "P1\tP2\tMYC\tTERT\t1\t0\tA\nP1\tP3\tMYC\tP53\t0\t1\tD;B\n"
+    rows += "P1\tP4\tMYC\tX\tTrue\tTrue\tC\nP1\tP5\tMYC\tY\t0\t0\tD\n"
+    path = written(tmp_path, "interactions", head + rows)  # as the web service names it
+    network = read_network(NetworkSpec("o", path, format="omnipath", confidence=("A", "B", "C")))
+    assert edges_of(network.table) == [("MYC", "P53", -1), ("MYC", "TERT", 1), ("MYC", "X", 0)]
+    assert network.table["confidence"].to_pylist() == ["B", "A", "C"]
+
+
+def test_one_network_is_taken_out_of_a_file_of_several(tmp_path):
+    columns = {
+        "network": ["STRING", "STRING", "Specific", "Specific"],
+        "size": ["TFs+500", "TFs+1000", "TFs+500", "TFs+500"],
+        "tf": ["A", "B", "C", "C"],
+        "target": ["X", "X", "X", "Y"],
+        "year": [1, 2, 3, 4],
+    }
+    path = tmp_path / "all.parquet"
+    pq.write_table(pa.table(columns), path)
+    spec = NetworkSpec("n", path, where={"network": ("Specific",), "size": ("TFs+500",)})
+    network = read_network(spec)
+    assert edges_of(network.table) == [("C", "X", 0), ("C", "Y", 0)]
+    assert (network.report.rows, network.report.filtered) == (4, 2)
+    assert read_network(NetworkSpec("n", path, where={"year": ("1", "3")})).report.edges == 2
+    assert "no row has network 'CHIP'" in refusal(NetworkSpec("n", path, where={"network": ("CHIP",)}))
+    assert "Present, after what stands before: STRING, Specific" in refusal(
+        NetworkSpec("n", path, where={"network": ("CHIP",)})
+    )
+    message = refusal(NetworkSpec("n", path, where={"network": ("STRING",), "organ": ("lung",)}))
+    assert "the column 'organ', which is not there" in message
+    assert "Present: 'network', 'size', 'tf', 'target', 'year'" in message
+
+
+# Dates and former names
+
+SPOILED = "tf,target,confidence\nMYC,TERT,A\nMYC,7-Sep,A\nJUN,2-Mar,A\n1-Dec,FOS,A\nJUN,2021-09-09,B\n"
+
+
+def test_dates_are_repaired_where_one_gene_only_can_be_meant(tmp_path):
+    path = written(tmp_path, "n.csv", SPOILED)
+    network = read_network(NetworkSpec("n", path, dates="repair"))
+    assert edges_of(network.table) == [("DEC1", "FOS", 0), ("JUN", "SEPT9", 0), ("MYC", "SEPT7", 0), ("MYC", "TERT", 0)]
+    assert (network.report.dates_repaired, network.report.dates_dropped) == (3, 1)  # 2-Mar was MARCH2 or MARC2
+    some = read_network(NetworkSpec("n", path, dates="repair", confidence=("A",)))
+    assert (some.report.filtered, some.report.dates_repaired, some.report.dates_dropped) == (1, 2, 1)
+
+
+def test_dates_are_dropped_if_asked_for_and_counted(tmp_path):
+    path = written(tmp_path, "n.csv", SPOILED)
+    network = read_network(NetworkSpec("n", path, dates="drop"))
+    assert edges_of(network.table) == [("MYC", "TERT", 0)]
+    assert (network.report.dates_repaired, network.report.dates_dropped) == (0, 4)
+    assert "`dates: repair` for network 'n'" in refusal(NetworkSpec("n", path))
+    all_of_it = written(tmp_path, "all.csv", "tf,target\nMYC,2-Mar\n")
+    assert "every edge has a name that is a date" in refusal(NetworkSpec("n", all_of_it, dates="repair"))
+
+
+GENES = """\
+gene_name\tensembl_id
+SEPT7\tENSG00000122545
+SEPTIN7\tENSG00000122545
+TERT\tENSG00000164362
+TWO\tENSG00000000001
+TWO\tENSG00000000002
+"""
+
+
+def test_a_gene_table_gives_names_their_ids_and_changes_no_name(tmp_path):
+    genes = written(tmp_path, "genes.tsv", GENES)
+    path = written(tmp_path, "n.csv", "tf,target\nSEPT7,TERT\nSEPT7,TWO\nMYC,7-Sep\n")
+    plain = read_network(NetworkSpec("n", path, dates="repair"))
+    named = read_network(NetworkSpec("n", path, dates="repair", gene_table=genes))
+    assert edges_of(named.table) == edges_of(plain.table)
+    assert named.table["tf_id"].to_pylist() == [None, "ENSG00000122545", "ENSG00000122545"]
+    assert named.table["target_id"].to_pylist() == ["ENSG00000122545", "ENSG00000164362", None]
+    assert (plain.report.named_by_table, named.report.named_by_table) == (0, 2)
+    assert plain.digest != named.digest
+    again = network_of_rows(named.rows(), NetworkSpec("n"))
+    assert again.table.equals(named.table)
+    before = named.rows().drop_columns(["tf_id", "target_id"])  # stored when there were no ids
+    assert network_of_rows(before, NetworkSpec("n")).table.equals(plain.table)

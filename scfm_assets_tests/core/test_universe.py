@@ -74,3 +74,45 @@ def test_a_network_without_a_gene_of_the_panel_gives_no_edges():
     assert len(edges.source) == 0
     assert not edges.mask.any()
     assert edges.tfs.tolist() == [2]
+
+
+# Former names
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_with_a_gene_table_no_edge_is_lost_and_former_names_are_met(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    ids = [f"ENSG{i:011d}" for i in range(30)]
+    names = {gene: [f"NEW{i}", f"OLD{i}", f"OLDER{i}"][: rng.integers(1, 4)] for i, gene in enumerate(ids)}
+    rows = [(name, gene) for gene, known in names.items() for name in known]
+    rows += [("SHARED", ids[0]), ("SHARED", ids[1])]
+    table = tmp_path / "genes.tsv"
+    table.write_text("gene_name\tensembl_id\n" + "".join(f"{name}\t{gene}\n" for name, gene in rows))
+    every = [*(name for name, _ in rows), "UNKNOWN"]
+    edges = [(str(a), str(b), None) for a, b in rng.choice(every, (200, 2))]
+    plain, named = network(edges), network(edges, gene_table=table)
+    panel = rng.permutation(30)[:12]
+    symbols = [str(rng.choice(names[ids[i]])) for i in panel]
+    gene_ids = [ids[i] for i in panel]
+    by_name, with_table = (edges_in_panel(net, gene_ids, symbols, tissue="lung") for net in (plain, named))
+    assert set(by_name.tfs) <= set(with_table.tfs)
+    found = {*zip(with_table.source.tolist(), with_table.target.tolist(), strict=True)}
+    assert {*zip(by_name.source.tolist(), by_name.target.tolist(), strict=True)} <= found
+
+    id_of = {name: gene for name, gene in rows if name != "SHARED"}
+
+    def places(name: str) -> list[int]:
+        direct = [k for k, symbol in enumerate(symbols) if symbol == name]
+        return direct or [k for k, gene in enumerate(gene_ids) if gene == id_of.get(name)]
+
+    expected = {(i, j) for a, b, _ in edges for i in places(a) for j in places(b) if i != j}
+    assert found == expected
+    assert with_table.tfs.tolist() == sorted({i for a, _, _ in edges for i in places(a)})
+
+
+def test_a_mouse_gene_is_not_its_human_namesake():
+    mouse = network([("Trp53", "Mdm2", None), ("Myc", "Tert", None)], organism="mouse")
+    human_panel = edges_in_panel(mouse, IDS, ("TRP53", "MDM2", "MYC", "TERT", "X"), tissue="lung")
+    assert len(human_panel.source) == len(human_panel.tfs) == 0
+    own = edges_in_panel(mouse, IDS, ("Trp53", "Mdm2", "Myc", "Tert", "X"), tissue="lung")
+    assert list(zip(own.source, own.target, strict=True)) == [(0, 1), (2, 3)]

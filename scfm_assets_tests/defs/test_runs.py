@@ -151,7 +151,7 @@ def test_attention_of_a_slice_equals_an_independent_pass_over_its_cells(
     atlas, panel = stored("atlas/processed", Place(tissue)), stored("atlas/gene_panel", Place(tissue))
     found = stored("models/planted/attention", Place(tissue, n))
     model = checkpoints.open_model(finished.catalog, "planted")
-    lookup = panel_of_token(model, panel["gene_id"].to_pylist())
+    lookup = panel_of_token(model, panel)
     layers = tuple(range(1, model.fingerprint.layers + 1))
 
     def passed(rows: np.ndarray, block_of_cell: np.ndarray) -> list[AttentionSums]:

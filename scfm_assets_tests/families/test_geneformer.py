@@ -190,7 +190,7 @@ def test_a_huge_config_is_refused_before_memory_is_taken(folder):
 
 
 def test_missing_files_are_refused(folder, tmp_path):
-    with pytest.raises(ScfmError, match="no such file"):
+    with pytest.raises(ScfmError, match="no such folder"):
         open_checkpoint(tmp_path / "nowhere", {})
     (folder / "model.safetensors").unlink()
     with pytest.raises(ScfmError, match="no weights in this folder"):
@@ -323,7 +323,7 @@ def test_cells_are_cut_at_the_models_positions(tmp_path, counts):
     ("options", "message"),
     [
         ({"generation": "v3"}, "generation 'v3' is not known\nGenerations are v1, v2"),
-        ({"token": "x.json"}, "'token' is not known\nOptions are generation, tokens"),
+        ({"token": "x.json"}, "'token' is not known\nOptions are generation, dictionaries, tokens"),
         ({"tokens": "nowhere.json", "medians": "nowhere.json"}, r"nowhere\.json: no such file"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Small checkpoints trained here: what is held out, how cells become batches, the objective, the loop, the folder."""
