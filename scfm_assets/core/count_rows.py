@@ -8,6 +8,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from scfm_assets.core.atlas_files import hdf5, zarr_store
+from scfm_assets.core.atlas_files.scouting import send_scout
 from scfm_assets.core.count_blocks import DAMAGED, HDF5_CACHE, CsrRows, DenseRows, attempt
 from scfm_assets.core.errors import ScfmError
 
@@ -48,6 +50,7 @@ def _open(path: Path) -> Any:
     if path.is_dir():
         import zarr
 
+        zarr_store.refuse_links(path)
         # The consolidated copy of the metadata may be older than the arrays.
         return attempt(str(path), lambda: zarr.open_group(path, mode="r", use_consolidated=False))
     import h5py
@@ -55,15 +58,29 @@ def _open(path: Path) -> Any:
     if not h5py.is_hdf5(path):
         problem = "is no HDF5 file, which every .h5ad is" if path.stat().st_size else "is empty"
         raise ScfmError(str(path), problem, "Name an .h5ad file; if it is one, it is damaged: fetch it again.")
+    send_scout(path)
     return attempt(str(path), lambda: h5py.File(path, "r", rdcc_nbytes=HDF5_CACHE))
 
 
 def _rows_at(path: Path, root: Any, place: str) -> CountRows:
     where = f"{path}: {place}"
-    element = attempt(where, lambda: root.get(_key(place)))
+    library = zarr_store.LIBRARY if path.is_dir() else hdf5.LIBRARY
+
+    def child(folder: Any, name: str) -> Any:
+        return attempt(where, lambda: None if library.is_array(folder) else library.child(folder, name))
+
+    element = root
+    for name in _key(place).split("/"):
+        element = None if element is None else child(element, name)
     if element is None:
         found = attempt(where, lambda: _places(root))
         raise ScfmError(where, "there is no such matrix", f"It has: {', '.join(found) or 'none'}.")
+    arrays = (
+        [element] if library.is_array(element) else [child(element, name) for name in ("data", "indices", "indptr")]
+    )
+    for array in arrays:
+        if array is not None and (reason := attempt(where, lambda array=array: library.unsound(array))):
+            raise ScfmError(where, reason, DAMAGED)
     encoding = attempt(where, lambda: element.attrs.get("encoding-type"))
     if encoding == "csr_matrix":
         shape = attempt(where, lambda: [int(n) for n in element.attrs["shape"]])

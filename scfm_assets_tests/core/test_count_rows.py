@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -374,3 +375,31 @@ def test_counts_without_any_known_gene_are_refused_before_anything_is_read(files
     names = [f"TP{i}" for i in range(N_GENES)]
     with open_counts(files["sparse.h5ad"]) as rows, pytest.raises(ScfmError, match=r"sparse.h5ad: X: none of the 83"):
         tokenize_rows(rows, names, VOCABULARY, **OPTIONS)
+
+
+@pytest.mark.parametrize("link", ["soft", "external"])
+def test_a_link_out_of_a_file_is_not_followed(copy, files, link):
+    path = copy(".h5ad")
+    with h5py.File(path, "r+") as file:
+        del file["X"]
+        file["X"] = h5py.SoftLink("/raw/X") if link == "soft" else h5py.ExternalLink(files["sparse.h5ad"], "/X")
+    with pytest.raises(ScfmError, match=r"copy.h5ad: X: .*link to elsewhere"):
+        tokens_of(path)
+
+
+def test_a_link_out_of_a_store_is_not_followed(copy, files):
+    path = copy(".zarr")
+    (path / "layers_elsewhere").symlink_to(files["sparse.h5ad"])
+    with pytest.raises(ScfmError, match="link to elsewhere"):
+        tokens_of(path)
+
+
+def test_a_codec_that_runs_what_the_file_says_is_refused(copy):
+    path = copy(".zarr")
+    [described] = [*(path / "X/data").glob(".zarray"), *(path / "X/data").glob("zarr.json")]
+    said = json.loads(described.read_text())
+    said |= {"filters": [{"id": "pickle"}]} if described.name == ".zarray" else {}
+    said |= {} if described.name == ".zarray" else {"codecs": [{"name": "numcodecs.pickle", "configuration": {}}]}
+    described.write_text(json.dumps(said))
+    with pytest.raises(ScfmError, match=r"copy.zarr: X"):
+        tokens_of(path)

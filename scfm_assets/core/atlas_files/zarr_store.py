@@ -40,7 +40,7 @@ def open_zarr(path: Path) -> Iterator[Node]:
 
     place = str(path)
     if path.is_dir():
-        _refuse_links(path)
+        refuse_links(path)
         store: Any = LocalStore(path, read_only=True)
     else:
         store = attempt(place, lambda: ZipStore(path, mode="r"))
@@ -52,7 +52,8 @@ def open_zarr(path: Path) -> Iterator[Node]:
         store.close()
 
 
-def _refuse_links(folder: Path) -> None:
+def refuse_links(folder: Path) -> None:
+    """Refuse a store whose files are links."""
     for file in folder.rglob("*"):
         if file.is_symlink():
             problem = "is a link to elsewhere, which is not followed"
