@@ -11,10 +11,12 @@ import click
 
 from scfm_assets.cli_options import catalog_option, choose
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.families.pretraining.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
-    from scfm_assets.pretrain import Dictionaries
+    from scfm_assets.families.pretraining.objectives import Objective
+    from scfm_assets.pretrain_inputs import Dictionaries
 
 COUNT = click.IntRange(min=1)
 
@@ -23,16 +25,26 @@ COUNT = click.IntRange(min=1)
 @click.argument("name")
 @catalog_option
 @click.option("--tissues", metavar="A,B", help="Train on these atlases of the catalog.  [default: all]")
+@click.option(
+    "--tokens-as",
+    type=click.Choice(list(OBJECTIVES)),
+    default="rank",
+    show_default=True,
+    help="Genes by rank, as Geneformer, or with binned values, as scGPT.",
+)
 @click.option("--vocabulary-of", metavar="MODEL", help="Take the dictionaries of this model of the catalog.")
 @click.option("--tokens", type=click.Path(path_type=Path), help="Token dictionary.  [default: made of the atlases]")
 @click.option("--medians", type=click.Path(path_type=Path), help="Medians, if --tokens is no table with both.")
 @click.option("--ensembl-mapping", type=click.Path(path_type=Path), help="Other gene ids -> those of --tokens.")
+@click.option("--vocab", type=click.Path(path_type=Path), help="The same for binned: a vocab.json of symbols.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of models.  [default: the catalog's watched one]")
 @click.option("--layers", type=COUNT, default=4, show_default=True)
 @click.option("--hidden", type=COUNT, default=128, show_default=True)
 @click.option("--heads", type=COUNT, default=4, show_default=True)
-@click.option("--intermediate", type=COUNT, help="Width of the feed-forward layers.  [default: 4 x hidden]")
-@click.option("--max-tokens", type=COUNT, default=1024, show_default=True, help="Longest cell; lower ranks are cut.")
+@click.option(
+    "--intermediate", type=COUNT, help="Width of the feed-forward layers.  [default: 4 x hidden; hidden if binned]"
+)
+@click.option("--max-tokens", type=COUNT, default=1024, show_default=True, help="Longest cell; the rest is cut.")
 @click.option("--steps", type=COUNT, default=1800, show_default=True, help="Updates of the weights.")
 @click.option("--batch-tokens", type=COUNT, default=4096, show_default=True, help="Most tokens of a step.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
@@ -48,26 +60,33 @@ COUNT = click.IntRange(min=1)
 def pretrain(name: str, catalog: str | None, *, resume: bool, fresh: bool, **given: Any) -> None:
     """Train a small model NAME on the catalog's atlases: a real checkpoint where none can be downloaded.
 
-    Genes of a cell, ranked by expression, are masked and told from the others. A tenth of the cells is held out. The
-    newest revision is checkpoints/NAME, which the platform watches; all are in checkpoints/NAME/revisions. The same
-    command goes on where it was stopped. The same seed gives the same weights on one machine.
+    Genes of a cell, ranked by expression, are masked and told from the others; with --tokens-as binned, the bins of
+    their values are. A tenth of the cells is held out. The newest revision is checkpoints/NAME, which the platform
+    watches; all are in checkpoints/NAME/revisions. The same command goes on where it was stopped. The same seed gives
+    the same weights on one machine.
     """
     from scfm_assets import pretrain as training
     from scfm_assets.families.pretraining.recipe import Recipe
+    from scfm_assets.pretrain_inputs import Job
     from scfm_assets.pretrain_report import Reporter
 
-    chosen = choose(catalog)
+    chosen, objective = choose(catalog), OBJECTIVES[given["tokens_as"]]
     sizes = ("layers", "heads", "hidden", "max_tokens", "steps", "batch_tokens", "learning_rate", "dropout", "seed")
-    recipe = Recipe(**{size: given[size] for size in sizes}, intermediate=given["intermediate"] or 4 * given["hidden"])
+    recipe = Recipe(
+        **{size: given[size] for size in sizes},
+        intermediate=given["intermediate"] or objective.widening * given["hidden"],
+        masked=objective.masked,
+    )
     layer = given["layer"] or recipe.layers
     if layer > recipe.layers:
         raise ScfmError("--layer", f"{layer} of {recipe.layers} layers", "Layers are counted from 1.")
-    job = training.Job(
+    job = Job(
         catalog=chosen,
         tissues=_tissues(chosen, given["tissues"]),
         folder=_folder(chosen, given["out"], name),
+        objective=objective,
         recipe=recipe,
-        dictionaries=_dictionaries(chosen, given),
+        dictionaries=_dictionaries(chosen, objective, given),
         revisions=_revisions(given["save_at"], given["revisions"], recipe.steps),
         evaluations=given["evaluations"],
         layer=layer,
@@ -101,17 +120,18 @@ def _folder(catalog: Catalog, out: Path | None, name: str) -> Path:
     return (out or catalog.watched).expanduser().absolute() / name
 
 
-def _dictionaries(catalog: Catalog, given: dict[str, Any]) -> Dictionaries:
-    from scfm_assets.pretrain import Dictionaries, dictionaries_of_model
+def _dictionaries(catalog: Catalog, objective: Objective, given: dict[str, Any]) -> Dictionaries:
+    from scfm_assets.pretrain_inputs import Dictionaries, dictionaries_of_model
 
     if given["vocabulary_of"] is None:
         if (given["medians"] or given["ensembl_mapping"]) and given["tokens"] is None:
             place = "--medians" if given["medians"] else "--ensembl-mapping"
             raise ScfmError(place, "given without --tokens", "Name the token dictionary that it belongs to.")
-        return Dictionaries(given["tokens"], given["medians"], given["ensembl_mapping"])
-    if given["tokens"] is not None:
-        raise ScfmError("--tokens", "given beside --vocabulary-of", "Give one of them.")
-    return dictionaries_of_model(catalog, given["vocabulary_of"])
+        return Dictionaries(given["tokens"], given["medians"], given["ensembl_mapping"], given["vocab"])
+    for kind, option in (("tokens", "--tokens"), ("vocab", "--vocab")):
+        if given[kind] is not None:
+            raise ScfmError(option, "given beside --vocabulary-of", "Give one of them.")
+    return dictionaries_of_model(catalog, given["vocabulary_of"], objective)
 
 
 def _revisions(save_at: str | None, count: int, steps: int) -> tuple[int, ...]:

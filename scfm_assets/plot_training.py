@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scfm_assets.families.pretraining.objectives import NATS
 from scfm_assets.plot_style import QUIET, End, colour_of, label_ends, panels
 
 if TYPE_CHECKING:
@@ -14,18 +15,19 @@ if TYPE_CHECKING:
 
 def training_figure(record: Mapping[str, Any]) -> Figure:
     """Draw the content of a training.json: loss of training and held-out cells, baseline, revisions."""
-    points, baseline = record["losses"], record["baselines"]["unigram"]
+    points, (name, baseline) = record["losses"], next(iter(record["baselines"].items()))
     steps = [point["step"] for point in points]
     cells, recipe = record["cells"], record["recipe"]
     note = (
-        f"Masked genes, nats each; {cells['training']:,} cells of {', '.join(record['atlases'])} trained on, "
+        f"Masked genes, {record.get('unit', NATS)} each; "
+        f"{cells['training']:,} cells of {', '.join(record['atlases'])} trained on, "
         f"{cells['held_out']:,} held out; {recipe['layers']} layers x {recipe['hidden']}. Rings are revisions."
     )
     with panels(1, f"Training of {record['name']}", note=note, width=6.2, right=2.0) as (figure, (ax,)):
-        ends = [End(baseline, "unigram", QUIET, f"{baseline:.2f}")]
+        ends = [End(baseline, name.replace("_", " "), QUIET, f"{baseline:.2f}")]
         ax.axhline(baseline, color=QUIET, lw=1.4, ls=(0, (4, 2)))
-        for place, (name, label) in enumerate((("held_out", "held-out cells"), ("training", "training cells"))):
-            values = [point[name] for point in points]
+        for place, (part, label) in enumerate((("held_out", "held-out cells"), ("training", "training cells"))):
+            values = [point[part] for point in points]
             ax.plot(steps, values, color=colour_of(place), lw=2.2 if place == 0 else 1.4, zorder=3)
             ends.append(End(values[-1], label, colour_of(place), f"{values[-1]:.2f}"))
         saved = [point for point in points if point["step"] in record["revisions"]]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from scfm_assets.families.pretraining.objectives import NATS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -48,10 +50,11 @@ class Reporter:
     def sum_up(self, record: dict[str, Any], folder: Path) -> None:
         """Show what the training came to and where it is."""
         self._stop()
-        loss, unigram = record["held_out_loss"], record["baselines"]["unigram"]
+        loss, (name, baseline) = record["held_out_loss"], next(iter(record["baselines"].items()))
         last = record["losses"][-1]
         self.console.print(
-            f"[bold]held-out loss {loss:.3f}[/] nats per masked gene against {unigram:.3f} for the unigram; "
+            f"[bold]held-out loss {loss:.3f}[/] {record.get('unit', NATS)} per masked gene against {baseline:.3f} for "
+            f"the {name.replace('_', ' ')}; "
             f"{last['tokens']:,} tokens in {last['seconds']:,.0f} s ({last['cpu_seconds']:,.0f} s of CPU)",
             soft_wrap=True,
         )

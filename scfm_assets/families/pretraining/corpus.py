@@ -12,12 +12,14 @@ from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.tokens import Tokens, build_vocabulary, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import scipy.sparse as sp
 
     from scfm_assets.core.vocabulary import Vocabulary
     from scfm_assets.families.pretraining.split import Split
+
+    Encode = Callable[[sp.csr_matrix, Sequence[str], Vocabulary, int], Tokens]
 
 FEWEST_GENES = 2
 """Known genes of a cell that is of any use: one to be told, one to tell it from."""
@@ -92,8 +94,13 @@ def vocabulary_of(atlases: Sequence[Cells]) -> Vocabulary:
     return build_vocabulary(tokens, medians, place="vocabulary of the atlases")
 
 
-def tokenized(atlases: Sequence[Cells], vocabulary: Vocabulary, *, max_tokens: int) -> Corpus:
-    """Encode the cells of all atlases by rank; those with fewer than two known genes are left out.
+def by_rank(counts: sp.csr_matrix, names: Sequence[str], vocabulary: Vocabulary, max_tokens: int) -> Tokens:
+    """Encode cells as the family geneformer does: with special tokens where the vocabulary has them."""
+    return tokenize(counts, names, vocabulary, max_tokens=max_tokens, special=vocabulary.cls is not None)
+
+
+def tokenized(atlases: Sequence[Cells], vocabulary: Vocabulary, *, max_tokens: int, encode: Encode = by_rank) -> Corpus:
+    """Encode the cells of all atlases; those with fewer than two known genes are left out.
 
     A training cell whose tokens are those of a held-out cell is left out, too: one cell may stand in two atlases.
 
@@ -102,27 +109,36 @@ def tokenized(atlases: Sequence[Cells], vocabulary: Vocabulary, *, max_tokens: i
     ScfmError
         If an atlas has no gene of the vocabulary, or no cells are left to train on or to hold out.
     """
-    special = vocabulary.cls is not None
     rows: list[np.ndarray] = []
+    values: list[np.ndarray] = []
     tissues: list[np.ndarray] = []
     held_out: list[np.ndarray] = []
     for atlas in atlases:
         names = vocabulary.names_of(atlas.gene_ids, atlas.symbols)
         if not (vocabulary.rows_of(names) >= 0).any():
             problem = f"none of its {len(names):,} genes (such as {names[0]!r}) is in the vocabulary"
-            remedy = f"The vocabulary has genes such as {str(vocabulary.gene_ids[0])!r}: see --tokens and gene_table."
+            known = str(vocabulary.gene_ids[0])
+            remedy = f"The vocabulary has genes such as {known!r}: see --tokens, --vocab and gene_table."
             place = f"atlas {atlas.tissue!r}"
             raise ScfmError(place, problem, remedy)
-        found = tokenize(atlas.counts, names, vocabulary, max_tokens=max_tokens, special=special)
+        found = encode(atlas.counts, names, vocabulary, max_tokens)
         rows += [found.row(i) for i in range(found.n_cells)]
+        values += [beside for i in range(found.n_cells) if (beside := found.row_values(i)) is not None]
         tissues.append(np.full(found.n_cells, atlas.tissue))
         held_out.append(atlas.split.held_out)
-    tokens, apart = Tokens.of(rows), np.concatenate(held_out)
-    useful = tokens.lengths >= FEWEST_GENES + (2 if special else 0)
-    secret = {rows[i].tobytes() for i in np.flatnonzero(apart & useful)}
-    repeated = np.array([row.tobytes() in secret for row in rows])
+    tokens, apart = Tokens.of(rows, values or None), np.concatenate(held_out)
+    useful = _genes_of(tokens, vocabulary) >= FEWEST_GENES
+    content = [row.tobytes() + (b"" if tokens.values is None else values[i].tobytes()) for i, row in enumerate(rows)]
+    secret = {content[i] for i in np.flatnonzero(apart & useful)}
+    repeated = np.array([found in secret for found in content])
     training, kept = np.flatnonzero(useful & ~apart & ~repeated), np.flatnonzero(useful & apart)
     if not len(training) or not len(kept):
         problem = f"{len(training)} cells to train on and {len(kept)} to hold out"
         raise ScfmError("cells", problem, "Both are needed: name atlases with more cells.")
     return Corpus(tokens, np.concatenate(tissues), training, kept)
+
+
+def _genes_of(tokens: Tokens, vocabulary: Vocabulary) -> np.ndarray:
+    """Count the tokens of each cell that are not special."""
+    upto = np.concatenate([[0], np.cumsum(~np.isin(tokens.ids, vocabulary.special_ids))])
+    return np.diff(upto[tokens.offsets])

@@ -46,7 +46,7 @@ class Point:
     step
         Updates done.
     training, held_out
-        Mean loss of the steps since the last evaluation, and of the held-out cells, in nats per masked gene.
+        Mean loss of the steps since the last evaluation, and of the held-out cells, per masked gene.
     tokens
         Tokens passed through so far, padding included.
     seconds, cpu_seconds
@@ -316,7 +316,7 @@ class _Clock:
 
 
 def held_out_loss(model: torch.nn.Module, batches: Sequence[Batch]) -> float:
-    """Give the mean loss over all masked places of some batches, in nats."""
+    """Give the mean loss over all masked places of some batches."""
     total = places = 0.0
     training = model.training
     model.eval()

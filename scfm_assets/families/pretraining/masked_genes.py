@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertForMaskedLM
 
 from scfm_assets.core.digest import seed_from
-from scfm_assets.families.pretraining import batches
+from scfm_assets.core.errors import ScfmError
+from scfm_assets.families.folder import MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE, WEIGHTS
+from scfm_assets.families.pretraining import batches, corpus, masking
+from scfm_assets.families.pretraining.objectives import Functions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scfm_assets.core.tokens import Tokens
     from scfm_assets.core.vocabulary import Vocabulary
+    from scfm_assets.families.pretraining.masking import Batch
     from scfm_assets.families.pretraining.recipe import Recipe
-
-WORDS = "masked genes: each chosen gene becomes <mask>, in training and held-out cells alike"
 
 WAVE_RMS = 0.05
 """Root mean square of the sine waves that a training begins with; BERT's own embeddings are random ones of 0.02."""
 
 MEDIAN_PLACES = 6000
 """Range of places over which medians are spread before they become waves: a few genes share one."""
-
-Batch = dict[str, torch.Tensor]
 
 
 class MaskedGenes(BertForMaskedLM):
@@ -119,44 +123,13 @@ def unigram(tokens: Tokens, cells: np.ndarray, vocabulary: Vocabulary) -> np.nda
     return frequencies / frequencies.sum()
 
 
-@dataclass(frozen=True, eq=False)
-class Masking:
-    """Makes batches of masked cells.
-
-    Parameters
-    ----------
-    tokens
-        All cells.
-    vocabulary
-        Genes and special tokens.
-    share
-        Of a cell's genes that are to be told.
-    seed
-        Decides which.
-    """
-
-    tokens: Tokens
-    vocabulary: Vocabulary
-    share: float
-    seed: int
-
-    def training(self, cells: np.ndarray, step: int) -> Batch:
-        """Mask the cells of a step."""
-        return self._batch(cells, np.random.default_rng(seed_from("training masks", self.seed, step)))
-
-    def held_out(self, cells: np.ndarray, index: int) -> Batch:
-        """Mask held-out cells, the same way whenever it is asked."""
-        return self._batch(cells, np.random.default_rng(seed_from("held-out masks", self.seed, index)))
+class Masking(masking.Masking):
+    """Makes batches of cells with masked genes."""
 
     def _batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
         known = self.vocabulary
         ids = batches.padded(self.tokens, cells, int(known.pad or 0))
-        there = np.arange(ids.shape[1]) < self.tokens.lengths[cells][:, None]
-        genes = there & ~np.isin(ids, known.special_ids)
-        wanted = np.maximum(1, np.rint(self.share * genes.sum(1))).astype(np.int64)
-        draws = np.where(genes, rng.random(ids.shape), 2.0)
-        order = draws.argsort(axis=1).argsort(axis=1)
-        positions = np.flatnonzero(order < wanted[:, None])
+        there, positions = self._chosen(cells, ids, rng)
         labels = ids.ravel()[positions]
         ids.ravel()[positions] = known.mask
         made = {"input_ids": ids, "attention_mask": there.astype(np.int64), "positions": positions, "labels": labels}
@@ -192,3 +165,66 @@ def as_bert(model: MaskedGenes) -> tuple[dict[str, Any], dict[str, torch.Tensor]
         if not name.startswith(tied)
     }
     return {name: value for name, value in config.items() if name not in dropped}, weights
+
+
+def read_vocabulary(dictionaries: Mapping[str, Path]) -> Vocabulary:
+    """Read the dictionaries that are named.
+
+    Raises
+    ------
+    ScfmError
+        If one cannot be read, has no padding or mask, or its ids have gaps.
+    """
+    from scfm_assets.families.dictionaries import read_tokens
+    from scfm_assets.families.geneformer import FAMILY
+
+    file = dictionaries["tokens"]
+    generation = "v2" if "<cls>" in read_tokens(file) else "v1"
+    options = {**{kind: str(path) for kind, path in dictionaries.items()}, "generation": generation}
+    vocabulary, place = FAMILY.vocabulary(Path(), options), str(file)
+    if vocabulary.pad is None or vocabulary.mask is None:
+        raise ScfmError(place, "has no <pad> or no <mask>", "Both are needed to train.")
+    if vocabulary.size != vocabulary.n_tokens:
+        problem = f"{vocabulary.n_tokens} tokens with ids up to {vocabulary.size - 1}"
+        raise ScfmError(place, problem, "Number the tokens from 0 without gaps.")
+    return vocabulary
+
+
+def dictionaries_of(vocabulary: Vocabulary) -> tuple[dict[str, int], dict[str, float]]:
+    """Give token ids and medians as a Geneformer folder has them."""
+    special = {"<pad>": vocabulary.pad, "<mask>": vocabulary.mask, "<cls>": vocabulary.cls, "<eos>": vocabulary.eos}
+    genes = vocabulary.gene_ids.tolist()
+    tokens = {name: token for name, token in special.items() if token is not None}
+    tokens |= dict(zip(genes, vocabulary.token_ids.tolist(), strict=True))
+    return tokens, dict(zip(genes, vocabulary.medians.tolist(), strict=True))
+
+
+def save_folder(model: MaskedGenes, vocabulary: Vocabulary, folder: Path) -> None:
+    """Write configuration, weights and dictionaries."""
+    config, weights = as_bert(model)
+    (folder / WEIGHTS[0]).write_bytes(save(weights, metadata={"format": "pt"}))
+    tokens, medians = dictionaries_of(vocabulary)
+    written: dict[str, Any] = {"config.json": config, TOKENS_FILE: tokens, MEDIANS_FILE: medians}
+    if vocabulary.aliases:
+        written[MAPPING_FILE] = dict(vocabulary.aliases)
+    for name, content in written.items():
+        (folder / name).write_text(json.dumps(content, indent=1) + "\n")
+
+
+def options(vocabulary: Vocabulary) -> dict[str, str]:
+    """Say what the family geneformer must be told."""
+    told = {"generation": "v1" if vocabulary.cls is None else "v2"}
+    return told | ({"ensembl_mapping": MAPPING_FILE} if vocabulary.aliases else {})
+
+
+FUNCTIONS = Functions(
+    vocabulary_of=corpus.vocabulary_of,
+    read_vocabulary=read_vocabulary,
+    encode=corpus.by_rank,
+    known=unigram,
+    build=build,
+    masking=Masking,
+    baselines=baselines,
+    save=save_folder,
+    options=options,
+)

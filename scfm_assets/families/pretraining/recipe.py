@@ -22,7 +22,8 @@ class Recipe:
     layers, heads, hidden, intermediate
         Blocks, heads per block, hidden size, width of the feed-forward layer.
     max_tokens
-        Longest cell; the lowest ranks are cut. The model has no positions beyond it, so that nobody asks for any.
+        Longest cell; the genes expressed least are cut. The model has no positions beyond it, so that nobody asks for
+        any.
     steps
         Updates of the weights.
     batch_tokens
