@@ -29,7 +29,7 @@ ui: install             ## the Dagster UI on 127.0.0.1
 test: install-dev       ## the whole suite, but for what takes minutes of real daemons
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
-test-long: install-dev      ## a night with a new checkpoint, thirty kills, a minute of writers and readers
+test-long: install-dev      ## nights with a new checkpoint, kills, PostgreSQL, S3, Ray, statistics of intervals
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 lint: install-dev

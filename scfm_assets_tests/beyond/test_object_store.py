@@ -324,7 +324,7 @@ def check_run(home: Home) -> None:
     assert not (home.folder / "store" / "assets").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("url", ["memory"], indirect=True)
 def test_the_whole_platform_runs_on_memory_and_a_second_run_computes_nothing(url: str, tmp_path: Path) -> None:
     with open_home(tmp_path, SMALLEST) as home:
@@ -346,7 +346,7 @@ def scfm(folder: Path, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_share_a_bucket_and_no_secret_is_written_down(s3: str, tmp_path: Path) -> None:
     with open_home(tmp_path, SMALLEST) as home:
         said = scfm(tmp_path, "run", "--jobs", "2")

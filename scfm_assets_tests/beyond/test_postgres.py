@@ -97,7 +97,7 @@ def recorded(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> 
         yield home
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_record_what_they_make_in_postgres(recorded: Home, database: str) -> None:
     scfm(recorded, "run", "--jobs", "2")
     storage = recorded.instance.event_log_storage

@@ -54,7 +54,7 @@ def nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(increments, "attend", refuse)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("on_ray", "nothing_here")
 def test_increments_made_on_a_cluster_are_the_local_ones_to_the_bit(finished: Home, rerun: Home) -> None:
     outcome = rerun.run(select=f'key:"{INCREMENT}"', force=True)

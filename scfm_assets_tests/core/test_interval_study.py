@@ -27,7 +27,7 @@ two that come first (81 to 89 %, early precision 55 to 85 %); over cells early p
 jackknife makes too much of them (99 %)."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", KEPT)
 def test_intervals_hold_the_truth_as_often_as_they_say(name):
     for row in coverage(WORLDS[name]):
@@ -43,7 +43,7 @@ def test_percentiles_of_few_tfs_are_too_short_and_students_t_mends_it():
     assert found["scaled"]["coverage"] > 0.90
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_verdicts_on_permuted_labels_are_seldom_other_than_indistinguishable():
     found = false_positives(structured_scores(np.random.default_rng(1)), 200)
     error = np.sqrt(0.05 * 0.95 / 1000)

@@ -24,7 +24,7 @@ def layers(seed: int, *, planted: float = 0.0) -> tuple[np.ndarray, CandidatePai
     return pairs.of(scores), pairs
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_equal_layers_are_reported_without_bias_and_look_better_where_they_were_chosen():
     found, truth = [], []
     for seed in range(150):

@@ -11,7 +11,7 @@ from scfm_assets.core.simulate.linear import LINEAR, LinearSpec
 from scfm_assets.core.simulate.simulators import SIMULATORS
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["linear", "hill", "copula"])
 def test_a_thousand_cells_of_a_thousand_genes_are_soon_there(name):
     atlas = LINEAR.at_seed(LinearSpec(), 0)
