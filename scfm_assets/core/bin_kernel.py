@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.rank_kernel import FINE, LARGEST_COUNT, NO_COLUMN, NO_COUNT
+from scfm_assets.core.rank_kernel import FINE, LARGEST_COUNT, NO_COLUMN, NO_COUNT, keep_compiled, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +38,10 @@ def compiled_bins(dtype: str) -> Callable[..., int]:
 
     It takes contiguous arrays of the types that `_bin_rows` names and trusts that they fit together.
     """
-    from numba import njit, types
-
-    def given(name: str) -> types.Array:  # read-only, so that arrays of both kinds may be passed
-        return types.Array(getattr(types, name), 1, "C", readonly=True)
+    from numba import types
 
     signature = types.int64(
-        *(given(name) for name in (dtype, "int32", "int64", "int32", "int32", "int32")),
+        *(read_only(name) for name in (dtype, "int32", "int64", "int32", "int32", "int32")),
         *(types.int64,) * 3,
         types.boolean,
         types.int64,
@@ -53,11 +50,7 @@ def compiled_bins(dtype: str) -> Callable[..., int]:
         types.float32[::1],
         types.int64[::1],
     )
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return njit(signature, cache=True, **options)(_bin_rows)
-    except (RuntimeError, OSError):  # no folder that the compiled code could be kept in, or no room
-        return njit(signature, **options)(_bin_rows)
+    return keep_compiled(_bin_rows, signature)
 
 
 def _bin_rows(  # noqa: PLR0917 - numba takes arrays, no dataclass

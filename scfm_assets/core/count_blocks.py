@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import scipy.sparse as sp
+
 T = TypeVar("T")
 
 BUDGET = 2 * 2**30
@@ -61,6 +63,21 @@ class RowBlock:
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
+
+
+CHUNK_ENTRIES = 1_000_000
+"""Non-zero counts encoded at a time: bounds memory, never the result."""
+
+
+def blocks_of(counts: sp.csr_matrix | sp.csr_array, place: str) -> Iterator[RowBlock]:
+    """Cut counts in memory into blocks of neighbouring rows."""
+    indptr = np.asarray(counts.indptr, dtype=np.int64)
+    start, n_rows = 0, len(indptr) - 1
+    while start < n_rows:
+        stop = max(start + 1, int(np.searchsorted(indptr, indptr[start] + CHUNK_ENTRIES, side="right")) - 1)
+        pointers, entries = indptr[start : stop + 1], slice(indptr[start], indptr[stop])
+        yield RowBlock(place, start, counts.data[entries], counts.indices[entries], pointers - pointers[0])
+        start = stop
 
 
 class CountRows(Protocol):

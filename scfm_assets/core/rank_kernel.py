@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numba import types
 
 LARGEST_COUNT = 2**31
 """No gene of a cell is counted more often; the sum of as many entries as a row can have stays a 64-bit integer."""
@@ -41,23 +43,34 @@ def compiled(dtype: str) -> Callable[..., int]:
 
     It takes contiguous arrays of the types that `_rank_rows` names and trusts that they fit together.
     """
-    from numba import njit, types
-
-    def given(name: str) -> types.Array:  # read-only, so that arrays of both kinds may be passed
-        return types.Array(getattr(types, name), 1, "C", readonly=True)
+    from numba import types
 
     signature = types.int64(
-        *(given(name) for name in (dtype, "int32", "int64", "int32", "float64", "int32")),
+        *(read_only(name) for name in (dtype, "int32", "int64", "int32", "float64", "int32")),
         *(types.int64,) * 3,
         types.boolean,
         types.int32[::1],
         types.int64[::1],
     )
+    return keep_compiled(_rank_rows, signature)
+
+
+def read_only(dtype: str) -> types.Array:
+    """Give the type of an array that a kernel reads: read-only, so that arrays of both kinds may be passed."""
+    from numba import types
+
+    return types.Array(getattr(types, dtype), 1, "C", readonly=True)
+
+
+def keep_compiled(function: Callable[..., int], signature: Any) -> Callable[..., int]:
+    """Compile a kernel, and keep the code for the next process where there is a folder for it."""
+    from numba import njit
+
     options = {"nogil": True, "error_model": "numpy"}
     try:
-        return njit(signature, cache=True, **options)(_rank_rows)
+        return njit(signature, cache=True, **options)(function)
     except (RuntimeError, OSError):  # no folder that the compiled code could be kept in, or no room
-        return njit(signature, **options)(_rank_rows)
+        return njit(signature, **options)(function)
 
 
 def _rank_rows(  # noqa: PLR0917 - numba takes arrays, no dataclass

@@ -111,17 +111,28 @@ def rank_block(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndarr
 # numpy --------------------------------------------------------------------------------------------------------------
 
 
-def _rank_plain(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndarray:
-    check_columns(block, len(encoding.gene_of_column))
+def summed_by_gene(block: RowBlock, gene_of_column: np.ndarray, n_genes: int) -> sp.csr_array:
+    """Prove the counts of a block, and add the columns of one gene; those of none (-1) are left out.
+
+    Returns
+    -------
+    int64 (n_rows, n_genes), genes sorted within rows: the order that a stable sort keeps for ties.
+    """
+    check_columns(block, len(gene_of_column))
     check_counts(block)
-    n_cells = len(block.indptr) - 1
-    row = np.repeat(np.arange(n_cells), np.diff(block.indptr))
-    gene = encoding.gene_of_column[block.indices]
+    n_rows = len(block.indptr) - 1
+    row = np.repeat(np.arange(n_rows), np.diff(block.indptr))
+    gene = gene_of_column[block.indices]
     keep = (gene >= 0) & (block.data > 0)
-    # COO -> CSR adds the columns of one gene and sorts genes within rows: the order that a stable sort keeps for ties.
     entries = (block.data[keep].astype(np.int64), (row[keep], gene[keep]))
-    summed = sp.coo_array(entries, shape=(n_cells, len(encoding.medians))).tocsr()
+    summed = sp.coo_array(entries, shape=(n_rows, n_genes)).tocsr()
     summed.sum_duplicates()
+    return summed
+
+
+def _rank_plain(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndarray:
+    summed = summed_by_gene(block, encoding.gene_of_column, len(encoding.medians))
+    n_cells = len(block.indptr) - 1
     n_genes = np.diff(summed.indptr).astype(np.int64)
     row = np.repeat(np.arange(n_cells), n_genes)
     with np.errstate(over="ignore", under="ignore"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.count_blocks import BUDGET, RowBlock
+from scfm_assets.core.count_blocks import BUDGET, blocks_of
 from scfm_assets.core.digest import digest_arrays
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.ranking import Encoding, bytes_per_count, rank_block
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Tokens", "Vocabulary", "build_vocabulary", "rank_encode", "tokenize", "tokenize_rows"]
 
 PLACE = "counts to be tokenized"
-
-CHUNK_ENTRIES = 1_000_000
-"""Non-zero counts encoded at a time: bounds memory, never the result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,14 +240,11 @@ def _encode(counts: sp.csr_matrix | sp.csr_array, encoding: Encoding) -> Tokens:
     indptr = np.asarray(counts.indptr, dtype=np.int64)
     ids = np.empty(encoding.most_tokens(np.diff(indptr)), dtype=np.int32)
     lengths = np.empty(len(indptr) - 1, dtype=np.int64)
-    start = at = 0
-    while start < len(lengths):
-        stop = max(start + 1, int(np.searchsorted(indptr, indptr[start] + CHUNK_ENTRIES, side="right")) - 1)
-        pointers, entries = indptr[start : stop + 1], slice(indptr[start], indptr[stop])
-        block = RowBlock(PLACE, start, counts.data[entries], counts.indices[entries], pointers - pointers[0])
-        lengths[start:stop] = rank_block(block, encoding, ids[at:])
-        at += int(lengths[start:stop].sum())
-        start = stop
+    at = 0
+    for block in blocks_of(counts, PLACE):
+        found = rank_block(block, encoding, ids[at:])
+        lengths[block.start : block.start + len(found)] = found
+        at += int(found.sum())
     ids.resize(at, refcheck=False)
     return Tokens(ids, _offsets(lengths))
 

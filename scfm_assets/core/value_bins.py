@@ -20,18 +20,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import scipy.sparse as sp
 
 from scfm_assets.core.bin_kernel import CONTENT, HIGHEST, compiled_bins, mixed
-from scfm_assets.core.count_blocks import RowBlock
+from scfm_assets.core.count_blocks import blocks_of
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.rank_kernel import NO_COLUMN, NO_COUNT, has_numba
-from scfm_assets.core.ranking import check_columns, check_counts, kernel_dtype
-from scfm_assets.core.tokens import CHUNK_ENTRIES, Tokens
+from scfm_assets.core.ranking import check_columns, check_counts, kernel_dtype, summed_by_gene
+from scfm_assets.core.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    import scipy.sparse as sp
+
+    from scfm_assets.core.count_blocks import RowBlock
     from scfm_assets.core.vocabulary import Vocabulary
 
 PLACE = "counts to be binned"
@@ -132,7 +134,7 @@ def tokenize_binned(
         message = f"counts of shape {counts.shape}, cells x genes, but {len(names)} names"
         raise ValueError(message)
     genes = _genes(names, vocabulary)
-    parts = [bin_block(block, genes, binning) for block in _blocks(counts)]
+    parts = [bin_block(block, genes, binning) for block in blocks_of(counts, PLACE)]
     offsets = np.cumsum(np.concatenate([np.zeros(1, np.int64), *(lengths for _, _, lengths in parts)]))
     ids = np.concatenate([np.empty(0, np.int32), *(ids for ids, _, _ in parts)])
     return Tokens(ids, offsets, np.concatenate([np.empty(0, np.float32), *(values for _, values, _ in parts)]))
@@ -155,17 +157,6 @@ def _genes(names: Sequence[str], vocabulary: Vocabulary) -> Genes:
     return Genes(of_column, vocabulary.token_ids[found][by_token], by_token.astype(np.int32), vocabulary.cls)
 
 
-def _blocks(counts: sp.csr_matrix | sp.csr_array) -> Iterator[RowBlock]:
-    indptr = np.asarray(counts.indptr, dtype=np.int64)
-    start, n_cells = 0, len(indptr) - 1
-    while start < n_cells:
-        stop = max(start + 1, int(np.searchsorted(indptr, indptr[start] + CHUNK_ENTRIES, side="right")) - 1)
-        entries = slice(indptr[start], indptr[stop])
-        pointers = indptr[start : stop + 1] - indptr[start]
-        yield RowBlock(PLACE, start, counts.data[entries], counts.indices[entries], pointers)
-        start = stop
-
-
 Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Token ids and values of neighbouring cells, and how many of them each cell has."""
 
@@ -185,15 +176,8 @@ def bin_block(block: RowBlock, genes: Genes, binning: Binning) -> Encoded:
 
 
 def _bin_plain(block: RowBlock, genes: Genes, binning: Binning) -> Encoded:
-    check_columns(block, len(genes.of_column))
-    check_counts(block)
+    summed = summed_by_gene(block, genes.of_column, len(genes.tokens))
     n_cells = len(block.indptr) - 1
-    row = np.repeat(np.arange(n_cells), np.diff(block.indptr))
-    gene = genes.of_column[block.indices]
-    keep = (gene >= 0) & (block.data > 0)
-    entries = (block.data[keep].astype(np.int64), (row[keep], gene[keep]))
-    summed = sp.coo_array(entries, shape=(n_cells, len(genes.tokens))).tocsr()
-    summed.sum_duplicates()  # sorts genes within rows, too
     n_genes = np.diff(summed.indptr).astype(np.int64)
     row, gene = np.repeat(np.arange(n_cells), n_genes), summed.indices
     count: np.ndarray = summed.data

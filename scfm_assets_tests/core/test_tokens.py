@@ -8,8 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scfm_assets.core import ranking
-from scfm_assets.core import tokens as module
+from scfm_assets.core import count_blocks, ranking
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.tokens import Tokens, Vocabulary, build_vocabulary, rank_encode, tokenize
 from scfm_assets_tests.core.small_counts import a_vocabulary, as_lists, reference, some_counts
@@ -39,7 +38,7 @@ def test_tokens_equal_a_plain_reference_for_any_counts_columns_and_chunks(seed, 
     genes = [genes[i] for i in rng.permutation(len(genes))]
     counts = some_counts(7, len(genes), seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CHUNK_ENTRIES", chunk)
+        patch.setattr(count_blocks, "CHUNK_ENTRIES", chunk)
         patch.setattr(ranking, "has_numba", lambda: compiled)
         found = tokenize(counts, genes, vocabulary, max_tokens=limit, special=False)
     assert as_lists(found) == reference(counts, genes, vocabulary, limit)
@@ -93,7 +92,7 @@ def case() -> tuple[sp.csr_array, list[str], Vocabulary, Tokens]:
 @pytest.mark.parametrize("chunk", [1, 13, 100, 10**9])
 def test_tokens_do_not_depend_on_chunks(case, chunk, monkeypatch):
     counts, genes, vocabulary, expected = case
-    monkeypatch.setattr(module, "CHUNK_ENTRIES", chunk)
+    monkeypatch.setattr(count_blocks, "CHUNK_ENTRIES", chunk)
     assert tokenize(counts, genes, vocabulary, max_tokens=25, special=True).digest == expected.digest
 
 

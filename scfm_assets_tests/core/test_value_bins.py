@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scfm_assets.core import count_blocks
 from scfm_assets.core import value_bins as module
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.tokens import Tokens, Vocabulary, build_vocabulary
@@ -109,7 +110,7 @@ def test_tokens_and_bins_equal_exact_fractions(seed, n_bins, max_tokens, largest
     counts = some_counts(8, len(names), seed, largest=largest)
     binning = Binning(n_bins, max_tokens, ties=ties, cls_value=CLS_VALUE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CHUNK_ENTRIES", chunk)
+        patch.setattr(count_blocks, "CHUNK_ENTRIES", chunk)
         patch.setattr(module, "has_numba", lambda: compiled)
         found = tokenize_binned(counts, names, vocabulary, binning)
     assert as_lists(found) == reference(counts, names, vocabulary, binning)
@@ -187,7 +188,7 @@ def case(request) -> tuple[sp.csr_array, list[str], Vocabulary, Binning, Tokens]
 @pytest.mark.parametrize("chunk", [1, 13, 100, 10**9])
 def test_a_cell_does_not_depend_on_chunks_companions_or_their_order(case, chunk, monkeypatch):
     counts, names, vocabulary, binning, expected = case
-    monkeypatch.setattr(module, "CHUNK_ENTRIES", chunk)
+    monkeypatch.setattr(count_blocks, "CHUNK_ENTRIES", chunk)
     order = np.random.default_rng(0).permutation(30)[:20]
     for rows in (np.arange(30), order, order[:1]):
         found = tokenize_binned(counts[rows], names, vocabulary, binning)

@@ -62,7 +62,7 @@ def build(recipe: Recipe, vocabulary: Vocabulary, frequencies: np.ndarray) -> Ma
     learning how common genes are. Its position embeddings are sine waves, and its gene embeddings random ones with sine
     waves of the gene's place among all medians added: near positions, and genes of near medians, look alike from the
     first step. Cells are ranked by count over median, so that neighbours in a cell with the same count have
-    neighbouring medians; begun at random, thousands of steps go by before that is found. All else is random.
+    neighbouring medians; begun at random, hundreds of steps go by before that is found. All else is random.
 
     Parameters
     ----------
