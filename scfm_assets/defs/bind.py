@@ -17,7 +17,8 @@ from scfm_assets.partitions import Place, Relation, Space
 from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import Compute
 from scfm_assets.resources.store import Manifest, Store, StoreFolder
-from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES
+from scfm_assets.warehouse.columns import MATERIALIZATION
+from scfm_assets.warehouse.tables import TABLES
 
 OWNER = "team:scfm"
 OUTPUTS = {

@@ -23,7 +23,8 @@ from scfm_assets.core.errors import ScfmError
 from scfm_assets.resources.files import Folder, files_of
 from scfm_assets.resources.halfway import HalfwayFile
 from scfm_assets.resources.values import ANNDATA, ARRAYS, TABLE, Arrays, Format
-from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES
+from scfm_assets.warehouse.columns import MATERIALIZATION
+from scfm_assets.warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

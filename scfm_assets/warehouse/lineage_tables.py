@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scfm_assets.warehouse.columns import Column, Table
 from scfm_assets.warehouse.schema import ARROW_TYPES, ddl
-from scfm_assets.warehouse.tables import Column, Table
 
 if TYPE_CHECKING:
     import duckdb

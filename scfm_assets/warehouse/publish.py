@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from scfm_assets.core.errors import ScfmError
 from scfm_assets.resources.files import files_of
+from scfm_assets.warehouse.columns import MATERIALIZATION, Table
 from scfm_assets.warehouse.query import NAME, query
-from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES, Table
+from scfm_assets.warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.warehouse.tables import TABLES, Column, Table
+from scfm_assets.warehouse.columns import Column, Table
+from scfm_assets.warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     import duckdb

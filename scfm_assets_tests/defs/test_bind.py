@@ -13,7 +13,8 @@ from scfm_assets import catalog as catalogs
 from scfm_assets.catalog import Network
 from scfm_assets.definitions import build
 from scfm_assets.sources import origin
-from scfm_assets.warehouse.tables import MATERIALIZATION, TABLES
+from scfm_assets.warehouse.columns import MATERIALIZATION
+from scfm_assets.warehouse.tables import TABLES
 from scfm_assets_tests.platforms import TINY, Home
 
 

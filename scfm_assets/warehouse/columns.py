@@ -1,0 +1,108 @@
+"""What a table of the warehouse is, and the kinds of columns that tables are declared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    name, type
+        Its name and DuckDB type (a key of `schema.ARROW_TYPES`).
+    doc
+        One sentence.
+    nullable
+        Whether it may be NULL.
+    check
+        SQL condition on a row that must not be false; None for no condition.
+    """
+
+    name: str
+    type: str
+    doc: str
+    nullable: bool = False
+    check: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what a row is, its columns, and the columns that tell one row from every other.
+
+    An empty key is not checked (a table of tens of millions of rows that are distinct by construction). Rows that
+    differ in a column of `files_by` lie in files of their own: those of every model, checkpoint and network stay side
+    by side.
+    """
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    files_by: tuple[str, ...] = ()
+
+
+def text(name: str, doc: str, *, nullable: bool = False) -> Column:
+    """Declare a text, never empty."""
+    return Column(name, "VARCHAR", doc, nullable, f"\"{name}\" <> ''")
+
+
+def one_of(name: str, doc: str, *values: str) -> Column:
+    """Declare one of a few words."""
+    return Column(name, "VARCHAR", doc, check=f'"{name}" in ({", ".join(map(repr, values))})')
+
+
+def count(name: str, doc: str, *, least: int = 0, nullable: bool = False, kind: str = "INTEGER") -> Column:
+    """Declare a whole number."""
+    return Column(name, kind, doc, nullable, f'"{name}" >= {least}')
+
+
+def share(name: str, doc: str, *, nullable: bool = False) -> Column:
+    """Declare a number between 0 and 1."""
+    return Column(name, "DOUBLE", doc, nullable, f'"{name}" between 0 and 1')
+
+
+def number(name: str, doc: str, *, check: str | None = None, nullable: bool = True) -> Column:
+    """Declare a finite number."""
+    finite = f'isfinite("{name}")'
+    return Column(name, "DOUBLE", doc, nullable, f"{finite} and {check}" if check else finite)
+
+
+TISSUE = text("tissue", "Tissue of the catalog.")
+N_CELLS = count("n_cells", "Cells of each repeat of the slice.", least=1)
+REPEAT = count("repeat", "Number of the independent draw of cells, from 0.")
+SIMULATED = Column("simulated", "BOOLEAN", "Whether anything that it was made of is simulated.")
+SCORED_BY = (
+    text("model", "Model of the catalog, or 'baselines'."),
+    text("checkpoint", "First 12 hex digits of the digest of the model's files; NULL for baselines.", nullable=True),
+    text("method", "What scores the edges: attention, attention_lift, pearson, ..."),
+    count("layer", "Block of the model, from 1 (0: embeddings); NULL where it does not apply.", nullable=True),
+    count("head", "Head of the layer; NULL for their mean or where it does not apply.", nullable=True),
+    one_of(
+        "direction",
+        "Which end of an edge is the TF: tf_queries (the attending gene), tf_keys (the attended one), symmetric.",
+        "tf_queries",
+        "tf_keys",
+        "symmetric",
+    ),
+)
+RANKED_IN = (
+    text("network", "Reference network that holds the positives."),
+    text("universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed."),
+)
+
+MEASURED = (
+    RANKED_IN[0],
+    text("network_version", "Version that the catalog or the source gives, or a digest of the edges."),
+    RANKED_IN[1],
+    text("metric", "auroc, auprc (average precision), auprc_ratio (over base rate), epr (early precision ratio)."),
+)
+COUNTED = (
+    count("n_pos", "Candidate pairs that are edges of the network.", kind="BIGINT"),
+    count("n_neg", "Candidate pairs that are not.", kind="BIGINT"),
+)
+
+MATERIALIZATION = text("materialization", "Id of the materialization that made the row, as in `lineage`.")
+"""Stands in every row of every stored table, behind the declared columns; the store writes it."""
