@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from scfm_assets.catalog_model import Model
+from scfm_assets.catalog_studies import Studies
 from scfm_assets.checkpoint_folders import dropped_models
 from scfm_assets.core.digest import digest_json
 from scfm_assets.core.errors import ScfmError
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).resolve().parent
 
 Direction = Literal["tf_queries", "tf_keys"]
-Universe = Literal["all_pairs", "tf_grid", "observed"]
+Universe = Literal["all_pairs", "tf_grid", "observed", "expression_matched", "degree_matched"]
+Method = Literal["pearson", "spearman", "partial_correlation", "mutual_information", "grnboost"]
+"""What scores edges from counts; nulls need not be asked for."""
 IntervalKind = Literal["pairs", "tfs", "cells"]
 
 
@@ -178,7 +181,7 @@ class Network(Block):
 class Intervals(Block):
     """How the intervals of metrics are made, each kind with rows of its own.
 
-    Pairs and TFs are resampled; of cells one group of `experiment.cell_groups` is left out in turn.
+    Pairs are drawn `resamples` times; each TF, and each group of `experiment.cell_groups`, is left out in turn.
     """
 
     kinds: Distinct[IntervalKind] = get_args(IntervalKind)
@@ -195,6 +198,7 @@ class Experiment(Block):
     panel: Annotated[int, Field(strict=True, ge=2)] = 1000
     directions: Distinct[Direction] = get_args(Direction)
     direction: Direction = "tf_queries"
+    methods: Distinct[Method] = ("pearson", "spearman", "partial_correlation", "mutual_information")
     universes: Distinct[Universe] = get_args(Universe)
     intervals: Intervals = Intervals()
     cell_groups: Whole = 10
@@ -245,6 +249,7 @@ class Catalog(Block):
     networks: dict[Name, Network] = Field(default_factory=dict)
     simulation: Simulation | None = None
     experiment: Experiment
+    studies: Studies = Studies()
 
     _path: Path = PrivateAttr(default=Path())
     _digest: str = PrivateAttr(default="")
@@ -294,7 +299,14 @@ class Catalog(Block):
                 at=("models", "baselines"),
             )
         self._check_simulation()
+        self._check_donor()
         return self
+
+    def _check_donor(self) -> None:
+        donor = self.studies.synthetic_truth and self.studies.synthetic_truth.donor
+        if donor is not None and donor not in self.atlases:
+            known = f"Atlases are: {', '.join(self.atlases)}."
+            refuse(f"{donor!r} is no atlas of the catalog", known, at=("studies", "synthetic_truth", "donor"))
 
     def _check_simulation(self) -> None:
         users = [("atlases", tissue) for tissue in self.simulated_tissues]

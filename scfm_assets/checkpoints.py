@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.edges import EdgeScores
     from scfm_assets.core.increments import Wanted
+    from scfm_assets.core.tissue_universes import TissueUniverses
     from scfm_assets.core.vocabulary import Vocabulary
     from scfm_assets.families.family import FamilyModel
     from scfm_assets.partitions import Place
@@ -242,8 +243,13 @@ def edge_rows(catalog: Catalog, place: Place, scores: EdgeScores, networks: Iter
     )
 
 
-def evaluation_of(catalog: Catalog, place: Place, model: str) -> dict[str, Any]:
-    """Give what `core.evaluation.evaluate` wants to know about a slice and a model, from the catalog."""
+def evaluation_of(
+    catalog: Catalog, place: Place, model: str, universes: TissueUniverses | None = None
+) -> dict[str, Any]:
+    """Give what `core.evaluation.evaluate` wants to know about a slice and a model, from the catalog.
+
+    `universes` are the matched ones of the tissue, those that the catalog asks for.
+    """
     from scfm_assets.core.edges import DIRECTIONS
     from scfm_assets.core.evaluation import Intervals
     from scfm_assets.core.universe import UNIVERSES
@@ -251,6 +257,7 @@ def evaluation_of(catalog: Catalog, place: Place, model: str) -> dict[str, Any]:
     experiment = catalog.experiment
     return {
         "universes": [universe for universe in UNIVERSES if universe.name in experiment.universes],
+        "matched": {} if universes is None else universes.matched,
         "directions": [direction for direction in DIRECTIONS if direction.name in experiment.directions],
         "intervals": Intervals(**experiment.intervals.model_dump()),
         "tissue": str(place.tissue),

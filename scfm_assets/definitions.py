@@ -16,10 +16,24 @@ for warning in (dg.BetaWarning, dg.PreviewWarning):
     warnings.filterwarnings("ignore", category=warning)
 
 from scfm_assets import catalog as catalogs  # noqa: E402
-from scfm_assets.defs import atlas, baselines, comparison, evaluation, models, networks, report, scaling  # noqa: E402
+from scfm_assets.defs import (  # noqa: E402
+    atlas,
+    baselines,
+    comparison,
+    evaluation,
+    models,
+    networks,
+    reliability,
+    report,
+    scaling,
+    selection,
+    universes,
+    verdicts,
+)
 from scfm_assets.defs.automation import automated  # noqa: E402
 from scfm_assets.defs.bind import dagster_asset, dagster_source  # noqa: E402
 from scfm_assets.defs.platform import Platform  # noqa: E402
+from scfm_assets.defs.studies import studies  # noqa: E402
 from scfm_assets.partitions import Grid  # noqa: E402
 from scfm_assets.resources import kubernetes  # noqa: E402
 from scfm_assets.resources.compute import Compute  # noqa: E402
@@ -39,8 +53,13 @@ def platform(catalog: Catalog) -> Platform:
         *(node for model in catalog.models for node in models.nodes(catalog, model)),
         *(node for model in catalog.models for node in comparison.nodes(catalog, model)),
         *baselines.nodes(catalog),
+        *universes.nodes(catalog),
         *evaluation.nodes(catalog),
+        *verdicts.nodes(catalog),
+        *(node for model in catalog.models for node in selection.nodes(catalog, model)),
+        *reliability.nodes(catalog),
         *scaling.nodes(catalog),
+        *studies.nodes(catalog),
         *report.nodes(catalog),
     ]
     sources = [

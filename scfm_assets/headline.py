@@ -25,7 +25,7 @@ ROLES = {
     "planted": "Planted control",
     "random": "Random control",
     "model": "Model",
-    "baseline": "Best correlation",
+    "baseline": "Best baseline",
     "null": "Best null",
 }
 NULLS = frozenset(method.name for method in baselines.METHODS if method.null)
@@ -113,7 +113,7 @@ def headline(scores: Sequence[Score], metrics: pa.Table, tissue: str) -> list[Sc
 
 
 def picked(scores: Sequence[Score]) -> list[tuple[str, Score]]:
-    """Pick what stands for its role: models by the published method, the best of the correlations and of the nulls."""
+    """Pick what stands for its role: models by the published method, the best of the baselines and of the nulls."""
     chosen: list[tuple[str, Score]] = []
     for role, title in ROLES.items():
         own = [score for score in scores if score.role == role]

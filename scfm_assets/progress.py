@@ -79,6 +79,9 @@ class Narrator:
                 self.console.print(
                     f"{event.place!s:<22} {event.asset:<36} {event.seconds:6.2f} s  [dim]{facts}[/]", soft_wrap=True
                 )
+                if "sentence" in event.facts:
+                    told = f"    {event.facts['answer']}: {event.facts['sentence']}"
+                    self.console.print(told, markup=False, soft_wrap=True)
         elif isinstance(event, Failed):
             self.console.print(f"{event.place!s:<22} {event.asset:<36} [bold red]failed[/]", soft_wrap=True)
             self.console.print(f"    {event.error}", style="red", markup=False, soft_wrap=True)
@@ -136,7 +139,8 @@ class Narrator:
         begun, first = self.begun.setdefault(event.place, (time.perf_counter(), event.done))
         rate = (event.done - first) / max(time.perf_counter() - begun, 1e-9)
         left = (event.total - event.done) / max(rate, 1e-9)
-        self.now[event.place] = f"{event.place}: {event.done} of {event.total} cells, {rate:.0f}/s, {left:.0f} s left"
+        so_far = f"{event.done} of {event.total} {event.unit}"
+        self.now[event.place] = f"{event.place}: {so_far}, {rate:.3g}/s, {left:.0f} s left"
         self.status.update("   ".join(self.now.values()))
 
     def _stop(self) -> None:

@@ -12,6 +12,7 @@ from scfm_assets.plot_files import to_svg
 from scfm_assets.plot_traces import rows_of
 from scfm_assets.report_page import Html, details, element, number, page, table
 from scfm_assets.report_parts import READING, ROLES_EXPLAINED, cards, explained, fit_table, glance, score_table
+from scfm_assets.report_studies import anchor, study_sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scfm_assets.headline import Score
+    from scfm_assets.report_studies import StudyShown
 
 NO_METRICS = "No metrics: no reference network is known for this tissue. Its cells passed through all other assets."
 
@@ -51,6 +53,8 @@ class Context:
     """Packages."""
     data_versions: Mapping[str, str] = field(default_factory=dict)
     """Assets."""
+    studies: Sequence[StudyShown] = ()
+    """What the studies found."""
 
 
 def write_report(folder: Path, tables: Mapping[str, pa.Table], context: Context | Mapping[str, Any]) -> Path:
@@ -96,13 +100,15 @@ def render(tables: Mapping[str, pa.Table], context: Context | Mapping[str, Any])
     )
     headlines = {tissue: headline(found, metrics, tissue) for tissue, found in scores.items()}
     overview = glance(headlines, _anchor) if sum(map(bool, headlines.values())) > 1 else ""
-    main = element("main", overview, *sections, *_missing(about), *_provenance(metrics, about))
+    studied = study_sections(about.studies)
+    main = element("main", overview, *sections, *studied, *_missing(about), *_provenance(metrics, about))
     return page(about.title, [_top(about, tissues, simulated), main, source])
 
 
 def _top(about: Context, tissues: Sequence[str], simulated: set[str]) -> Html:
     made = ", ".join(part for part in (f"catalog {about.catalog}" if about.catalog else "", about.created) if part)
     links = [element("a", tissue, href=f"#{_anchor(tissue)}") for tissue in tissues]
+    links += [element("a", study.title, href=f"#{anchor(study.name)}") for study in about.studies]
     notes = [element("p", sentence) for sentence in about.verdicts]
     if simulated:
         which = "All tissues" if simulated >= set(tissues) else ", ".join(t for t in tissues if t in simulated)

@@ -93,7 +93,7 @@ def run(
     instance
         Where Dagster records runs.
     select
-        Dagster's asset selection syntax, as ``key:"models/planted/*"``; all assets by default.
+        Dagster's asset selection syntax, as ``key:"models/planted/*"``; by default all but what is made on request.
     force
         Recompute what is fresh, too.
     jobs
@@ -150,7 +150,7 @@ def _observe(
 
 def _selected(definitions: dg.Definitions, select: str | None, platform: Platform) -> set[str]:
     if select is None:
-        return set(platform.nodes)
+        return {name for name, node in platform.nodes.items() if not node.on_request}
     graph = definitions.resolve_asset_graph()
     try:
         keys = dg.AssetSelection.from_string(select).resolve(graph)

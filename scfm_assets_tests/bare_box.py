@@ -159,7 +159,11 @@ def work(folder: Path) -> dict[str, object]:
         "scores": len(scores.keys),
         "rows": found.table.num_rows,
         "digests": [digest_arrays(array) for array in (tokens.ids, collector.blocks[0].plain, scores.scores)],
-        "values": [round(value, 12) for column in ("value", "lo", "hi") for value in found.table[column].to_pylist()],
+        "values": [
+            None if value is None else round(value, 12)
+            for column in ("value", "lo", "hi")
+            for value in found.table[column].to_pylist()
+        ],
     }
 
 

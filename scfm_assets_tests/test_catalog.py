@@ -12,9 +12,11 @@ from typing import get_args
 import pytest
 import yaml
 
-from scfm_assets import catalog
+from scfm_assets import catalog, catalog_studies
 from scfm_assets.catalog_model import Expect
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.studies.reference_saturation import ReferenceSaturationSpec
+from scfm_assets.core.studies.synthetic_truth import SyntheticTruthSpec
 from scfm_assets.families import FAMILIES
 
 SMALL = """\
@@ -119,7 +121,8 @@ def test_every_shipped_catalog_loads_without_the_files_it_names(monkeypatch):
 def test_the_template_names_every_option():
     text = (catalog.PACKAGE / "catalogs" / "local_files.yaml").read_text()
     blocks = (catalog.Catalog, catalog.Atlas, catalog.Model, Expect, catalog.Network)
-    for block in (*blocks, catalog.Experiment, catalog.Intervals, catalog.Simulation):
+    studies = (catalog_studies.Studies, catalog_studies.SyntheticTruth, catalog_studies.ReferenceSaturation)
+    for block in (*blocks, catalog.Experiment, catalog.Intervals, catalog.Simulation, *studies):
         for key in block.model_fields:
             assert re.search(rf"\b{key}:", text), f"{block.__name__}.{key}"
     for family in FAMILIES.values():
@@ -133,11 +136,17 @@ def test_the_template_names_every_option():
 
 def test_the_defaults_shown_in_the_template_are_the_defaults():
     text = (catalog.PACKAGE / "catalogs" / "local_files.yaml").read_text()
-    shown = re.sub(r"^( *)# ", r"\1", text[text.index("experiment:") :], flags=re.MULTILINE)
+    shown = re.sub(r"^( *)# ", r"\1", text[text.index("experiment:") :].split("\n\n")[0], flags=re.MULTILINE)
     experiment = yaml.safe_load(shown)["experiment"]
     default = catalog.Experiment(n_cells=(1,)).model_dump(mode="json")
-    for key in ("seed", "panel", "directions", "direction", "universes", "intervals"):
+    for key in ("seed", "panel", "directions", "direction", "methods", "universes", "intervals"):
         assert experiment[key] == default[key], key
+    shown = re.sub(r"^#( *)", r"\1", text[text.index("# studies:") :], flags=re.MULTILINE)
+    studies = yaml.safe_load(shown)["studies"]
+    for name, spec in (("synthetic_truth", SyntheticTruthSpec), ("reference_saturation", ReferenceSaturationSpec)):
+        own = {key: tuple(value) if isinstance(value, list) else value for key, value in studies[name].items()}
+        own.pop("donor", None)
+        assert own == {key: getattr(spec(), key) for key in own}, name
     for line in ("counts: auto", "organism: human", "duplicates: refuse", "drop_empty: false", "layers: all"):
         assert f"# {line} " in text
         key, value = line.split(": ")

@@ -84,7 +84,7 @@ def test_page_is_whole_and_needs_nothing_from_elsewhere(page):
 
 def test_page_shows_every_tissue_with_figures_tables_and_provenance(page):
     text = " ".join(parsed(page).text)
-    for said in ("lung", "kidney", "pbmc", "Planted control", "Random control", "Best null", "Best correlation"):
+    for said in ("lung", "kidney", "pbmc", "Planted control", "Random control", "Best null", "Best baseline"):
         assert said in text
     assert page.count("<svg") == 7  # curve, layers, coverage of two tissues, one atlas
     assert "planted00000" in text

@@ -49,6 +49,13 @@ class Cells:
         return np.log1p(self.panel_counts * (1e4 / self.depth)[:, None])
 
     @cached_property
+    def ranks(self) -> np.ndarray:
+        """Midranks of `expression` among the cells, shape (n_cells, K)."""
+        from scipy.stats import rankdata
+
+        return rankdata(self.expression, axis=0)
+
+    @cached_property
     def detected(self) -> np.ndarray:
         """1 where a cell holds a gene, else 0, shape (n_cells, K)."""
         return (self.panel_counts > 0).astype(np.float64)
@@ -57,10 +64,13 @@ class Cells:
         """Cells that hold both genes, int32 (genes, K)."""
         return (self.detected[:, genes].T @ self.detected).astype(np.int32)
 
+    def chosen(self, rows: np.ndarray) -> Cells:
+        """Give some of the cells, by a mask or by their numbers."""
+        return Cells(self.panel_counts[rows], self.depth[rows], self.n_detected[rows])
+
     def without(self, left_out: np.ndarray) -> Cells:
         """Give the cells that are left without some, boolean (n_cells,)."""
-        kept = ~left_out
-        return Cells(self.panel_counts[kept], self.depth[kept], self.n_detected[kept])
+        return self.chosen(~left_out)
 
 
 def pearson(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
@@ -70,9 +80,7 @@ def pearson(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
 
 def spearman(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """Absolute Spearman correlation (midranks) of log1p CP10k over the cells; 0 for a gene that does not vary."""
-    from scipy.stats import rankdata
-
-    return _absolute_correlation(rankdata(cells.expression, axis=0), genes)
+    return _absolute_correlation(cells.ranks, genes)
 
 
 def mean_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
@@ -114,12 +122,22 @@ def _absolute_correlation(values: np.ndarray, genes: Genes) -> np.ndarray:
 
 @dataclass(frozen=True)
 class BaselineMethod:
-    """One way to score pairs from counts alone: cells, genes -> (genes, K). A null knows nothing of regulation."""
+    """One way to score pairs from counts alone: cells, genes -> (genes, K); rows are the TF's end.
+
+    Attributes
+    ----------
+    name, function
+        Its name, and how it scores.
+    null
+        Whether it knows nothing of regulation.
+    dear
+        Whether it costs too much to be repeated without each group of cells.
+    """
 
     name: str
     function: Callable[[Cells, Genes], np.ndarray]
     null: bool
-    symmetric: bool = True
+    dear: bool = False
 
     @property
     def doc(self) -> str:
@@ -166,26 +184,28 @@ def score(
     group_of_repeat
         Repeat to the group of each of its cells, aligned with `cells_of_repeat`; None = no scores without groups.
     tfs
-        Panel indices, ascending, of the genes that get scores without each group of cells.
+        Panel indices, ascending, of the genes that get scores without each group of cells, by methods that are not
+        dear.
 
     Raises
     ------
     ScfmError
         If the panel names a gene that the atlas does not hold.
     """
-    columns = _columns(gene_ids, panel)
+    columns = columns_of(gene_ids, panel)
     keys, matrices, pairs = [], [], {}
     sizes, held, left_out = {}, {}, {}
+    repeated = [method for method in methods if not method.dear]
     for repeat, rows in sorted(cells_of_repeat.items()):
         cells = cells_of(counts[np.asarray(rows)], columns)
         pairs[repeat] = cells.pairs()
-        own = [ScoreKey(repeat, method.name, symmetric=method.symmetric) for method in methods]
-        keys += own
+        keys += [ScoreKey(repeat, method.name, symmetric=True) for method in methods]
         matrices += [method.function(cells, EVERY).astype(np.float32) for method in methods]
         if group_of_repeat is not None and tfs is not None and len(tfs):
             group = np.asarray(group_of_repeat[repeat])
             sizes[repeat] = np.bincount(group)
-            parts, held[repeat] = _without_groups(cells, group, tfs, methods)
+            parts, held[repeat] = _without_groups(cells, group, tfs, repeated)
+            own = [ScoreKey(repeat, method.name, symmetric=True) for method in repeated]
             left_out |= dict(zip(own, parts, strict=True))
     made = edge_scores(panel, keys, matrices, pairs)
     return (
@@ -224,7 +244,8 @@ def cells_of(counts: csr_matrix, columns: np.ndarray) -> Cells:
     )
 
 
-def _columns(gene_ids: Sequence[str], panel: pa.Table) -> np.ndarray:
+def columns_of(gene_ids: Sequence[str], panel: pa.Table) -> np.ndarray:
+    """Find the panel's genes among the columns of the counts; refuse a panel of another atlas."""
     column = {gene: i for i, gene in enumerate(gene_ids)}
     wanted = panel["gene_id"].to_pylist()
     missing = [gene for gene in wanted if gene not in column]

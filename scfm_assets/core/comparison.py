@@ -1,7 +1,7 @@
 """What a new checkpoint changed: paired differences of metrics, the rows of the table `checkpoint_comparison`.
 
-Both checkpoints are ranked over the same pairs, of the same cells. The difference is taken within every draw of TFs and
-within every group of cells that is left out, so that what both have in common is no part of its uncertainty.
+Both checkpoints are ranked over the same pairs, of the same cells. The difference is taken anew without each TF and
+without each group of cells, so that what both have in common is no part of its uncertainty.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import numpy as np
 import pyarrow as pa
 
 from scfm_assets.core.edges import DIRECTIONS, Direction, EdgeScores, ScoreKey
-from scfm_assets.core.evaluation import in_panel, names_of
-from scfm_assets.core.intervals import Draws, Intervals, Limits, WithoutGroups, largest_values
-from scfm_assets.core.jackknife import jackknife_interval
-from scfm_assets.core.metrics import METRICS, values_of
+from scfm_assets.core.evaluation import names_of
+from scfm_assets.core.intervals import Intervals, WithoutGroups, over_cells, over_tfs
 from scfm_assets.core.readings import Ranked, Reading
-from scfm_assets.core.uncertainty import verdict_of
-from scfm_assets.core.universe import UNIVERSES, PanelEdges, Universe, candidates
+from scfm_assets.core.references import Reference, references_in_panel
+from scfm_assets.core.universe import UNIVERSES, AnyUniverse, Universe, candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from scfm_assets.core.matched_universes import MaskedUniverse
     from scfm_assets.core.networks import NetworkTable
+    from scfm_assets.core.uncertainty import Difference, Shared
 
 SCHEMA = pa.schema(
     [
@@ -59,7 +59,7 @@ SCHEMA = pa.schema(
 """One row: how much one metric of one matrix of scores differs between two checkpoints, with one kind of interval."""
 
 PAIRED = ("tfs", "cells")
-"""Kinds of intervals whose resamples two checkpoints share. Pairs are drawn by their ranks, which no two share."""
+"""Kinds of intervals that leave the same out of two checkpoints. Pairs are drawn by their ranks, which no two share."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def compare(
     networks: Sequence[NetworkTable],
     universes: Sequence[Universe] = UNIVERSES,
     *,
+    matched: Mapping[str, Sequence[MaskedUniverse]] | None = None,
     tissue: str,
     n_cells: int,
     model: str,
@@ -92,8 +93,8 @@ def compare(
 ) -> Comparison:
     """Say by how much the scores of a new checkpoint rank the edges of networks better than those of the one before.
 
-    Values are those of the table `metrics`, and so are the draws of TFs. Over TFs the difference is taken within every
-    draw; over cells it is a statistic of its own, from which each group of cells is left out in turn.
+    Values are those of the table `metrics`. The difference is a statistic of its own, from which each TF with all its
+    pairs, or each group of cells, is left out in turn.
 
     Parameters
     ----------
@@ -101,8 +102,8 @@ def compare(
         Scores of the same panel from the same cells, before and now; their `left_out` gives the intervals over cells.
     networks
         Tidied networks of the atlas's organism.
-    universes, directions
-        Which pairs are ranked, and how matrices that have a direction are read.
+    universes, matched, directions
+        Which pairs are ranked, further universes by network, and how matrices that have a direction are read.
     tissue, n_cells, model, checkpoint, checkpoint_before, simulated
         Stand in every row; the tissue also chooses the network's edges.
     intervals
@@ -123,39 +124,38 @@ def compare(
         raise ValueError(message)
     intervals = intervals or Intervals()
     kinds = [kind for kind in intervals.kinds if kind in PAIRED]
-    found, reasons = in_panel(networks, new, tissue)
-    networks, panels = [network for network, _ in found], [edges for _, edges in found]
-    groups_differ = _why_no_groups(old, new, panels) if "cells" in kinds else None
+    references, reasons = references_in_panel(networks, new, universes, matched, tissue=tissue)
+    groups_differ = _why_no_groups(old, new, references) if "cells" in kinds else None
     kinds = [kind for kind in kinds if kind != "cells" or groups_differ is None]
     reasons += [*_in_one_only(old, new), *([groups_differ] if groups_differ else [])]
     if not kinds:
-        reasons.append("no interval is shared: two checkpoints share draws of TFs and groups of cells, not of pairs")
-    draws = Draws(intervals.resamples, intervals.level)
+        reasons.append("no interval is shared: two checkpoints share TFs and groups of cells, not draws of pairs")
     same = {"tissue": tissue, "n_cells": n_cells, "model": model, "simulated": simulated}
     same |= {"checkpoint": checkpoint, "checkpoint_before": checkpoint_before}
     rows = []
-    for key in _in_both(old, new) if found and kinds else ():
+    for key in _in_both(old, new) if references and kinds else ():
         turns = key.directions(directions)
-        both = Both(old, new, key, panels, universes, directions=turns, by_groups="cells" in kinds)
-        for (place, network), direction in product(enumerate(networks), turns):
+        both = Both(old, new, key, references, directions=turns, by_groups="cells" in kinds)
+        for (place, reference), direction in product(enumerate(references), turns):
+            network = reference.network
             for universe in both.comparable(place):
-                seed = (network.digest, universe.name, tissue)
                 named = {"network": network.name, "network_version": network.version, "universe": universe.name}
                 names = {**same, **names_of(key, direction), **named}
-                numbers = both.numbers(Asked(place, direction, universe), draws, kinds, seed)
-                rows += [{**names, **row} for row in numbers]
-        for (place, network), universe in product(enumerate(networks), universes):
-            if reason := both.why_not[place, universe]:
-                reasons.append(f"network '{network.name}', universe '{universe.name}', repeat {key.repeat}: {reason}")
+                shared = both.shared(Asked(place, direction, universe), kinds)
+                rows += [{**names, **row} for row in numbers_of(shared, level=intervals.level)]
+        for (place, universe), reason in both.why_not.items():
+            if reason:
+                where = f"network '{references[place].network.name}', universe '{universe.name}', repeat {key.repeat}"
+                reasons.append(f"{where}: {reason}")
     return Comparison(pa.Table.from_pylist(rows, schema=SCHEMA), tuple(dict.fromkeys(reasons)))
 
 
 class Asked(NamedTuple):
-    """How a matrix is read: against which network (its place among them), in which direction, over which pairs."""
+    """How a matrix is read: against which reference (its place among them), in which direction, over which pairs."""
 
     place: int
     direction: Direction
-    universe: Universe
+    universe: AnyUniverse
 
 
 class Both:
@@ -166,83 +166,70 @@ class Both:
         old: EdgeScores,
         new: EdgeScores,
         key: ScoreKey,
-        panels: Sequence[PanelEdges],
-        universes: Sequence[Universe],
+        references: Sequence[Reference],
         *,
         directions: Sequence[Direction],
         by_groups: bool,
     ) -> None:
-        self.panels, self.universes = panels, universes
+        self.references = references
         self.ranked, self.groups = [], []
         self._readings: dict[tuple[int, str], list[Reading]] = {}
+        panels = [reference.edges for reference in references]
         for scores in (new, old):
             matrix, seen = scores.scores[scores.keys.index(key)], scores.pairs[key.repeat] > 0
             self.ranked.append(Ranked(matrix, seen, panels, directions))
             if by_groups and scores.left_out is not None:
-                self.groups.append(WithoutGroups(scores.left_out, key, panels, universes, directions))
+                self.groups.append(WithoutGroups(scores.left_out, key, references, directions))
         self.why_not = {
-            (place, universe): _why_not(universe, edges, *(ranked.seen for ranked in self.ranked))
-            for place, edges in enumerate(panels)
-            for universe in universes
+            (place, universe): _why_not(universe, reference, *(ranked.seen for ranked in self.ranked))
+            for place, reference in enumerate(references)
+            for universe in reference.universes
         }
 
-    def comparable(self, place: int) -> list[Universe]:
+    def comparable(self, place: int) -> list[AnyUniverse]:
         """Give the universes that hold the same pairs for both checkpoints."""
-        return [universe for universe in self.universes if self.why_not[place, universe] is None]
+        return [universe for universe in self.references[place].universes if self.why_not[place, universe] is None]
 
     def read(self, place: int, direction: Direction) -> list[Reading]:
         """Read both in one direction against one network, the new one first."""
-        name = (place, direction.name)
+        name, edges = (place, direction.name), self.references[place].edges
         if name not in self._readings:
-            self._readings[name] = [ranked.read(direction, self.panels[place]) for ranked in self.ranked]
+            self._readings[name] = [ranked.read(direction, edges) for ranked in self.ranked]
         return self._readings[name]
 
-    def numbers(
-        self, asked: Asked, draws: Draws, kinds: Sequence[str], seed: tuple[str, ...]
-    ) -> list[dict[str, object]]:
-        """Give both values, their difference, its limits and the verdict, of each metric and kind of interval."""
-        now, before = (reading.ranking(asked.universe) for reading in self.read(asked.place, asked.direction))
-        values, values_before = values_of(now.bins), values_of(before.bins)
-        counts = {"n_pos": int(now.bins.n_pos), "n_neg": int(now.bins.n_neg)}
-        limits: dict[str, Limits | None] = {}
-        if "tfs" in kinds:
-            after, first = (draws.over_tfs(ranking.of_tfs, ranking.others, *seed) for ranking in (now, before))
-            limits["tfs"] = draws.limits(after - first)
-        if "cells" in kinds:
-            base_rate = counts["n_pos"] / (counts["n_pos"] + counts["n_neg"])
-            limits["cells"] = self.over_cells(asked, values - values_before, base_rate, level=draws.level)
-        return [
-            {
-                "metric": metric.name,
-                "value": float(value),
-                "value_before": float(first),
-                "difference": float(value - first),
-                "interval": kind,
-                **said(own, i),
-                **counts,
-            }
-            for kind, own in limits.items()
-            if own is not None
-            for i, (metric, value, first) in enumerate(zip(METRICS, values, values_before, strict=True))
-        ]
-
-    def over_cells(self, asked: Asked, difference: np.ndarray, base_rate: float, *, level: float) -> Limits | None:
-        """Leave each group of cells out of both; None where the scores without a group are not known."""
-        left_out = [groups.values(asked.direction, asked.place, asked.universe) for groups in self.groups]
-        if len(left_out) < 2 or left_out[0] is None or left_out[1] is None:
-            return None
-        sizes, most = self.groups[0].sizes, largest_values(base_rate)
-        without = left_out[0] - left_out[1]
-        return self.groups[0].of_groups(
-            *jackknife_interval(difference, without, sizes, level=level, largest=most, smallest=-most)
-        )
+    def shared(self, asked: Asked, kinds: Sequence[str]) -> list[Shared]:
+        """Leave TFs and groups of cells out of both; the latter where the scores without a group are known."""
+        rankings = [reading.ranking(asked.universe) for reading in self.read(asked.place, asked.direction)]
+        found = [over_tfs(rankings)] if "tfs" in kinds else []
+        values = [groups.values(asked.direction, asked.place, asked.universe) for groups in self.groups]
+        left_out = [own for own in values if own is not None]
+        if "cells" in kinds and len(left_out) == len(rankings):
+            found.append(over_cells(rankings, left_out, self.groups[0].sizes))
+        return found
 
 
-def said(limits: Limits, metric: int) -> dict[str, object]:
-    """Give the limits of one metric, null where there are none, and whether they exclude 0."""
-    low, high = float(limits.low[metric]), float(limits.high[metric])
-    ends = {"lo": None, "hi": None} if np.isnan(low) else {"lo": low, "hi": high}
-    return {**ends, "resamples": int(limits.resamples[metric]), "verdict": verdict_of(low, high)}
+def numbers_of(shared: Sequence[Shared], *, level: float) -> list[dict[str, object]]:
+    """Give both values, their difference, its limits and the verdict, of each metric and kind of interval."""
+    return [
+        {**_said(difference), "n_pos": own.n_pos, "n_neg": own.n_neg}
+        for own in shared
+        for difference in own.difference(0, 1, level=level)
+    ]
+
+
+def _said(difference: Difference) -> dict[str, object]:
+    known = not np.isnan(difference.low)
+    return {
+        "metric": difference.metric,
+        "value": difference.value,
+        "value_before": difference.value_before,
+        "difference": difference.difference,
+        "lo": difference.low if known else None,
+        "hi": difference.high if known else None,
+        "interval": difference.kind,
+        "resamples": difference.units,
+        "verdict": difference.verdict,
+    }
 
 
 def _in_both(old: EdgeScores, new: EdgeScores) -> list[ScoreKey]:
@@ -264,21 +251,21 @@ def _in_one_only(old: EdgeScores, new: EdgeScores) -> list[str]:
     return reasons
 
 
-def _why_not(universe: Universe, edges: PanelEdges, now: np.ndarray, before: np.ndarray) -> str | None:
+def _why_not(universe: AnyUniverse, reference: Reference, now: np.ndarray, before: np.ndarray) -> str | None:
     """Say why checkpoints that have seen these pairs cannot be compared over a universe, None if they can."""
-    ranked, first = (candidates(universe, edges, seen) for seen in (now, before))
+    ranked, first = (candidates(universe, reference.edges, seen) for seen in (now, before))
     if not np.array_equal(ranked, first):
         return "the two checkpoints see other pairs together and rank other candidates: not compared"
-    n_pos = np.count_nonzero(ranked & edges.mask)
+    n_pos = np.count_nonzero(ranked & reference.edges.mask)
     return None if 0 < n_pos < np.count_nonzero(ranked) else "no positives or no negatives to rank: not compared"
 
 
-def _why_no_groups(old: EdgeScores, new: EdgeScores, panels: Sequence[PanelEdges]) -> str | None:
+def _why_no_groups(old: EdgeScores, new: EdgeScores, references: Sequence[Reference]) -> str | None:
     """Say why no group of cells can be left out of both, None if it can."""
     before, now = old.left_out, new.left_out
     if before is None or now is None:
         return "scores without each group of cells are not known of both checkpoints: no intervals over cells"
-    if not all(np.isin(edges.tfs, before.tfs).all() for edges in panels):
+    if not all(np.isin(reference.edges.tfs, before.tfs).all() for reference in references):
         return "groups of cells were kept for other TFs before, as the networks have changed: no intervals over cells"
     if any(r not in before.n_cells or not np.array_equal(n, before.n_cells[r]) for r, n in now.n_cells.items()):
         return "the groups of cells are others than before: no intervals over cells"

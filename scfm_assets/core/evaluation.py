@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from scfm_assets.core.edges import DIRECTIONS, Direction, EdgeScores, ScoreKey
-from scfm_assets.core.intervals import Draws, Intervals, Limits, WithoutGroups
-from scfm_assets.core.metrics import METRICS, values_of
-from scfm_assets.core.readings import Coverage, Ranked, Reading, coverage_of
-from scfm_assets.core.universe import UNIVERSES, PanelEdges, Universe, edges_in_panel
+from scfm_assets.core.intervals import Draws, Intervals, WithoutGroups, over_tfs
+from scfm_assets.core.metrics import METRICS
+from scfm_assets.core.readings import Coverage, Ranked, coverage_of
+from scfm_assets.core.references import references_in_panel
+from scfm_assets.core.universe import UNIVERSES, AnyUniverse, Universe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from scfm_assets.core.matched_universes import MaskedUniverse
     from scfm_assets.core.networks import NetworkTable
+    from scfm_assets.core.readings import Ranking
+    from scfm_assets.core.uncertainty import Shared
 
 SCHEMA = pa.schema(
     [
@@ -48,8 +54,8 @@ SCHEMA = pa.schema(
     ]
 )
 """One row: one metric of one matrix of scores, read in one direction, against one network in one universe, with one
-kind of interval. `lo` and `hi` are null where the resampling says nothing; `resamples` counts the draws that did, for
-intervals over cells the groups of cells."""
+kind of interval. `lo` and `hi` are null where nothing is known of the error: fewer than two units, or a value that no
+resample changes. `resamples` counts the units behind the error: edges, TFs with an edge, or groups of cells."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ def evaluate(
     networks: Sequence[NetworkTable],
     universes: Sequence[Universe] = UNIVERSES,
     *,
+    matched: Mapping[str, Sequence[MaskedUniverse]] | None = None,
     tissue: str,
     n_cells: int,
     model: str,
@@ -110,6 +117,8 @@ def evaluate(
         Tidied networks of the atlas's organism.
     universes
         Which pairs are ranked.
+    matched
+        Further universes, by network (`scfm_assets.core.matched_universes`).
     tissue, n_cells, model, checkpoint, simulated
         Stand in every row; the tissue also chooses the network's edges.
     directions
@@ -123,96 +132,54 @@ def evaluate(
     gives no rows but a reason.
     """
     intervals = intervals or Intervals()
-    found, reasons = in_panel(networks, scores, tissue)
+    references, reasons = references_in_panel(networks, scores, universes, matched, tissue=tissue)
     coverage = {
-        (repeat, network.name, universe): coverage_of(universe, edges, pairs)
+        (repeat, place, universe): coverage_of(universe, reference.edges, pairs)
         for repeat, pairs in scores.pairs.items()
-        for network, edges in found
-        for universe in universes
+        for place, reference in enumerate(references)
+        for universe in reference.universes
     }
     seen = {repeat: pairs > 0 for repeat, pairs in scores.pairs.items()}
-    draws = Draws(intervals.resamples, intervals.level)
-    panels = [edges for _, edges in found]
+    draws, panels = Draws(intervals.resamples), [reference.edges for reference in references]
     same = {"tissue": tissue, "n_cells": n_cells, "model": model, "checkpoint": checkpoint, "simulated": simulated}
     rows = []
-    for key, matrix in zip(scores.keys, scores.scores, strict=True) if found else ():
+    for key, matrix in zip(scores.keys, scores.scores, strict=True) if references else ():
         turns = key.directions(directions)
         ranked = Ranked(matrix, seen[key.repeat], panels, turns)
         groups = None
         if "cells" in intervals.kinds and scores.left_out is not None:
-            groups = WithoutGroups(scores.left_out, key, panels, universes, turns)
-        for place, (network, edges) in enumerate(found):
-            for direction in turns:
-                reading = ranked.read(direction, edges)
-                for universe in universes:
-                    covered = coverage[key.repeat, network.name, universe]
-                    named = {**same, **names_of(key, direction), **_network(network, universe, covered)}
-                    of_groups = _of_groups(groups, direction, place, universe, intervals.level)
-                    seed = (network.digest, universe.name, tissue)
-                    numbers = _numbers(reading, universe, intervals.kinds, draws, of_groups, seed=seed)
-                    if not numbers:
-                        reasons.append(_nothing_to_rank(network, universe, key))
-                    rows.extend({**named, **row} for row in numbers)
+            groups = WithoutGroups(scores.left_out, key, references, turns)
+        for (place, reference), direction in product(enumerate(references), turns):
+            reading, network = ranked.read(direction, reference.edges), reference.network
+            for universe in reference.universes:
+                ranking = reading.ranking(universe)
+                if not ranking.has_both:
+                    reasons.append(_nothing_to_rank(network, universe, key))
+                    continue
+                covered = coverage[key.repeat, place, universe]
+                named = {**same, **names_of(key, direction), **_network(network, universe, covered)}
+                shared = {
+                    "pairs": partial(draws.over_pairs, ranking, network.digest, universe.name, tissue),
+                    "tfs": partial(over_tfs, [ranking]),
+                    "cells": partial(groups.shared, ranking, direction, place, universe) if groups else lambda: None,
+                }
+                told = {kind: own for kind in intervals.kinds if (own := shared[kind]()) is not None}
+                rows += [{**named, **row} for row in _numbers(ranking, told, level=intervals.level)]
     return EvaluationResult(pa.Table.from_pylist(rows, schema=SCHEMA), tuple(dict.fromkeys(reasons)))
 
 
-def in_panel(
-    networks: Sequence[NetworkTable], scores: EdgeScores, tissue: str
-) -> tuple[list[tuple[NetworkTable, PanelEdges]], list[str]]:
-    """Find the edges of networks in the panel of some scores; of networks without any, say why."""
-    found, reasons = [], []
-    for network in networks:
-        edges = edges_in_panel(network, scores.gene_ids, scores.symbols, tissue=tissue)
-        reason = _why_not(network, edges, scores, tissue)
-        if reason:
-            reasons.append(reason)
-        else:
-            found.append((network, edges))
-    return found, reasons
-
-
-def _numbers(
-    reading: Reading,
-    universe: Universe,
-    kinds: Sequence[str],
-    draws: Draws,
-    of_groups: Callable[[np.ndarray, float], Limits | None],
-    *,
-    seed: tuple[str, ...],
-) -> list[dict[str, object]]:
-    """Give value and limits of each metric and kind of interval; nothing if there are no positives or no negatives."""
-    ranking = reading.ranking(universe)
-    bins = ranking.bins
-    n_pos, n_neg = int(bins.n_pos), int(bins.n_neg)
-    if not n_pos or not n_neg:
-        return []
-    values, base_rate = values_of(bins), n_pos / (n_pos + n_neg)
-    told: dict[str, Callable[[], Limits | None]] = {
-        "pairs": lambda: draws.limits(draws.over_pairs(bins, *seed)),
-        "tfs": lambda: draws.limits(draws.over_tfs(ranking.of_tfs, ranking.others, *seed)),
-        "cells": lambda: of_groups(values, base_rate),
-    }
+def _numbers(ranking: Ranking, told: Mapping[str, Shared], *, level: float) -> list[dict[str, object]]:
+    """Give value and limits of each metric and kind of interval."""
+    n_pos, n_neg = int(ranking.bins.n_pos), int(ranking.bins.n_neg)
+    counts = {"n_pos": n_pos, "n_neg": n_neg, "base_rate": n_pos / (n_pos + n_neg)}
     rows = []
-    for kind in kinds:
-        limits = told[kind]()
-        if limits is None:
-            continue
-        for metric, value, low, high, used in zip(
-            METRICS, values, limits.low, limits.high, limits.resamples, strict=True
-        ):
+    for kind, shared in told.items():
+        (lows,), (highs,) = shared.intervals(level=level)
+        for metric, value, low, high in zip(METRICS, ranking.values, lows, highs, strict=True):
             ends = {"lo": None, "hi": None} if np.isnan(low) else {"lo": float(low), "hi": float(high)}
-            row = {"metric": metric.name, "value": float(value), **ends, "interval": kind, "resamples": int(used)}
-            rows.append({**row, "n_pos": n_pos, "n_neg": n_neg, "base_rate": base_rate})
+            named = {"metric": metric.name, "value": float(value), "interval": kind, "resamples": shared.units}
+            rows.append({**named, **ends, **counts})
     return rows
-
-
-def _of_groups(
-    groups: WithoutGroups | None, direction: Direction, network: int, universe: Universe, level: float
-) -> Callable[[np.ndarray, float], Limits | None]:
-    """Say how the limits over cells of one ranking follow from its metrics."""
-    if groups is None:
-        return lambda _values, _base_rate: None
-    return lambda values, base_rate: groups.limits(direction, network, universe, values, base_rate, level=level)
 
 
 def names_of(key: ScoreKey, direction: Direction) -> dict[str, object]:
@@ -221,27 +188,11 @@ def names_of(key: ScoreKey, direction: Direction) -> dict[str, object]:
     return {**names, "direction": direction.name}
 
 
-def _network(network: NetworkTable, universe: Universe, covered: Coverage) -> dict[str, object]:
+def _network(network: NetworkTable, universe: AnyUniverse, covered: Coverage) -> dict[str, object]:
     names = {"network": network.name, "network_version": network.version, "universe": universe.name}
     return {**names, "pair_coverage": covered.pairs, "positive_coverage": covered.positives}
 
 
-def _why_not(network: NetworkTable, edges: PanelEdges, scores: EdgeScores, tissue: str) -> str | None:
-    """Say why a network cannot be evaluated on this panel, None if it can."""
-    if len(edges.source):
-        return None
-    names = scores.gene_ids if network.ids == "ensembl" else scores.symbols
-    panel = f"the {edges.n_genes} panel genes of tissue '{tissue}'"
-    if len(edges.tfs):
-        return f"network '{network.name}': {len(edges.tfs)} TFs but no edge with both ends among {panel}: no metrics"
-    tfs = network.table["tf"].unique().to_pylist()
-    return (
-        f"network '{network.name}': none of its {len(tfs)} TFs is among {panel}: no metrics. Its TFs are named like "
-        f"{', '.join(tfs[:3])}, the panel's {network.ids} names like {', '.join(names[:3])}: "
-        "check the network's `organism` and `ids`"
-    )
-
-
-def _nothing_to_rank(network: NetworkTable, universe: Universe, key: ScoreKey) -> str:
+def _nothing_to_rank(network: NetworkTable, universe: AnyUniverse, key: ScoreKey) -> str:
     where = f"network '{network.name}', universe '{universe.name}', repeat {key.repeat}"
     return f"{where}: no positives or no negatives to rank: no metrics"

@@ -15,6 +15,22 @@ from scfm_assets.core.power import ALPHA, POWER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+HYPOTHESES = pa.schema(
+    [
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("hypothesis", pa.string(), nullable=False),
+        pa.field("statistic", pa.string(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("p", pa.float64()),
+        pa.field("n", pa.int64()),
+        pa.field("effect", pa.float64()),
+        pa.field("power", pa.float64()),
+        pa.field("mde", pa.float64()),
+    ]
+)
+"""One row: one hypothesis of one study and what the data say of it, before any adjustment."""
+
 SCHEMA = pa.schema(
     [
         pa.field("study", pa.string(), nullable=False),
@@ -101,6 +117,22 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     rank = np.arange(len(down), 0, -1)
     q[down] = np.minimum(np.minimum.accumulate(p[down] * len(down) / rank), 1)
     return q
+
+
+def hypotheses_table(tests: Sequence[Test]) -> pa.Table:
+    """Give tests as rows in `HYPOTHESES`, null where a number is NaN."""
+    words = ("study", "family", "hypothesis", "statistic", "n")
+    rows = [
+        {name: getattr(test, name) for name in words} | {name: _or_null(getattr(test, name)) for name in NUMBERS}
+        for test in tests
+    ]
+    return pa.Table.from_pylist(rows, schema=HYPOTHESES)
+
+
+def tests_of(hypotheses: pa.Table) -> list[Test]:
+    """Undo `hypotheses_table`; other columns are left aside."""
+    rows = hypotheses.select(HYPOTHESES.names).to_pylist()
+    return [Test(**row | {name: np.nan for name in NUMBERS if row[name] is None}) for row in rows]
 
 
 def verdict_of(q: float, power: float, *, alpha: float = ALPHA) -> Verdict:

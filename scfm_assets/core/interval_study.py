@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from scfm_assets.core.candidate_pairs import CandidatePairs
-from scfm_assets.core.intervals import largest_values
 from scfm_assets.core.jackknife import jackknife_interval
-from scfm_assets.core.metrics import METRICS
+from scfm_assets.core.metrics import METRICS, largest_values
 from scfm_assets.core.resampling import percentile_interval, tf_bootstrap, tf_weights
 from scfm_assets.core.uncertainty import Shared, over_cells, over_pairs, over_tfs, verdict_of_all
 
@@ -145,8 +144,8 @@ def intervals_of(
 
     Gives the metrics (2, n_metrics) first.
 
-    ``percentile`` and ``jackknife`` are those of the table `metrics`, ``scaled`` that of `Shared.intervals`,
-    ``difference`` that of `Shared.difference`.
+    ``scaled`` is that of `Shared.intervals` and of the table `metrics`, ``difference`` that of `Shared.difference`;
+    ``percentile`` and ``jackknife`` are the plain ones, made on no scale, which they are compared with.
     """
     pairs, scores = sample.pairs, sample.scores
     found: dict[str, Limits] = {}

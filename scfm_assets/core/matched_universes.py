@@ -7,19 +7,20 @@ atlas, so that a universe is the same for every method, model, layer and n_cells
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from scfm_assets.core import control_networks
 from scfm_assets.core.candidate_pairs import CandidatePairs
 from scfm_assets.core.digest import seed_from
+from scfm_assets.core.universe import PanelEdges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scfm_assets.core.gene_levels import GeneLevels
-    from scfm_assets.core.universe import PanelEdges
 
 MOST = 50
 """Negatives of a positive, at most."""
@@ -51,6 +52,34 @@ class MaskedUniverse:
     positive: np.ndarray
     tfs: np.ndarray
     left_out: int = 0
+
+    @property
+    def rows(self) -> Literal["tfs"]:
+        """Genes that may stand at the TF's end."""
+        return "tfs"
+
+    @property
+    def seen_only(self) -> bool:
+        """Whether only pairs count that some cell holds together."""
+        return False
+
+    @cached_property
+    def edges(self) -> PanelEdges:
+        """Its positives as the edges of a network."""
+        return PanelEdges(len(self.positive), self.tfs, *np.nonzero(self.positive))
+
+    def mask(self, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:  # noqa: ARG002 (as a Universe's)
+        """Mark the pairs that are ranked, whatever cells hold them; (K, K)."""
+        return self.candidate
+
+    def kept(self, edges: PanelEdges, seen: np.ndarray) -> np.ndarray | None:  # noqa: ARG002
+        """Mark the pairs of the TFs that are ranked, (n_tfs, K); None for all but a gene with itself."""
+        return self._kept
+
+    @cached_property
+    def _kept(self) -> np.ndarray | None:
+        kept = self.candidate[self.tfs]
+        return None if np.count_nonzero(kept) == len(self.tfs) * (len(self.candidate) - 1) else kept
 
     @property
     def pairs(self) -> CandidatePairs:

@@ -202,6 +202,11 @@ METRICS = (
 )
 
 
+def largest_values(base_rate: float) -> np.ndarray:
+    """Give the largest possible value of each metric of a ranking with this share of positives."""
+    return np.array([1 / base_rate if metric.over_base_rate else 1.0 for metric in METRICS])
+
+
 def values_of(bins: Bins) -> np.ndarray:
     """Compute all of `METRICS`, shape (n_metrics, ...)."""
     return np.stack([np.asarray(metric.function(bins)) for metric in METRICS])

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics import Bins, as_bins
+from scfm_assets.core.metrics import Bins, as_bins, values_of
 from scfm_assets.core.thresholds import coarser, codes_of
-from scfm_assets.core.universe import PanelEdges, Universe, candidates
+from scfm_assets.core.universe import AnyUniverse, PanelEdges, candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +78,16 @@ class Ranking:
         own = self.of_tfs.total()
         return own if self.others is None else own + self.others
 
+    @property
+    def has_both(self) -> bool:
+        """Whether there are positives and negatives."""
+        return bool(self.bins.n_pos and self.bins.n_neg)
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """All metrics, shape (n_metrics,); only where there are positives and negatives."""
+        return values_of(self.bins)
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -125,43 +135,39 @@ class Reading:
         """`codes` among the thresholds of this network."""
         return self.translation.take(self.codes)
 
-    def ranking(self, universe: Universe) -> Ranking:
+    def ranking(self, universe: AnyUniverse) -> Ranking:
         """Rank the pairs of a universe."""
         of_tfs = self.of_tfs(universe)
         return Ranking(of_tfs, self.of_others(universe, of_tfs))
 
-    def of_tfs(self, universe: Universe) -> Bins:
+    def of_tfs(self, universe: AnyUniverse) -> Bins:
         """Bins of each TF's own pairs, whole numbers, shapes (n_tfs, p)."""
-        n_tfs = len(self.edges.tfs)
-        rows, edge = np.arange(n_tfs), slice(None)
+        rows, edge = np.arange(len(self.edges.tfs)), slice(None)
         places = self.own + rows[:, None] * self.width
-        itself = rows, self.edges.tfs
-        if universe.seen_only:
-            keep = self.seen.copy()
-            keep[itself] = False
-            every = self._counted(places[keep])
-            edge = self.seen[self.row_of_edge, self.edges.target]
-        else:
+        kept = universe.kept(self.edges, self.seen)
+        if kept is None:
             every = self._counted(places.reshape(-1))
-            every[rows, self.own[itself]] -= 1
+            every[rows, self.own[rows, self.edges.tfs]] -= 1
+        else:
+            every = self._counted(places[kept])
+            edge = kept[self.row_of_edge, self.edges.target]
         return as_bins(every, self._counted(places[self.row_of_edge[edge], self.edges.target[edge]]))
 
-    def total(self, universe: Universe) -> Bins:
+    def total(self, universe: AnyUniverse) -> Bins:
         """Bins of all pairs of the TFs, whole numbers, shapes (p,): the sum of `of_tfs`, made at once."""
-        rows, edge = np.arange(len(self.edges.tfs)), slice(None)
-        itself = rows, self.edges.tfs
-        if universe.seen_only:
-            keep = self.seen.copy()
-            keep[itself] = False
-            every = np.bincount(self.codes[keep], minlength=2 * self.n_thresholds + 1)
-            edge = self.seen[self.row_of_edge, self.edges.target]
+        edge, width = slice(None), 2 * self.n_thresholds + 1
+        kept = universe.kept(self.edges, self.seen)
+        if kept is None:
+            itself = np.arange(len(self.edges.tfs)), self.edges.tfs
+            every = np.bincount(self.codes.reshape(-1), minlength=width)
+            every -= np.bincount(self.codes[itself], minlength=width)
         else:
-            every = np.bincount(self.codes.reshape(-1), minlength=2 * self.n_thresholds + 1)
-            every -= np.bincount(self.codes[itself], minlength=len(every))
+            every = np.bincount(self.codes[kept], minlength=width)
+            edge = kept[self.row_of_edge, self.edges.target]
         chosen = self.translation[self.codes[self.row_of_edge[edge], self.edges.target[edge]]]
         return as_bins(self._translated(every), np.bincount(chosen, minlength=self.width))
 
-    def of_others(self, universe: Universe, of_tfs: Bins) -> Bins | None:
+    def of_others(self, universe: AnyUniverse, of_tfs: Bins) -> Bins | None:
         """Bins of the pairs whose first gene is no TF, all of them negatives; None if there are none."""
         if universe.rows == "tfs" or self.ranked is None:
             return None
@@ -217,7 +223,7 @@ class Coverage(NamedTuple):
     positives: float
 
 
-def coverage_of(universe: Universe, edges: PanelEdges, pairs: np.ndarray) -> Coverage:
+def coverage_of(universe: AnyUniverse, edges: PanelEdges, pairs: np.ndarray) -> Coverage:
     """Give the coverage of a universe; 0 of nothing."""
     mask, seen = candidates(universe, edges, pairs), pairs > 0
     positive = mask & edges.mask

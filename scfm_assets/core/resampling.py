@@ -167,6 +167,35 @@ def tf_bootstrap(bins_of_tf: Bins, weights: np.ndarray, background: Bins | None 
     return np.concatenate(found, axis=1) if found else np.empty((len(METRICS), 0))
 
 
+def tf_jackknife(bins_of_tf: Bins, background: Bins | None = None) -> np.ndarray:
+    """Leave each TF out in turn, with all its pairs.
+
+    Parameters
+    ----------
+    bins_of_tf
+        Whole counts per TF, shapes (n_tfs, p).
+    background
+        Counts of pairs whose first gene is no TF; they stay.
+
+    Returns
+    -------
+    Metrics without each TF, shape (n_metrics, n_tfs); NaN where no positive or no negative is left.
+    """
+    n_tfs, p = bins_of_tf.positive.shape
+    whole = bins_of_tf.total()
+    whole = whole if background is None else whole + background
+    size = max(1, AT_ONCE // max(1, p))
+    found = []
+    for start in range(0, n_tfs, size):
+        own = bins_of_tf[start : start + size]
+        tied, below, n_neg = (
+            np.subtract(every, of_tf, dtype=np.float64)
+            for every, of_tf in ((whole.tied, own.tied), (whole.below, own.below), (whole.n_neg, own.n_neg))
+        )
+        found.append(values_of(Bins((whole.positive - own.positive).astype(np.int64), tied, below, n_neg)))
+    return np.concatenate(found, axis=1) if found else np.empty((len(METRICS), 0))
+
+
 def percentile_interval(draws: np.ndarray, *, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give the percentile intervals of resampled values, and how many of the values were defined.
 

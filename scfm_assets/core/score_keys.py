@@ -26,13 +26,17 @@ class Direction:
 
 TF_QUERIES = Direction("tf_queries", "the TF is the query and attends its target: score[tf, target], the published one")
 TF_KEYS = Direction("tf_keys", "the TF is the key and is attended by its target: score[target, tf]", transposed=True)
-SYMMETRIC = Direction("symmetric", "the score has no direction")
+SYMMETRIC = Direction("symmetric", "the score knows no query and no key: rows are the TF's end")
 DIRECTIONS = (TF_QUERIES, TF_KEYS)
 
 
 @dataclass(frozen=True)
 class ScoreKey:
-    """Names one matrix of edge scores; layer and head are None where they do not apply."""
+    """Names one matrix of edge scores; layer and head are None where they do not apply.
+
+    `symmetric` says that there is no query and no key, so that the matrix is read once, rows at the TF's end: by most
+    such methods both ends score the same.
+    """
 
     repeat: int
     method: str

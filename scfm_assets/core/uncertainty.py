@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from scfm_assets.core.ceilings import uninformed_average_precision
-from scfm_assets.core.intervals import largest_values
 from scfm_assets.core.jackknife import jackknife_error
-from scfm_assets.core.metrics import METRICS, as_bins, bins_of, values_of
-from scfm_assets.core.resampling import tf_bootstrap
+from scfm_assets.core.metrics import METRICS, as_bins, bins_of, largest_values, values_of
+from scfm_assets.core.resampling import tf_jackknife
 from scfm_assets.core.scales import AT_LEAST, reach, rescaled
 from scfm_assets.core.thresholds import codes_of
 
@@ -117,7 +116,7 @@ class Shared:
         half = np.where((error > 0) | (value == 0), error, np.nan) * reach(self.units, level=level)
         most = largest_values(self.n_pos / (self.n_pos + self.n_neg))
         low, high = np.clip(value - half, -most, most), np.clip(value + half, -most, most)
-        p, effect = _student(value, error, self.units)
+        p, effect = student(value, error, self.units)
         return [
             Difference(
                 metric=metric.name,
@@ -215,9 +214,8 @@ def over_tfs(scores: np.ndarray, pairs: CandidatePairs) -> Shared:
     pairs
         The pairs.
     """
-    weights = 1 - np.eye(pairs.n_tfs, dtype=np.int64)
     binned = [pairs.bins_by_tf(own) for own in scores]
-    without = np.stack([tf_bootstrap(of_tfs, weights, others) for of_tfs, others in binned])
+    without = np.stack([tf_jackknife(of_tfs, others) for of_tfs, others in binned])
     values = np.stack([values_of(_whole(*both)) for both in binned])
     units, sizes = int(np.count_nonzero(pairs.targets)), np.ones(pairs.n_tfs, np.int64)
     return Shared("tfs", values, without, units, pairs.n_pos, pairs.n_neg, sizes)
@@ -271,7 +269,7 @@ def _known(error: np.ndarray) -> np.ndarray:
     return np.where(error > 0, error, np.nan)
 
 
-def _student(value: np.ndarray, error: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
+def student(value: np.ndarray, error: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided p of value over error, and value over its spread among the units; 1 and 0 of what never differs."""
     from scipy.special import stdtr
 

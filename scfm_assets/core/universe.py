@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,48 @@ class Universe:
     doc: str
     rows: Literal["panel", "tfs"]
     seen_only: bool = False
+
+    def mask(self, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
+        """Mark the pairs that are ranked, as `candidates` says."""
+        mask = np.zeros((edges.n_genes, edges.n_genes), bool)
+        mask[edges.tfs if self.rows == "tfs" else slice(None)] = True
+        np.fill_diagonal(mask, val=False)
+        return mask & (pairs > 0) if self.seen_only else mask
+
+    def kept(self, edges: PanelEdges, seen: np.ndarray) -> np.ndarray | None:
+        """Mark the pairs of the TFs that are ranked, (n_tfs, K), given which some cell holds; None for all of them."""
+        if not self.seen_only:
+            return None
+        kept = seen.copy()
+        kept[np.arange(len(edges.tfs)), edges.tfs] = False
+        return kept
+
+
+class AnyUniverse(Protocol):
+    """What can be ranked: a `Universe` of any network, or one that is given by its pairs (`MaskedUniverse`)."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def rows(self) -> Literal["panel", "tfs"]:
+        """Genes that may stand at the TF's end."""
+        ...
+
+    @property
+    def seen_only(self) -> bool:
+        """Whether only pairs count that some cell holds together."""
+        ...
+
+    def mask(self, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
+        """Mark the pairs that are ranked, (K, K)."""
+        ...
+
+    def kept(self, edges: PanelEdges, seen: np.ndarray) -> np.ndarray | None:
+        """Mark the pairs of the TFs that are ranked, (n_tfs, K); None for all but a gene with itself."""
+        ...
 
 
 ALL_PAIRS = Universe("all_pairs", "every ordered pair of the panel, the published one", rows="panel")
@@ -95,7 +137,7 @@ def _met(edges: pd.DataFrame, end: str, of_name: pd.Series, of_id: pd.Series) ->
     return pd.concat([named, others]) if len(named) and len(others) else others if len(others) else named
 
 
-def candidates(universe: Universe, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
+def candidates(universe: AnyUniverse, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
     """Mark the pairs that are ranked.
 
     Parameters
@@ -111,12 +153,9 @@ def candidates(universe: Universe, edges: PanelEdges, pairs: np.ndarray) -> np.n
     -------
     Boolean mask (K, K); rows are the TF's end.
     """
-    mask = np.zeros((edges.n_genes, edges.n_genes), bool)
-    mask[edges.tfs if universe.rows == "tfs" else slice(None)] = True
-    np.fill_diagonal(mask, val=False)
-    return mask & (pairs > 0) if universe.seen_only else mask
+    return universe.mask(edges, pairs)
 
 
-def positives(universe: Universe, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
+def positives(universe: AnyUniverse, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
     """Mark the network's edges among the candidates, shape (K, K)."""
     return edges.mask & candidates(universe, edges, pairs)

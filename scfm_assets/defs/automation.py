@@ -15,6 +15,7 @@ import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 
 from scfm_assets import watching
+from scfm_assets.defs.declare import Node
 from scfm_assets.defs.jobs import NIGHTLY_JOB, jobs
 from scfm_assets.defs.platform import Platform
 from scfm_assets.hand import VERSION_TAG, last_version
@@ -42,6 +43,20 @@ Dagster's `eager` alone goes by any materialization, also of what was fresh and 
 all that is made of it asked for. Its `all_deps_blocking_checks_passed` is content with one of several partitions that
 are read, and waits for ever for a check that was declared after what it checks was made.
 """
+
+
+def condition_of(platform: Platform, node: Node) -> dg.AutomationCondition:
+    """Say when an asset is made anew.
+
+    One that is made on request, only where it was made before. What others take of it does not wait for it.
+    """
+    if node.on_request:
+        return CONDITION & ~_When.missing()
+    read = {read.asset for read in node.reads.values() if read.may_lack and platform.nodes[read.asset].on_request}
+    if not read:
+        return CONDITION
+    unasked = dg.AssetSelection.assets(*(dg.AssetKey(name.split("/")) for name in sorted(read)))
+    return CONDITION.replace("any_deps_missing", _When.any_deps_missing().ignore(unasked))
 
 
 # Checkpoints --------------------------------------------------------------------------------------------------------

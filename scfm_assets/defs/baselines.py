@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets import checkpoints
@@ -11,10 +12,12 @@ from scfm_assets.defs.formats import EDGES
 from scfm_assets.partitions import Space
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from anndata import AnnData
 
     from scfm_assets.catalog import Catalog
+    from scfm_assets.core.baselines import BaselineMethod
     from scfm_assets.core.edges import EdgeScores
 
 MODEL = "baselines"
@@ -24,6 +27,20 @@ MODEL = "baselines"
 def has_groups(catalog: Catalog) -> bool:
     """Whether intervals over cells are asked for: then scores without each group of cells are needed."""
     return catalog.experiment.cell_groups > 0 and "cells" in catalog.experiment.intervals.kinds
+
+
+def tfs_of(regulators: pa.Table) -> np.ndarray:
+    """Give the panel indices of the TFs, ascending."""
+    return regulators.column("panel_index").to_numpy().astype("int64")
+
+
+def _methods_of(job: Job, tfs: np.ndarray, repeats: int) -> tuple[BaselineMethod, ...]:
+    """Give the methods that the catalog asks for; boosting, where it is among them, tells how far it has come."""
+    from scfm_assets.core.methods.choice import chosen_methods
+
+    progress = partial(job.progress, unit="targets")
+    names, workers = job.catalog.experiment.methods, job.compute.workers
+    return chosen_methods(names, tfs, workers=workers, progress=progress, times=repeats)
 
 
 def _edge_rows(job: Job, scores: EdgeScores) -> pa.Table:
@@ -42,10 +59,11 @@ def nodes(catalog: Catalog) -> list[Node]:
             "atlas": same("atlas/processed"),
             "panel": same("atlas/gene_panel"),
             "cell_sets": same("atlas/cell_sets"),
-            **({"regulators": same("atlas/regulators")} if by_groups else {}),
+            "regulators": same("atlas/regulators"),
             **networks.reads(catalog),
         },
-        code="2",
+        code="3",
+        config=lambda catalog, _: [sorted(catalog.experiment.methods), by_groups],
         format=EDGES,
         publishes={"edge_scores": _edge_rows},
         checks=[model_checks.SCORES_ARE_FINITE],
@@ -53,23 +71,20 @@ def nodes(catalog: Catalog) -> list[Node]:
         kinds=["parquet", "scipy"],
     )
     def edge_scores(
-        job: Job,
-        atlas: AnnData,
-        panel: pa.Table,
-        cell_sets: pa.Table,
-        regulators: pa.Table | None = None,
-        **_: pa.Table,
+        job: Job, atlas: AnnData, panel: pa.Table, cell_sets: pa.Table, regulators: pa.Table, **_: pa.Table
     ) -> EdgeScores:
-        """One row: how strongly expression links a TF to a target, by correlation or by a null of single genes."""
+        """One row: how strongly expression links a TF to a target, by a method of its own or by a null of single genes.
+
+        GRNBoost2-style boosting, where the catalog asks for it, has no intervals over cells: it is too dear to be
+        repeated without each group of them.
+        """
         from scfm_assets.core.baselines import score
         from scfm_assets.core.cells import groups, members
 
         counts: Any = atlas.X
-        of_groups: dict[str, Any] = {}
-        if regulators is not None:
-            of_groups["group_of_repeat"] = groups(cell_sets, job.n_cells)
-            of_groups["tfs"] = regulators.column("panel_index").to_numpy().astype("int64")
-        names, cells = atlas.var_names.tolist(), members(cell_sets, job.n_cells)
-        return score(counts, names, panel, cells_of_repeat=cells, **of_groups)
+        cells, tfs = members(cell_sets, job.n_cells), tfs_of(regulators)
+        group_of_repeat = groups(cell_sets, job.n_cells) if by_groups else None
+        how = {"methods": _methods_of(job, tfs, len(cells)), "group_of_repeat": group_of_repeat, "tfs": tfs}
+        return score(counts, atlas.var_names.tolist(), panel, cells_of_repeat=cells, **how)
 
     return [edge_scores]

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.automation import CONDITION
+from scfm_assets.defs.automation import condition_of
 from scfm_assets.defs.declare import FORCE_TAG, LISTENER, Check, Failed, Job, Node, Source
 from scfm_assets.defs.platform import Platform
 from scfm_assets.partitions import Place, Relation, Space
@@ -54,7 +54,8 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
         owners=[OWNER],
         pool=node.pool,
         op_tags=kubernetes.op_tags(node.pool),
-        automation_condition=CONDITION,
+        automation_condition=condition_of(platform, node),
+        tags=dict.fromkeys(node.tags, ""),
         metadata={"dagster/column_schema": _columns(node.rows)} if node.rows else None,
         check_specs=[
             dg.AssetCheckSpec(

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets import checkpoints, sources
-from scfm_assets.defs import baselines, evaluation, networks
+from scfm_assets.defs import baselines, evaluation, networks, universes
 from scfm_assets.defs.declare import Facts, Job, Node, asset, same
 from scfm_assets.defs.formats import ATTENTION, EDGES
 from scfm_assets.defs.platform import label_of
@@ -94,7 +94,7 @@ def _compare(job: Job, model: str, scores: EdgeScores, attention: dict[int, Atte
         evaluation.with_left_out(scores, attention),
         known,
         checkpoint_before=str(before.checkpoint),
-        **checkpoints.evaluation_of(job.catalog, job.place, model),
+        **checkpoints.evaluation_of(job.catalog, job.place, model, job.inputs["universes"]),
     )
 
 
@@ -134,7 +134,13 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     @asset(
         f"{prefix}/checkpoint_comparison",
         space=Space.SLICE,
-        reads={"scores": same(f"{prefix}/edge_scores"), **of_groups, **networks.reads(catalog)},
+        reads={
+            "scores": same(f"{prefix}/edge_scores"),
+            **of_groups,
+            **universes.READS,
+            **networks.reads(catalog),
+        },
+        code="2",
         watches=[f"{prefix}/checkpoint"],
         config=evaluation.declared,
         table="checkpoint_comparison",

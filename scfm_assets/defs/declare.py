@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from scfm_assets.resources.halfway import HalfwayFile
 
 
+STUDY = "study"
+"""Tag of all that belongs to a study."""
+
+
 @dataclass(frozen=True)
 class Reads:
     """One input of an asset: which asset, and which of its places."""
@@ -113,6 +117,8 @@ class Node:
     computes: bool
     pool: str | None
     kinds: frozenset[str]
+    tags: tuple[str, ...] = ()
+    on_request: bool = False
 
     @property
     def doc(self) -> str:
@@ -152,12 +158,12 @@ class Pace:
         self.logged = now
         return True
 
-    def words(self, done: int, total: int) -> str:
+    def words(self, done: int, total: int, unit: str) -> str:
         """Say how far it is, how fast, and how long it will take."""
         seconds = max(time.monotonic() - (self.begun or 0), 1e-9)
         rate = (done - self.from_cell) / seconds
         left = f"{(total - done) / rate:,.0f} s left" if rate else "time left unknown"
-        return f"{done:,} of {total:,} cells, {rate:.1f} cells/s, {left}"
+        return f"{done:,} of {total:,} {unit}, {rate:.3g} {unit}/s, {left}"
 
 
 @dataclass
@@ -195,11 +201,11 @@ class Job:
         """Record facts about the output, shown in Dagster and kept with the output."""
         self.said.update(facts)
 
-    def progress(self, done: int, total: int) -> None:
+    def progress(self, done: int, total: int, unit: str = "cells") -> None:
         """Report how far long work has come: to whoever listens, and from time to time to the run's log."""
-        LISTENER.get()(Progress(self.place, done, total))
+        LISTENER.get()(Progress(self.place, done, total, unit))
         if self.pace.is_time(done):
-            self.log(self.pace.words(done, total))
+            self.log(self.pace.words(done, total, unit))
 
 
 @dataclass(frozen=True)
@@ -209,6 +215,7 @@ class Progress:
     place: Place
     done: int
     total: int
+    unit: str = "cells"
 
 
 @dataclass(frozen=True)
@@ -266,6 +273,8 @@ def asset(
     computes: bool = False,
     pool: str | None = None,
     kinds: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    on_request: bool = False,
 ) -> Callable[[Callable[..., Any]], Node]:
     """Declare an asset.
 
@@ -301,6 +310,10 @@ def asset(
         Dagster pool that limits how many run at once.
     kinds
         Badges in the UI.
+    tags
+        Words by which it can be selected, as ``tag:study``.
+    on_request
+        Whether it is left alone until somebody asks for it; once made, it is kept up to date as all others are.
     """
 
     def declare(body: Callable[..., Any]) -> Node:
@@ -322,6 +335,8 @@ def asset(
             computes=computes,
             pool=pool,
             kinds=frozenset(kinds),
+            tags=tuple(tags),
+            on_request=on_request,
         )
 
     return declare

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from scfm_assets import checkpoints, sources
-from scfm_assets.defs import baselines, networks
+from scfm_assets.defs import baselines, networks, universes
 from scfm_assets.defs.declare import Check, Facts, Job, Node, Reads, asset, same
 from scfm_assets.defs.scaling import checkpoints_of, control_of_model, layer_of_model
 from scfm_assets.partitions import Place, Space
@@ -23,14 +23,15 @@ ATTENTION = "attention_of_"
 
 
 def reads(catalog: Catalog) -> dict[str, Reads]:
-    """Give the edge scores of the baselines and of every model, the models' sums by groups of cells, and all networks.
+    """Give all edge scores, the models' sums by groups of cells, the tissue's universes, and all networks.
 
     The sums are there for intervals over cells alone; the baselines store their scores without each group.
     """
     of_models = {SCORES + model: same(f"models/{model}/edge_scores") for model in catalog.models}
     of_groups = {ATTENTION + model: same(f"models/{model}/attention") for model in catalog.models}
     scores = {SCORES + baselines.MODEL: same("baselines/edge_scores"), **of_models}
-    return {**scores, **(of_groups if baselines.has_groups(catalog) else {}), **networks.reads(catalog)}
+    groups = of_groups if baselines.has_groups(catalog) else {}
+    return {**scores, **groups, **universes.READS, **networks.reads(catalog)}
 
 
 def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def _facts(job: Job, metrics: pa.Table) -> Facts:
 
 
 def _headline(job: Job, metrics: pa.Table) -> dict[str, float]:
-    """Say the AUROC of each model at its fixed layer, of the best correlation and of the best null, on the TF grid."""
+    """Say the AUROC of each model at its fixed layer, of the best baseline and of the best null, on the TF grid."""
     from scfm_assets.headline import headline, picked, scores_of
 
     scores = scores_of(
@@ -78,7 +79,7 @@ def with_left_out(scores: EdgeScores, attention: dict[int, AttentionSums] | None
 
 
 def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
-    """Permute the labels of one matrix of every model, at its fixed layer, and of one correlation."""
+    """Permute the labels of one matrix of every model, at its fixed layer, and of one baseline."""
     from scfm_assets.core.checks import matrix_of_layer, permuted_labels_score_half
     from scfm_assets.core.edges import DIRECTIONS
     from scfm_assets.core.evaluation import NoNetwork
@@ -87,7 +88,7 @@ def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
     if isinstance(known, NoNetwork):
         return True, str(known)
     asked = {model: (("attention", "attention_max"), layer) for model, layer in layer_of_model(job.catalog).items()}
-    asked |= {baselines.MODEL: (("pearson",), None)}
+    asked |= {baselines.MODEL: (job.catalog.experiment.methods, None)}
     found = {model: matrix_of_layer(job.inputs[SCORES + model], *which) for model, which in asked.items()}
     direction = next(d for d in DIRECTIONS if d.name == job.catalog.experiment.direction)
     there = {model: scores for model, scores in found.items() if scores is not None}
@@ -144,7 +145,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         space=Space.SLICE,
         reads=reads(catalog),
         watches=checkpoints_of(catalog),
-        code="2",
+        code="3",
         config=declared,
         table="metrics",
         facts=_facts,
@@ -162,7 +163,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         found = []
         for model in (baselines.MODEL, *job.catalog.models):
             scores = with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
-            found.append(evaluation.evaluate(scores, known, **checkpoints.evaluation_of(job.catalog, job.place, model)))
+            asked = checkpoints.evaluation_of(job.catalog, job.place, model, inputs["universes"])
+            found.append(evaluation.evaluate(scores, known, **asked))
         reasons = dict.fromkeys(reason for result in found for reason in result.reasons)
         job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
         return pa.concat_tables([result.table for result in found])

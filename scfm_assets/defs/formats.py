@@ -47,6 +47,7 @@ def _to_repeats(path: Path) -> Any:
 TOKENS = _stored_as("scfm_assets.core.increments", "TokenizedCells")
 INCREMENT = _stored_as("scfm_assets.core.increments", "AttentionIncrement")
 CELL_EMBEDDINGS = _stored_as("scfm_assets.core.cell_embeddings", "CellEmbeddings")
+UNIVERSES = _stored_as("scfm_assets.core.tissue_universes", "TissueUniverses")
 EDGES = _stored_as("scfm_assets.core.edges", "EdgeScores")
 ATTENTION = Format(
     ARRAYS.suffix,

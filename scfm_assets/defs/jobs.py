@@ -16,6 +16,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.utils import make_new_backfill_id
 
 from scfm_assets.core.errors import ScfmError
+from scfm_assets.defs.declare import STUDY
 from scfm_assets.defs.platform import Platform
 from scfm_assets.hand import VERSION_TAG, last_version
 from scfm_assets.housekeeping import Standing, State, status
@@ -35,9 +36,14 @@ CLICK = (
 def jobs(platform: Platform, home: Path) -> list[dg.JobDefinition]:
     """Give the jobs by which people ask for assets, and the nightly one."""
     networks = [name for name in platform.nodes if name.startswith("networks/")]
-    curves = _with_inputs(platform, ["scaling/curves", "report"])
+    on_request = {name for name, node in platform.nodes.items() if node.on_request}
+    unasked = set(platform.nodes) - on_request
+    curves = _with_inputs(platform, ["scaling/curves", "report"]) & unasked
+    tagged = {name for name, node in platform.nodes.items() if STUDY in node.tags}
+    studies = tagged | _with_inputs(platform, sorted(on_request))
     return [
-        _job(platform, home, "everything", f"All assets of the catalog. {CLICK}", list(platform.nodes)),
+        _job(platform, home, "everything", f"All assets of the catalog but the studies. {CLICK}", unasked),
+        _job(platform, home, "studies", f"The studies, and all that they are made of. {CLICK}", studies),
         _job(
             platform,
             home,
@@ -50,7 +56,7 @@ def jobs(platform: Platform, home: Path) -> list[dg.JobDefinition]:
             home,
             "refresh_networks",
             f"The reference networks, and all that is made of them. {CLICK}",
-            _with_readers(platform, networks),
+            _with_readers(platform, networks) & unasked,
         ),
         _job(
             platform,

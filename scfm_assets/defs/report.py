@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from scfm_assets import checkpoints
 from scfm_assets.defs import networks
-from scfm_assets.defs.declare import Check, Facts, Job, Node, asset, everything
+from scfm_assets.defs.declare import STUDY, Check, Facts, Job, Node, asset, everything
 from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
+from scfm_assets.defs.studies.shown import reads, shown
 from scfm_assets.environment import environment
 from scfm_assets.partitions import Space
 from scfm_assets.resources.store import Format
@@ -67,20 +68,21 @@ def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
         )
     ],
     kinds=["html"],
+    tags=[STUDY],
 )
-def report(job: Job, metrics: Later, curves: Later, atlases: Later, **known: Later) -> str:
+def report(job: Job, metrics: Later, curves: Later, atlases: Later, **others: Later) -> str:
     """One page: curves, layers, coverage and quality by tissue, with intervals, controls, verdicts and provenance."""
     from scfm_assets.report import render, write
     from scfm_assets.warehouse.publish import publish
 
     tables = {"metrics": all_of("metrics", metrics), "scaling_curves": all_of("scaling_curves", curves)}
-    page = render(tables, _context(job, metrics, curves, atlases, known))
+    page = render(tables, _context(job, metrics, curves, atlases, others) | {"studies": shown(job.catalog, others)})
     write(job.store.home / "report", page)
     publish(job.store.home)  # so that SQL is there after a run from the UI, too
     return page
 
 
-def _context(job: Job, metrics: Later, curves: Later, atlases: Later, known: Mapping[str, Later]) -> dict[str, Any]:
+def _context(job: Job, metrics: Later, curves: Later, atlases: Later, others: Mapping[str, Later]) -> dict[str, Any]:
     """Gather what the tables do not say."""
     catalog = job.catalog
     reasons = {
@@ -94,8 +96,8 @@ def _context(job: Job, metrics: Later, curves: Later, atlases: Later, known: Map
     versions |= {
         f"models/{model}/checkpoint": checkpoints.checkpoint_version(catalog, model) for model in catalog.models
     }
-    for network in known.values():
-        versions |= {manifest.asset: manifest.version for manifest in network.manifests.values()}
+    for other in others.values():
+        versions |= {manifest.asset: manifest.version for manifest in other.manifests.values()}
     return {
         "title": catalog.title or catalog.name,
         "catalog": catalog.name,
@@ -118,4 +120,4 @@ def _cells(atlas: AnnData) -> tuple[np.ndarray, np.ndarray, list[str]]:
 def nodes(catalog: Catalog) -> list[Node]:
     """List the report."""
     known = {networks.PREFIX + name: everything(f"networks/{name}") for name in catalog.networks}
-    return [replace(report, watches=checkpoints_of(catalog), reads={**report.reads, **known})]
+    return [replace(report, watches=checkpoints_of(catalog), reads={**report.reads, **known, **reads(catalog)})]

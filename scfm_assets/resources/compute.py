@@ -108,6 +108,11 @@ class Compute(dg.ConfigurableResource):
         machine = self.machine()
         return attend(model, cells, panel, wanted, machine=machine, **how), machine
 
+    @property
+    def workers(self) -> int:
+        """Processes that one asset may start: as many as threads, which `scfm run` shares out among its own."""
+        return self.threads or int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
     def machine(self) -> Machine:
         """Say what `auto` stands for here, set the number of threads, and give the rest as `core/` takes it."""
         import torch

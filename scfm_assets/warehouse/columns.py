@@ -82,7 +82,8 @@ SCORED_BY = (
     count("head", "Head of the layer; NULL for their mean or where it does not apply.", nullable=True),
     one_of(
         "direction",
-        "Which end of an edge is the TF: tf_queries (the attending gene), tf_keys (the attended one), symmetric.",
+        "Which end of an edge is the TF: tf_queries (the attending gene), tf_keys (the attended one), "
+        "symmetric (no gene attends).",
         "tf_queries",
         "tf_keys",
         "symmetric",
@@ -90,7 +91,9 @@ SCORED_BY = (
 )
 RANKED_IN = (
     text("network", "Reference network that holds the positives."),
-    text("universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed."),
+    text(
+        "universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed, expression_matched, degree_matched."
+    ),
 )
 
 MEASURED = (

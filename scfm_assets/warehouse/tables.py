@@ -32,16 +32,18 @@ METRICS = Table(
         *SCORED_BY,
         *MEASURED,
         number("value", "Value of the metric; NULL where it has no positives or no negatives.", check='"value" >= 0'),
-        number("lo", "Lower end of the interval.", check='"lo" <= "hi"'),
+        number("lo", "Lower end of the interval; NULL with one unit or if nothing varies.", check='"lo" <= "hi"'),
         number("hi", "Upper end of the interval."),
         one_of(
             "interval",
-            "What the interval is over: pairs or tfs, drawn with replacement; cells, left out in groups (jackknife).",
+            "What the interval is over: pairs, drawn with replacement; tfs or groups of cells, each left out in turn.",
             "pairs",
             "tfs",
             "cells",
         ),
-        count("resamples", "Draws behind the interval; over cells the groups of cells."),
+        count(
+            "resamples", "Units behind the interval: edges (pairs), TFs with an edge (tfs), groups of cells (cells)."
+        ),
         *COUNTED,
         Column(
             "base_rate",
@@ -80,11 +82,11 @@ CHECKPOINT_COMPARISON = Table(
         number("hi", "Upper end of the difference's interval."),
         one_of(
             "interval",
-            "What is shared by both and resampled: tfs, drawn with replacement; cells, left out in groups (jackknife).",
+            "What is left out of both in turn (jackknife): tfs with all their pairs, or groups of cells.",
             "tfs",
             "cells",
         ),
-        count("resamples", "Draws behind the interval; over cells the groups of cells."),
+        count("resamples", "Units behind the interval: TFs with an edge (tfs), groups of cells (cells)."),
         *COUNTED,
         one_of(
             "verdict",

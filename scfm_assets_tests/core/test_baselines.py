@@ -110,6 +110,36 @@ def test_a_panel_of_another_atlas_is_refused_by_name():
         baselines.score(counts(), [f"h{i}" for i in range(GENES)], PANEL, cells_of_repeat=ROWS)
 
 
+def test_a_dear_method_is_scored_once_and_has_no_scores_without_a_group_of_cells():
+    calls = []
+
+    def function(cells: baselines.Cells, _: baselines.Genes = baselines.EVERY) -> np.ndarray:
+        calls.append(len(cells.depth))
+        return np.arange(K * K, dtype=float).reshape(K, K)
+
+    dear = baselines.BaselineMethod("dear", function, null=False, dear=True)
+    methods, tfs = (baselines.METHODS[0], dear), np.array([1, 4])
+    group = {0: np.arange(10) % 3}
+    scores = baselines.score(
+        counts(), GENE_IDS, PANEL, cells_of_repeat={0: ROWS[0]}, methods=methods, group_of_repeat=group, tfs=tfs
+    )
+    assert calls == [10]
+    of_method = {key.method: scores.left_out.scores(key) for key in scores.keys}
+    assert of_method["dear"] is None
+    assert of_method["pearson"].shape == (3, 1, 2, K)
+
+
+def test_a_score_with_a_direction_of_its_own_is_read_once_with_tfs_in_its_rows():
+    def function(cells: baselines.Cells, genes: baselines.Genes = baselines.EVERY) -> np.ndarray:
+        return np.arange(K * K, dtype=float).reshape(K, K)[genes]
+
+    method = baselines.BaselineMethod("one_way", function, null=False)
+    scores = baselines.score(counts(), GENE_IDS, PANEL, cells_of_repeat={0: ROWS[0]}, methods=[method])
+    (key,) = scores.keys
+    (direction,) = key.directions()
+    assert direction.orient(scores.scores[0])[2, 5] == 2 * K + 5
+
+
 def test_every_method_says_what_it_is_and_four_of_them_are_nulls():
     assert [method.name for method in baselines.METHODS if method.null] == [
         "mean_product", "detection_product", "variance_product", "uniform_attention",

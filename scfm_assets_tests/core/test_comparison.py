@@ -1,4 +1,4 @@
-"""What changed between two checkpoints: against scikit-learn on explicitly drawn TFs, and what verdicts say."""
+"""What changed between two checkpoints: against scikit-learn without each TF, and what verdicts say."""
 
 from dataclasses import replace
 
@@ -10,13 +10,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scfm_assets.core import comparison
 from scfm_assets.core.comparison import compare
-from scfm_assets.core.digest import seed_from
 from scfm_assets.core.edges import EdgeScores, ScoreKey
 from scfm_assets.core.evaluation import Intervals, evaluate
 from scfm_assets.core.jackknife import jackknife_error
 from scfm_assets.core.left_out import LeftOut
+from scfm_assets.core.matched_universes import degree_matched
 from scfm_assets.core.networks import NetworkSpec, NetworkTable, tidy_network
-from scfm_assets.core.resampling import tf_weights
 from scfm_assets.core.universe import ALL_PAIRS, OBSERVED, TF_GRID, UNIVERSES, candidates, edges_in_panel, positives
 from scfm_assets.warehouse.schema import arrow_schema
 
@@ -104,29 +103,39 @@ def test_values_are_those_of_metrics_to_the_bit(levels):
 
 @pytest.mark.parametrize("universe", UNIVERSES, ids=lambda universe: universe.name)
 @pytest.mark.parametrize("direction", ["tf_queries", "tf_keys"])
-def test_the_interval_over_tfs_is_of_differences_of_scikit_learn_on_the_same_drawn_tfs(universe, direction):
+def test_the_interval_over_tfs_is_the_jackknife_of_differences_of_scikit_learn(universe, direction):
     old, new = scores(0, levels=6), scores(1, know=0.3)
     edges, pairs = edges_in_panel(NETWORKS[0], NAMES, NAMES, tissue="lung"), new.pairs[0]
     mask, labels = candidates(universe, edges, pairs), positives(universe, edges, pairs)
-    seed = seed_from(NETWORKS[0].digest, universe.name, "lung", "tfs")
-    weights = tf_weights(len(edges.tfs), resamples=25, rng=np.random.default_rng(seed))
-    measured = {"auroc": roc_auc_score, "auprc": average_precision_score}
-    drawn = {metric: [] for metric in measured}
-    for weight in weights:
-        of_row = np.ones(K)  # genes that are no TF stand in every draw
-        of_row[edges.tfs] = weight
-        w = np.broadcast_to(of_row[:, None], (K, K))[mask]
-        matrices = [side.scores[0].T if direction == "tf_keys" else side.scores[0] for side in (new, old)]
-        for metric, function in measured.items():
-            now, before = (function(labels[mask], matrix[mask], sample_weight=w) for matrix in matrices)
-            drawn[metric].append(now - before)
-    for metric, differences in drawn.items():
+    matrices = [side.scores[0].T if direction == "tf_keys" else side.scores[0] for side in (new, old)]
+    units = np.count_nonzero(labels.any(axis=1))
+    for metric, function in {"auroc": roc_auc_score, "auprc": average_precision_score}.items():
+        differences = []
+        for tf in edges.tfs:
+            rest = mask & (np.arange(K) != tf)[:, None]  # genes that are no TF stay
+            now, before = (function(labels[rest], matrix[rest]) for matrix in matrices)
+            differences.append(now - before)
+        n = len(differences)
+        error = np.sqrt((n - 1) / n * ((differences - np.mean(differences)) ** 2).sum())
         where = {"method": "attention", "direction": direction, "network": "net", "metric": metric, "interval": "tfs"}
         (row,) = rows(old, new, [universe], **where)
-        low, high = np.quantile(differences, [0.025, 0.975])
-        assert abs(row["lo"] - low) <= 1e-12
-        assert abs(row["hi"] - high) <= 1e-12
-        assert row["resamples"] == 25
+        reach = stdtrit(units - 1, 0.975) * error
+        assert (row["lo"], row["hi"]) == pytest.approx((row["difference"] - reach, row["difference"] + reach), abs=1e-9)
+        assert row["resamples"] == units
+
+
+def test_matched_universes_are_compared_as_all_others_are():
+    old, new = scores(0), scores(1, know=0.5)
+    edges = edges_in_panel(NETWORKS[0], NAMES, NAMES, tissue="lung")
+    matched = {"net": [degree_matched(edges, seed=1)]}
+    table = compare(old, new, NETWORKS, [TF_GRID], matched=matched, **BOTH, intervals=FEW).table.to_pylist()
+    found = [row for row in table if row["universe"] == "degree_matched"]
+    assert {(row["network"], row["interval"]) for row in found} == {("net", "tfs"), ("net", "cells")}
+    assert [row for row in table if row["universe"] == "tf_grid"] == rows(old, new, [TF_GRID])
+    mask, labels = candidates(TF_GRID, edges, new.pairs[0]), matched["net"][0].positive
+    (row,) = [r for r in found if (r["direction"], r["metric"], r["interval"]) == ("tf_queries", "auroc", "tfs")]
+    for name, side in (("value", new), ("value_before", old)):
+        assert row[name] == pytest.approx(roc_auc_score(labels[mask], side.scores[0][mask]), abs=1e-12)
 
 
 def test_the_interval_over_cells_is_the_jackknife_of_the_difference():
@@ -210,7 +219,7 @@ def test_the_interval_over_tfs_holds_the_true_difference_about_as_often_as_it_sa
         pa.table({"tf": [names[i] for i in tfs], "target": [names[j] for j in targets]}), NetworkSpec("n")
     )
     mask = edges_in_panel(one, names, names, tissue="lung").mask
-    asked = Intervals(kinds=("tfs",), resamples=100)
+    asked = Intervals(kinds=("tfs",))
     for world in range(worlds):
         rng = np.random.default_rng(world)
         old, new = (
@@ -223,16 +232,12 @@ def test_the_interval_over_tfs_holds_the_true_difference_about_as_often_as_it_sa
             )
             for _ in range(2)
         )
-        # The seed of the draws is the network's: another name of the tissue gives every world draws of its own.
-        named = {**BOTH, "tissue": f"world{world}"}
-        table = compare(
-            old, new, [one], [TF_GRID], **named, directions=DIRECTED.directions()[:1], intervals=asked
-        ).table
+        table = compare(old, new, [one], [TF_GRID], **BOTH, directions=DIRECTED.directions()[:1], intervals=asked).table
         (row,) = [row for row in table.to_pylist() if row["metric"] == "auroc"]
         within = row["lo"] <= 0 <= row["hi"]
         assert within == (row["verdict"] == "indistinguishable")
         held += within
-    assert 0.85 < held / worlds < 1  # 0.95 less the shortfall of percentiles from 24 TFs and four standard errors
+    assert 0.89 < held / worlds < 1  # 0.95 less three standard errors
 
 
 def test_a_universe_that_holds_other_pairs_for_one_checkpoint_is_not_compared():
@@ -288,7 +293,7 @@ def test_intervals_over_pairs_alone_compare_nothing_and_say_so():
     found = compare(scores(0), scores(1), NETWORKS, **BOTH, intervals=Intervals(kinds=("pairs",)))
     assert found.table.num_rows == 0
     assert found.table.schema == comparison.SCHEMA
-    assert "share draws of TFs and groups of cells, not of pairs" in found.reasons[0]
+    assert "share TFs and groups of cells, not draws of pairs" in found.reasons[0]
 
 
 def test_universes_of_all_genes_have_no_interval_over_cells():
@@ -299,7 +304,7 @@ def test_a_network_of_one_tf_leaves_the_difference_without_limits():
     one = tidy_network(pa.table({"tf": ["G1"] * 3, "target": ["G2", "G3", "G4"]}), NetworkSpec("one"))
     found = compare(scores(0), scores(1), [one], [TF_GRID], **BOTH, intervals=replace(FEW, kinds=("tfs",)))
     told = {(row["lo"], row["hi"], row["resamples"], row["verdict"]) for row in found.table.to_pylist()}
-    assert told == {(None, None, 0, "indistinguishable")}
+    assert told == {(None, None, 1, "indistinguishable")}
 
 
 def test_scores_of_two_panels_are_a_bug_of_the_caller():

@@ -5,15 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from scfm_assets.core import evaluation
+from scfm_assets.core import evaluation, uncertainty
+from scfm_assets.core.candidate_pairs import CandidatePairs
 from scfm_assets.core.edges import EdgeScores, ScoreKey
 from scfm_assets.core.evaluation import Intervals, evaluate
-from scfm_assets.core.jackknife import jackknife_interval
+from scfm_assets.core.gene_levels import GeneLevels
 from scfm_assets.core.label_permutation import PermutedLabels, permuted_labels_auroc
 from scfm_assets.core.left_out import LeftOut
-from scfm_assets.core.metrics import METRICS, bins_of, values_of
+from scfm_assets.core.matched_universes import MaskedUniverse, degree_matched, expression_matched
+from scfm_assets.core.metrics import METRICS
 from scfm_assets.core.networks import NetworkSpec, NetworkTable, tidy_network
 from scfm_assets.core.universe import OBSERVED, TF_GRID, UNIVERSES, Universe, candidates, edges_in_panel, positives
 
@@ -93,6 +96,7 @@ def by_masks(edge_scores: EdgeScores, repeat: int, direction: str, network: str,
         "epr": early / y.mean(),
         "n_pos": k,
         "n_neg": len(y) - k,
+        "n_tfs": np.count_nonzero(labels.any(axis=1)),
         "base_rate": k / len(y),
         "pair_coverage": (pairs[mask] > 0).sum() / mask.sum(),
         "positive_coverage": (pairs[labels] > 0).sum() / k,
@@ -119,8 +123,11 @@ def test_every_row_is_what_scikit_learn_finds_on_the_masks(levels):
         assert (row["method"], row["layer"]) == (
             ("pearson", None) if row["direction"] == "symmetric" else ("attention", 3)
         )
-        assert row["lo"] <= row["hi"]
-        assert row["resamples"] == 20
+        if row["lo"] is None:  # no edge is found early, with or without any TF: nothing varies
+            assert (row["metric"], row["value"]) == ("epr", 0)
+        else:
+            assert row["lo"] <= row["hi"]
+        assert row["resamples"] == {"pairs": row["n_pos"], "tfs": expected[where]["n_tfs"]}[row["interval"]]
 
 
 def test_a_universe_of_ones_own_is_one_record():
@@ -197,33 +204,117 @@ def with_groups(edge_scores: EdgeScores, *, sizes: tuple[int, ...] = (5, 8, 0, 6
     return replace(edge_scores, left_out=groups)
 
 
-def test_intervals_over_cells_are_the_jackknife_of_rankings_on_the_masks():
-    edge_scores, intervals = with_groups(scores()), Intervals(kinds=("cells",), level=0.9)
-    table = evaluate(edge_scores, NETWORKS, **SLICE, intervals=intervals).table
-    assert set(table["universe"].to_pylist()) == {"tf_grid", "observed"}
-    assert set(table["interval"].to_pylist()) == {"cells"}
-    assert table.num_rows == 2 * 3 * 2 * 2 * 4
+def on_log_odds(value: float, left: np.ndarray, share: np.ndarray, units: int, n_pos: int, n_neg: int, level: float):
+    """Limits of an AUROC: value +- t times the jackknife error of its log odds, half a pair away from 0 and 1."""
+    pairs = n_pos * n_neg
+    odds = lambda area: np.log((area * pairs + 0.5) / ((1 - area) * pairs + 0.5))  # noqa: E731
+    h = 1 / share
+    pseudo = h * odds(value) - (h - 1) * odds(left)
+    estimate = len(h) * odds(value) - ((1 - share) * odds(left)).sum()
+    error = np.sqrt(((pseudo - estimate) ** 2 / (h - 1)).mean())
+    ends = odds(value) + np.array([-1, 1]) * stats.t.ppf((1 + level) / 2, units - 1) * error
+    return np.clip(((pairs + 1) / (1 + np.exp(-ends)) - 0.5) / pairs, 0, 1)
+
+
+def universes_of(place: int, edge_scores: EdgeScores, levels: GeneLevels) -> list[MaskedUniverse]:
+    """Both matched universes of a network."""
+    edges = edges_in_panel(NETWORKS[place], edge_scores.gene_ids, edge_scores.symbols, tissue="lung")
+    return [expression_matched(edges, levels, seed=place), degree_matched(edges, seed=place)]
+
+
+def matched_universes(edge_scores: EdgeScores) -> dict[str, list[MaskedUniverse]]:
+    rng = np.random.default_rng(21)
+    levels = GeneLevels(rng.lognormal(size=K), rng.random(K))
+    return {network.name: universes_of(place, edge_scores, levels) for place, network in enumerate(NETWORKS)}
+
+
+def test_intervals_over_tfs_and_cells_are_the_jackknife_of_rankings_on_the_masks():
+    edge_scores, intervals = with_groups(scores()), Intervals(kinds=("tfs", "cells"), level=0.9)
+    matched = matched_universes(edge_scores)
+    table = evaluate(edge_scores, NETWORKS, matched=matched, **SLICE, intervals=intervals).table
+    rows = [row for row in table.to_pylist() if (row["metric"], row["repeat"]) == ("auroc", 0)]
+    found = {kind: {row["universe"] for row in rows if row["interval"] == kind} for kind in ("tfs", "cells")}
+    own = {"tf_grid", "observed", "expression_matched", "degree_matched"}
+    assert found == {"tfs": own | {"all_pairs"}, "cells": own}
     sizes = np.array((5, 8, 0, 6, 7))
-    for row in table.to_pylist():
+    for row in rows:
         symmetric = row["direction"] == "symmetric"
         key = ScoreKey(row["repeat"], row["method"], row["layer"], symmetric=symmetric)
         edges = edges_in_panel(next(n for n in NETWORKS if n.name == row["network"]), IDS, SYMBOLS, tissue="lung")
-        at = np.searchsorted(edge_scores.left_out.tfs, edges.tfs)
-        left = edge_scores.left_out.stored[key][:, int(row["direction"] == "tf_keys"), at]
-        seen = edge_scores.left_out.pairs[row["repeat"]][:, at] > 0
-        place = [metric.name for metric in METRICS].index(row["metric"])
-        found = []
-        for group in range(5):
-            mask = np.ones((len(edges.tfs), K), bool) if row["universe"] == "tf_grid" else seen[group].copy()
-            mask[np.arange(len(edges.tfs)), edges.tfs] = False
-            found.append(values_of(bins_of(left[group][mask], edges.mask[edges.tfs][mask]))[place])
-        top = 1 / row["base_rate"] if row["metric"] in ("auprc_ratio", "epr") else 1.0
-        low, high = jackknife_interval(np.array(row["value"]), np.array(found), sizes, level=0.9, largest=np.array(top))
-        assert (row["lo"], row["hi"]) == pytest.approx((float(low), float(high)), abs=1e-12)
-        assert row["lo"] <= row["value"] <= row["hi"]
-        assert row["resamples"] == 4
-        expected = by_masks(edge_scores, *(row[name] for name in ("repeat", "direction", "network", "universe")))
-        assert abs(row["value"] - expected[row["metric"]]) <= 1e-12 * max(1, row["value"])
+        masked = next((u for u in matched[row["network"]] if u.name == row["universe"]), None)
+        labels = edges.mask if masked is None else masked.positive
+        plain = next((u for u in UNIVERSES if u.name == row["universe"]), None)
+        mask = masked.candidate if plain is None else candidates(plain, edges, edge_scores.pairs[row["repeat"]])
+        matrix = edge_scores.scores[edge_scores.keys.index(key)]
+        matrix = matrix.T if row["direction"] == "tf_keys" else matrix
+        assert (row["n_pos"], row["n_neg"]) == ((labels & mask).sum(), (~labels & mask).sum())
+        value = roc_auc_score(labels[mask], matrix[mask])
+        assert abs(row["value"] - value) <= 1e-12
+        left = []
+        if row["interval"] == "tfs":
+            for tf in edges.tfs:
+                rest = mask & (np.arange(K) != tf)[:, None]
+                left.append(roc_auc_score(labels[rest], matrix[rest]))
+            share, units = np.full(len(left), 1 / len(left)), np.count_nonzero((labels & mask).any(axis=1))
+        else:
+            at = np.searchsorted(edge_scores.left_out.tfs, edges.tfs)
+            without = edge_scores.left_out.stored[key][:, int(row["direction"] == "tf_keys"), at]
+            seen = edge_scores.left_out.pairs[row["repeat"]][:, at] > 0
+            for group in np.flatnonzero(sizes):
+                rest = mask[edges.tfs].copy()
+                if row["universe"] == "observed":
+                    rest = seen[group] & (np.arange(K) != edges.tfs[:, None])
+                left.append(roc_auc_score(labels[edges.tfs][rest], without[group][rest]))
+            share, units = sizes[sizes > 0] / sizes.sum(), 4
+        limits = on_log_odds(value, np.array(left), share, units, row["n_pos"], row["n_neg"], 0.9)
+        assert (row["lo"], row["hi"]) == pytest.approx(tuple(limits), abs=1e-9)
+        assert row["lo"] < row["value"] < row["hi"]
+        assert row["resamples"] == units
+
+
+def test_intervals_of_all_metrics_are_those_that_differences_of_methods_stand_on():
+    """`uncertainty` goes its own way from scores to resamples; those over pairs differ by their draws alone."""
+    edge_scores = scores(know=0.3)
+    table = evaluate(edge_scores, NETWORKS[:1], [TF_GRID], **SLICE, intervals=Intervals(resamples=3000)).table
+    edges = edges_in_panel(NETWORKS[0], IDS, SYMBOLS, tissue="lung")
+    mask = candidates(TF_GRID, edges, edge_scores.pairs[0])
+    pairs = CandidatePairs.of_masks(mask, edges.mask, edges.tfs)
+    own = pairs.of(edge_scores.scores[0])[None]
+    shared = {"pairs": uncertainty.over_pairs(own, pairs, resamples=3000), "tfs": uncertainty.over_tfs(own, pairs)}
+    for kind, resampled in shared.items():
+        (lows,), (highs,) = resampled.intervals()
+        for metric, low, high in zip(METRICS, lows, highs, strict=True):
+            where = {"repeat": 0, "direction": "tf_queries", "metric": metric.name, "interval": kind}
+            row = one_row(table, **where)
+            assert row["resamples"] == resampled.units
+            # Each standard deviation of 3000 draws is known to 1.3 %: four errors of the ratio of two.
+            near = 1e-9 if kind == "tfs" else 0.08 * (high - low)
+            assert (row["lo"], row["hi"]) == pytest.approx((low, high), abs=near)
+
+
+def test_matched_universes_hold_the_same_pairs_for_every_method_and_change_no_other_row():
+    edge_scores = scores()
+    matched = matched_universes(edge_scores)
+    table = evaluate(edge_scores, NETWORKS, matched=matched, **SLICE, intervals=FEW).table.to_pylist()
+    plain = evaluate(edge_scores, NETWORKS, **SLICE, intervals=FEW).table.to_pylist()
+    assert [row for row in table if row["universe"] not in {"expression_matched", "degree_matched"}] == plain
+    for universe in ("expression_matched", "degree_matched"):
+        of_network = {
+            (row["network"], row["n_pos"], row["n_neg"], row["pair_coverage"], row["repeat"])
+            for row in table
+            if row["universe"] == universe
+        }
+        assert len(of_network) == 2 * 2  # networks and repeats: methods and directions share them
+    only = evaluate(edge_scores, NETWORKS, [], matched=matched, **SLICE, intervals=FEW).table.to_pylist()
+    assert only == [row for row in table if row["universe"] in {"expression_matched", "degree_matched"}]
+
+
+def test_a_matched_universe_of_another_panel_is_a_bug_of_the_caller():
+    edge_scores = scores()
+    matched = matched_universes(edge_scores)
+    wrong = {"net": matched["other"]}
+    with pytest.raises(ValueError, match="'expression_matched' is not of the panel of network 'net'"):
+        evaluate(edge_scores, NETWORKS, matched=wrong, **SLICE, intervals=FEW)
 
 
 def test_intervals_over_cells_change_no_other_row():
@@ -263,7 +354,7 @@ def test_one_tf_with_edges_says_nothing_about_how_tfs_differ():
     one = tidy_network(pa.table({"tf": ["G1"] * 3 + ["G9"], "target": ["G2", "G3", "G4", "out"]}), NetworkSpec("one"))
     table = evaluate(scores(), [one], [TF_GRID], **SLICE, intervals=FEW).table
     for row in table.to_pylist():
-        undefined = (row["lo"], row["hi"], row["resamples"]) == (None, None, 0)
+        undefined = (row["lo"], row["hi"], row["resamples"]) == (None, None, 1)
         assert undefined == (row["interval"] == "tfs")
         assert row["n_neg"] == 2 * (K - 1) - 3  # a TF without a target in the panel gives negatives
 
@@ -296,13 +387,8 @@ def test_a_universe_without_positives_gives_a_reason_for_each_repeat():
         "network 'net', universe 'observed', repeat 0: no positives or no negatives to rank: no metrics",
     )
     blind = one_row(result.table, repeat=0, direction="symmetric", universe="tf_grid", metric="auroc", interval="pairs")
-    assert (blind["value"], blind["lo"], blind["hi"], blind["pair_coverage"], blind["positive_coverage"]) == (
-        0.5,
-        0.5,
-        0.5,
-        0,
-        0,
-    )
+    told = ("value", "lo", "hi", "pair_coverage", "positive_coverage")
+    assert [blind[name] for name in told] == [0.5, None, None, 0, 0]  # nothing varies: nothing is known
 
 
 def test_an_organism_without_a_network_is_said_and_not_failed():

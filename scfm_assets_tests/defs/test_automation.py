@@ -35,7 +35,14 @@ from scfm_assets_tests.platforms import TINY, Home, atlas_file
 RANDOM = dg.AssetKey(["models", "random", "checkpoint"])
 OF_RANDOM = {
     f"models/random/{name}"
-    for name in ("tokenized_cells", "attention_increment", "attention", "edge_scores", "checkpoint_comparison")
+    for name in (
+        "tokenized_cells",
+        "attention_increment",
+        "attention",
+        "edge_scores",
+        "checkpoint_comparison",
+        "selection",
+    )
 }
 SLICES, TISSUES = 8, 2
 
@@ -73,8 +80,10 @@ def observe(home: Home, key: dg.AssetKey, version: str, partition: str | None = 
 def test_a_new_checkpoint_asks_for_everything_made_of_it_in_one_tick(rerun: Home) -> None:
     automation = Automation(rerun)
     observe(rerun, RANDOM, "another")
-    expected = Counter(dict.fromkeys((*OF_RANDOM, "evaluation/metrics"), SLICES))
-    assert automation.tick() == expected + Counter({"scaling/curves": TISSUES, "report": 1})
+    compared = ("evaluation/metrics", "evaluation/method_comparison", "evaluation/reliability")
+    expected = Counter(dict.fromkeys((*OF_RANDOM, *compared), SLICES))
+    of_tissues = ("scaling/curves", "evaluation/cell_count_comparison", "evaluation/hypotheses")
+    assert automation.tick() == expected + Counter({**dict.fromkeys(of_tissues, TISSUES), "tests": 1, "report": 1})
     assert automation.tick() == Counter()
     observe(rerun, RANDOM, "another")
     assert automation.tick() == Counter()
@@ -295,7 +304,7 @@ def asked_for(home: Home) -> Counter[str]:
 
 
 def test_a_job_asks_for_nothing_where_all_is_fresh(rerun: Home) -> None:
-    for name in ("everything", "scaling_curve", "refresh_networks", jobs.NIGHTLY_JOB):
+    for name in ("everything", "scaling_curve", "refresh_networks", jobs.NIGHTLY_JOB):  # not "studies": none was made
         assert click(rerun, name).success
     assert asked_for(rerun) == Counter()
 
@@ -306,8 +315,14 @@ def test_everything_asks_for_all_where_nothing_is_there(home: Home) -> None:
     assert backfill.title == "everything"
     platform = home.platform
     assert asked_for(home) == Counter(
-        {name: len(platform.grid.places(node.space)) for name, node in platform.nodes.items()}
+        {name: len(platform.grid.places(n.space)) for name, n in platform.nodes.items() if not n.on_request}
     )
+
+
+def test_the_job_of_the_studies_asks_for_them_and_for_what_they_are_made_of(home: Home) -> None:
+    assert click(home, "studies").success
+    own = {name for name, node in home.platform.nodes.items() if node.on_request}
+    assert set(asked_for(home)) == own | {"atlas/processed", "tests", "report"}
 
 
 def test_the_scaling_curve_needs_no_comparison_of_checkpoints(home: Home) -> None:
@@ -368,7 +383,10 @@ def test_sensors_and_the_schedule_run_unless_somebody_stops_them(home: Home) -> 
     assert (nightly.name, nightly.cron_schedule) == ("nightly", "0 3 * * *")
     assert nightly.default_status is dg.DefaultScheduleStatus.RUNNING
     graph = repository.asset_graph
-    assert {graph.get(key).automation_condition for key in graph.materializable_asset_keys} == {CONDITION}
+    for name, node in home.platform.nodes.items():
+        condition = graph.get(dg.AssetKey(name.split("/"))).automation_condition
+        if name not in {"tests", "report"}:  # these do not wait for studies
+            assert condition == (CONDITION & ~dg.AutomationCondition.missing() if node.on_request else CONDITION)
 
 
 def test_the_lineage_sensor_publishes_what_happened(rerun: Home) -> None:

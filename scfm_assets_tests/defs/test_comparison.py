@@ -122,7 +122,8 @@ def test_weights_that_learned_the_network_are_better_at_the_fixed_layer(twice: H
     new, old = (r.checkpoint for r in reversed(twice.store.revisions("models/mine/edge_scores", PLACE)))
     manifest = compared(twice)
     assert (manifest.checkpoint, manifest.facts["checkpoint_before"]) == (new, old)
-    assert manifest.facts["verdict_truth"].startswith("better in 1, indistinguishable in 1 of 2 repeats: AUROC 0.")
+    # Other cells would say the same; that other TFs would is more than four of them can tell.
+    assert manifest.facts["verdict_truth"].startswith("indistinguishable in 2 of 2 repeats: AUROC 0.")
     assert twice.store.shown(ASSET, PLACE)["difference_by_layer"].startswith("![figure](data:image/png")
 
 
@@ -141,7 +142,7 @@ def test_the_shipped_query_tells_what_changed(twice: Home) -> None:
     assert mine["change"] == f"{manifest.facts['checkpoint_before']} -> {manifest.checkpoint}"
     assert mine["now"] - mine["before"] == pytest.approx(mine["difference"], abs=0.0011)
     assert mine["lo"] < mine["difference"] < mine["hi"]
-    assert mine["verdict"] == "better, indistinguishable"
+    assert mine["verdict"] == "indistinguishable"
     assert (random["change"], random["verdict"]) == ("one checkpoint only", None)
 
 

@@ -35,7 +35,7 @@ def test_real_cells_and_a_trained_checkpoint_go_all_the_way(tmp_path: Path) -> N
                where metric = 'auroc' and model = 'v1_6l_random' and method = 'attention_lift'
                  and universe = 'tf_grid' and network = 'collectri' and n_cells = 100"""
         ).fetchall()[0]
-    models = {"baselines": 6, "mini_01881": 2, "v1_6l_random": 2}
+    models = {"baselines": 8, "mini_01881": 2, "v1_6l_random": 2}
     assert [(tissue, model, methods) for tissue, model, methods, *_ in found] == [
         (tissue, model, methods) for tissue in ("blood", "gut") for model, methods in models.items()
     ]

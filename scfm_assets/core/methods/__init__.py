@@ -1,7 +1,4 @@
-"""Edge scores from counts that cost more than `scfm_assets.core.baselines.METHODS`: nobody runs them unasked.
-
-`boosting.grnboost` makes a record once the TFs are known.
-"""
+"""Further edge scores from counts, each in a module of its own, and the choice among all of them by name."""
 
 from scfm_assets.core.methods.mutual_information import MUTUAL_INFORMATION
 from scfm_assets.core.methods.partial_correlation import PARTIAL_CORRELATION

@@ -74,7 +74,7 @@ def grnboost(
         found[regulators] = boosted(values, regulators, spec=settings, workers=workers, progress=progress)
         return found[genes]
 
-    return BaselineMethod("grnboost", function, null=False, symmetric=False)
+    return BaselineMethod("grnboost", function, null=False, dear=True)
 
 
 def boosted(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from scfm_assets.core.baselines import EVERY, BaselineMethod, Cells, Genes
 
@@ -26,47 +25,49 @@ def mutual_information(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     Unrelated genes lie around 0 on both sides, with hundreds of cells; with fewer, some of their bins are empty by
     chance and they lie a little above.
     """
-    bins = bins_of_genes(cells.expression)
+    held, ranks = cells.expression > 0, cells.ranks
+    bins = bins_of_genes(held, ranks)
     n, n_genes = bins.shape
-    every = _one_hot(bins)
-    entropy = _entropies(every.sum(axis=0).reshape(n_genes, BINS), n)
+    terms, every = _terms(n), _one_hot(bins)
+    counts = every.sum(axis=0).reshape(BINS, n_genes)
+    entropy, varies = terms[counts.astype(np.intp)].sum(axis=0), counts.max(axis=0) < n
     wanted = np.arange(n_genes)[genes]
     found = np.empty((len(wanted), n_genes))
     size = max(1, AT_ONCE // (BINS * BINS * n_genes))
     for start in range(0, len(wanted), size):
         rows = wanted[start : start + size]
-        joint = _one_hot(bins[:, rows]).T @ every
-        found[start : start + size] = entropy[rows, None] + entropy - _entropies(_of_pairs(joint), n)
-    return found
+        joint = (_one_hot(bins[:, rows]).T @ every).astype(np.intp)
+        # Bins come before genes: sums over bins then run along whole rows, at several times the speed.
+        of_pairs = terms[joint].reshape(BINS, len(rows), BINS, n_genes).sum(axis=(0, 2))
+        found[start : start + size] = entropy[rows, None] + entropy - of_pairs
+    both_vary = varies[wanted, None] & varies  # else 0 but for rounding
+    return np.where(both_vary, found + np.log(n) - 1 / (2 * n), 0)
 
 
-def bins_of_genes(values: np.ndarray) -> np.ndarray:
-    """Put each gene's values (n_cells, K), none below 0, into bins 0 .. `BINS` - 1; 0 is absent."""
-    bins = np.zeros(values.shape, np.int8)
-    for gene, column in enumerate(values.T):
-        held = column > 0
-        ranks = rankdata(column[held]) - 0.5  # midranks, so that equal values share a bin
-        bins[held, gene] = 1 + ranks * (BINS - 1) // max(1, len(ranks))
-    return bins
+def bins_of_genes(held: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Put the cells into bins 0 .. `BINS` - 1 of each gene; 0 is absent.
+
+    Parameters
+    ----------
+    held
+        Whether a cell holds a gene, boolean (n_cells, K).
+    ranks
+        Midranks of each gene's values, none below 0, so that equal values share a bin; (n_cells, K).
+    """
+    absent = np.count_nonzero(~held, axis=0)
+    before = ranks - absent - 0.5
+    return np.where(held, 1 + before * (BINS - 1) // np.maximum(1, len(held) - absent), 0).astype(np.int8)
 
 
 def _one_hot(bins: np.ndarray) -> np.ndarray:
-    """1 in the bin of each gene, float32 (n_cells, K * BINS): counts are exact below 2^24 cells."""
-    return (bins[:, :, None] == np.arange(BINS)).reshape(len(bins), -1).astype(np.float32)
+    """1 in the bin of each gene, float32 (n_cells, BINS * K): counts are exact below 2^24 cells."""
+    return (bins[:, None] == np.arange(BINS)[:, None]).reshape(len(bins), -1).astype(np.float32)
 
 
-def _of_pairs(joint: np.ndarray) -> np.ndarray:
-    """Turn counts (rows * BINS, columns * BINS) into those of each pair, (rows, columns, BINS * BINS)."""
-    rows, columns = (size // BINS for size in joint.shape)
-    return joint.reshape(rows, BINS, columns, BINS).transpose(0, 2, 1, 3).reshape(rows, columns, BINS * BINS)
-
-
-def _entropies(counts: np.ndarray, n: int) -> np.ndarray:
-    """Miller-Madow entropies of counts (..., bins) of n cells."""
-    whole = np.arange(n + 1, dtype=np.float64)
-    of_count = whole * np.log(np.maximum(whole, 1))
-    plain = np.log(n) - of_count[counts.astype(np.int64)].sum(axis=-1) / n
-    return plain + (np.count_nonzero(counts, axis=-1) - 1) / (2 * n)
+def _terms(n: int) -> np.ndarray:
+    """Give what a bin adds to a Miller-Madow entropy, but for log n - 1 / 2n, by its count, (n + 1,)."""
+    count = np.arange(n + 1, dtype=np.float64)
+    return (count > 0) / (2 * n) - count * np.log(np.maximum(count, 1)) / n
 
 
 MUTUAL_INFORMATION = BaselineMethod("mutual_information", mutual_information, null=False)

@@ -80,7 +80,7 @@ def test_as_a_method_it_scores_rows_of_tfs_and_no_tf_tells_itself():
     assert not every.diagonal().any()
     assert every[tfs].any(axis=1).all()
     assert np.array_equal(method.function(cells, tfs), every[tfs])
-    assert (method.name, method.symmetric, method.null) == ("grnboost", False, False)
+    assert (method.name, method.null, method.dear) == ("grnboost", False, True)
     assert "boosted trees" in method.doc
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from sklearn.metrics import mutual_info_score
 
 from scfm_assets.core import baselines
@@ -11,12 +12,16 @@ from scfm_assets.core.methods.mutual_information import BINS, bins_of_genes, mut
 from scfm_assets_tests.core.methods.small_cells import small_cells
 
 
+def bins_of(values: np.ndarray) -> np.ndarray:
+    return bins_of_genes(values > 0, rankdata(values, axis=0))
+
+
 @pytest.mark.parametrize("at_once", [1, 1 << 24])
 @pytest.mark.parametrize("n_cells", [5, 120])
 def test_it_is_that_of_scikit_learn_with_millers_correction(n_cells, at_once, monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", at_once)
     cells = small_cells(n_cells)
-    bins, found = bins_of_genes(cells.expression), mutual_information(cells)
+    bins, found = bins_of(cells.expression), mutual_information(cells)
     for i in range(bins.shape[1]):
         for j in range(bins.shape[1]):
             one, other = bins[:, i], bins[:, j]
@@ -29,12 +34,12 @@ def test_bins_hold_the_same_number_of_cells_absent_ones_and_ties_stay_together()
     values = np.column_stack(
         [np.arange(40.0), np.r_[np.zeros(20), np.arange(1, 21)], np.r_[np.zeros(10), np.full(30, 2)]]
     )
-    bins = bins_of_genes(values)
+    bins = bins_of(values)
     assert np.bincount(bins[:, 1], minlength=BINS).tolist() == [20, 5, 5, 5, 5]
     assert sorted(np.bincount(bins[1:, 0], minlength=BINS)[1:].tolist()) == [9, 10, 10, 10]
     assert bins[0, 0] == 0
     assert len(set(bins[10:, 2])) == 1
-    assert not bins_of_genes(np.zeros((4, 2))).any()
+    assert not bins_of(np.zeros((4, 2))).any()
     for column, own in zip(values.T, bins.T, strict=True):
         assert (np.diff(own[np.argsort(column, kind="stable")]) >= 0).all()
 
@@ -43,7 +48,7 @@ def test_bins_hold_the_same_number_of_cells_absent_ones_and_ties_stay_together()
 def test_the_correction_takes_most_of_the_bias_and_with_many_cells_all(n_cells, bias):
     counts = np.random.default_rng(3).poisson(3.0, (n_cells, 60)).astype(float)
     cells = Cells(counts, depth=np.full(n_cells, 500.0), n_detected=np.full(n_cells, 60.0))
-    bins, above = bins_of_genes(cells.expression), np.triu_indices(60, 1)
+    bins, above = bins_of(cells.expression), np.triu_indices(60, 1)
     found = mutual_information(cells)[above]
     plain = [mutual_info_score(bins[:, i], bins[:, j]) for i, j in zip(*above, strict=True)]
     assert abs(found.mean()) < bias < np.mean(plain) / 2

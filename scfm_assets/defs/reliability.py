@@ -1,0 +1,121 @@
+"""How far the scores of every method would repeat themselves in other cells."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from scfm_assets import checkpoints, sources
+from scfm_assets.defs import baselines, networks
+from scfm_assets.defs.declare import Check, Facts, Job, Node, asset, same
+from scfm_assets.defs.scaling import checkpoints_of, layer_of_model
+from scfm_assets.partitions import Place, Space
+
+if TYPE_CHECKING:
+    from scfm_assets.catalog import Catalog
+
+ATTENTION = "attention_of_"
+LEAST = 0.5
+"""Below it, more of a score's variance is noise than not."""
+
+
+def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
+    """Give the part of the catalog that reliability depends on."""
+    asked = {"direction": catalog.experiment.direction, "methods": sorted(catalog.experiment.methods)}
+    return {**asked, "layers": layer_of_model(catalog), **networks.taken_as(catalog, place)}
+
+
+def of_models(job: Job, reliability: pa.Table) -> dict[str, float]:
+    """Give the reliability of each model's scores, the mean over its repeats, networks and methods."""
+    rows = [row for row in reliability.select(["model", "pearson"]).to_pylist() if row["pearson"] is not None]
+    of_model = {model: [row["pearson"] for row in rows if row["model"] == model] for model in job.catalog.models}
+    return {model: fmean(own) for model, own in of_model.items() if own}
+
+
+def _repeat_themselves(job: Job, reliability: pa.Table) -> tuple[bool, str]:
+    found = of_models(job, reliability)
+    said = ", ".join(f"{model} {value:.2f}" for model, value in found.items())
+    words = f"split-half reliability: {said} (at least {LEAST})" if found else "no model has scores by groups of cells"
+    return all(value >= LEAST for value in found.values()), words
+
+
+def _facts(job: Job, reliability: pa.Table) -> Facts:
+    of_model = {f"reliability_{model}": round(value, 4) for model, value in of_models(job, reliability).items()}
+    return Facts({"rows": reliability.num_rows, **of_model})
+
+
+def _halves_of_all(job: Job, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Give what can be halved of every model at its fixed layer, and of the baselines, each when it is asked for."""
+    from scfm_assets.core.cells import groups, members
+    from scfm_assets.core.edges import DIRECTIONS
+    from scfm_assets.core.methods.choice import chosen_methods
+    from scfm_assets.core.reliability_table import from_attention, from_counts
+
+    atlas, cell_sets, tfs = inputs["atlas"], inputs["cell_sets"], baselines.tfs_of(inputs["regulators"])
+    of_counts = from_counts(
+        atlas.X,
+        atlas.var_names.tolist(),
+        inputs["panel"],
+        cells_of_repeat=members(cell_sets, job.n_cells),
+        group_of_repeat=groups(cell_sets, job.n_cells),
+        tfs=tfs,
+        methods=chosen_methods(job.catalog.experiment.methods, tfs),
+    )
+    direction = next(d for d in DIRECTIONS if d.name == job.catalog.experiment.direction)
+    layers = layer_of_model(job.catalog).items()
+    of_models = {model: from_attention(inputs[ATTENTION + model], layer, direction) for model, layer in layers}
+    return {baselines.MODEL: of_counts, **of_models}
+
+
+def nodes(catalog: Catalog) -> list[Node]:
+    """Reliability, where sums are kept by groups of cells."""
+
+    @asset(
+        "evaluation/reliability",
+        space=Space.SLICE,
+        reads={
+            "atlas": same("atlas/processed"),
+            "panel": same("atlas/gene_panel"),
+            "cell_sets": same("atlas/cell_sets"),
+            "regulators": same("atlas/regulators"),
+            **{ATTENTION + model: same(f"models/{model}/attention") for model in catalog.models},
+            **networks.reads(catalog),
+        },
+        watches=checkpoints_of(catalog),
+        config=declared,
+        table="reliability",
+        facts=_facts,
+        checks=[
+            Check(
+                "scores_repeat_themselves",
+                "Half or more of the variance of each model's scores, at its fixed layer, is there in other cells too.",
+                _repeat_themselves,
+                blocking=False,
+            )
+        ],
+        kinds=["parquet"],
+    )
+    def reliability(job: Job, panel: pa.Table, **inputs: Any) -> pa.Table:
+        """One row: how alike the scores of one method are in two halves of a slice's cells, on one network's TF grid.
+
+        Every method of which scores of groups of cells are known or cheap takes part: attention of each model at its
+        fixed layer, and what scores edges from counts, but for boosting. Spearman-Brown is exact for means over cells;
+        of correlations and mutual information it says what two draws of as many cells would agree in, nearly.
+        """
+        from scfm_assets.core.evaluation import NoNetwork
+        from scfm_assets.core.reliability_table import SCHEMA, reliability_table
+
+        known = sources.stored_networks(job.catalog, job.tissue, networks.read(inputs))
+        if isinstance(known, NoNetwork):
+            job.say(reasons=str(known))
+            return SCHEMA.empty_table()
+        tables = []
+        for model, found in _halves_of_all(job, {**inputs, "panel": panel}).items():
+            checkpoint = checkpoints.checkpoint_digest(job.catalog, model) if model in job.catalog.models else None
+            named = {"tissue": job.tissue, "model": model, "checkpoint": checkpoint}
+            tables.append(reliability_table(found, known, panel, **named))
+        return pa.concat_tables(tables)
+
+    return [reliability] if catalog.experiment.cell_groups else []

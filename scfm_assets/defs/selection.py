@@ -1,0 +1,63 @@
+"""What choosing a layer or a head of a model would be worth: never on the data that it is reported on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets import checkpoints
+from scfm_assets.defs import baselines, universes
+from scfm_assets.defs.declare import Facts, Job, Node, asset, same
+from scfm_assets.defs.verdicts import direction_of
+from scfm_assets.partitions import Space
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from scfm_assets.catalog import Catalog
+    from scfm_assets.core.edges import EdgeScores
+    from scfm_assets.core.sums import AttentionSums
+
+
+def nodes(catalog: Catalog, model: str) -> list[Node]:
+    """Declare the choice of layers and heads of a model; nothing if there is one layer and no head to choose."""
+    entry, prefix = catalog.models[model], f"models/{model}"
+    if entry.layers != "all" and len(entry.layers) < 2 and len(entry.heads) < 2:
+        return []
+    of_groups = {"attention": same(f"{prefix}/attention")} if baselines.has_groups(catalog) else {}
+
+    def facts(_: Job, chosen: pa.Table) -> Facts:
+        from scfm_assets.core.layer_selection import optimism_of
+
+        told = {f"optimism_{name}": round(value, 4) for name, value in optimism_of(chosen).items()}
+        return Facts({"rows": chosen.num_rows, **told})
+
+    @asset(
+        f"{prefix}/selection",
+        space=Space.SLICE,
+        reads={"scores": same(f"{prefix}/edge_scores"), **of_groups, **universes.READS},
+        watches=[f"{prefix}/checkpoint"],
+        config=lambda c, _: {"direction": c.experiment.direction},
+        table="selection",
+        facts=facts,
+        kinds=["parquet"],
+    )
+    def selection(
+        job: Job, scores: EdgeScores, attention: dict[int, AttentionSums] | None = None, **inputs: Any
+    ) -> pa.Table:
+        """One row: what the best layer or head of one half scores on the half that did not choose it."""
+        from scfm_assets.core.grounds import grounds_of
+        from scfm_assets.core.layer_selection import selection_table
+
+        digest, direction = checkpoints.checkpoint_digest(job.catalog, model), direction_of(job.catalog)
+        job.say(checkpoint=digest)
+        return selection_table(
+            scores,
+            grounds_of(inputs["universes"], "tf_grid"),
+            direction,
+            sums_of_repeat=attention,
+            tissue=job.tissue,
+            model=model,
+            checkpoint=digest,
+        )
+
+    return [selection]

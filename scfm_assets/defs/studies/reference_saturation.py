@@ -1,0 +1,108 @@
+"""Study: whether a scaling failure is an artefact of incomplete reference labels."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets.defs.declare import STUDY, Facts, Job, asset, same
+from scfm_assets.defs.studies.study import Study
+from scfm_assets.partitions import Place, Space
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+    from matplotlib.figure import Figure
+
+    from scfm_assets.catalog import Catalog
+    from scfm_assets.core.hypothesis_tests import Test
+    from scfm_assets.core.studies.study_verdict import StudyVerdict
+
+NAME = "reference_saturation"
+SCORES, SLOPES = f"{NAME}_scores", f"{NAME}_slopes"
+
+
+def _said(catalog: Catalog, _: Place | None = None) -> dict[str, Any]:
+    block = catalog.studies.reference_saturation
+    return block.said() if block else {}
+
+
+def _rows(_: Job, table: pa.Table) -> Facts:
+    return Facts({"rows": table.num_rows})
+
+
+@asset(
+    f"{NAME}/scores",
+    space=Space.WHOLE,
+    config=_said,
+    table=SCORES,
+    simulated=lambda _, __: True,
+    facts=_rows,
+    kinds=["parquet"],
+    tags=[STUDY],
+    on_request=True,
+)
+def scores(job: Job) -> pa.Table:
+    """One row: how well one score from n cells ranks the edges that are labelled, where all edges are known."""
+    from scfm_assets.core.studies.reference_saturation import ReferenceSaturationSpec, measure
+
+    return measure(ReferenceSaturationSpec(**_said(job.catalog)), partial(job.progress, unit="tissues"))
+
+
+@asset(
+    f"{NAME}/slopes",
+    space=Space.WHOLE,
+    reads={"scores": same(f"{NAME}/scores")},
+    table=SLOPES,
+    simulated=lambda _, __: True,
+    facts=_rows,
+    kinds=["parquet"],
+    tags=[STUDY],
+    on_request=True,
+)
+def slopes(_: Job, scores: pa.Table) -> pa.Table:
+    """One row: how fast a metric grows with the cells at one completeness of labels, or how that depends on it."""
+    from scfm_assets.core.studies.reference_saturation import slopes
+
+    return slopes(scores)
+
+
+def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
+    """Give the study's tests."""
+    from scfm_assets.core.studies import reference_saturation
+
+    return reference_saturation.hypotheses(tables[SLOPES])
+
+
+def verdict(tables: Mapping[str, pa.Table]) -> StudyVerdict:
+    """Give the study's answer."""
+    from scfm_assets.core.studies import reference_saturation
+
+    return reference_saturation.verdict(tables[SLOPES])
+
+
+def figures(tables: Mapping[str, pa.Table]) -> dict[str, Figure]:
+    """Draw what the study found."""
+    from scfm_assets import plot_reference_saturation as plots
+
+    return {
+        "auroc_by_completeness": plots.saturation_curves(tables[SCORES]),
+        "slopes_by_completeness": plots.saturation_slopes(tables[SLOPES]),
+        "average_precision_by_completeness": plots.saturation_curves(tables[SCORES], metric="auprc_ratio"),
+    }
+
+
+def study(catalog: Catalog) -> Study | None:
+    """Give the study of a catalog."""
+    if catalog.studies.reference_saturation is None:
+        return None
+    return Study(
+        name=NAME,
+        title="Reference saturation",
+        question="Does an incomplete reference network explain that scores get no better with more cells?",
+        measured=(scores, slopes),
+        hypotheses=hypotheses,
+        verdict=verdict,
+        figures=figures,
+    )

@@ -1,0 +1,102 @@
+"""Over which pairs networks are ranked in a tissue, whatever its slices hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets import sources
+from scfm_assets.defs import networks
+from scfm_assets.defs.declare import Check, Facts, Job, Node, Reads, asset, same
+from scfm_assets.defs.formats import UNIVERSES
+from scfm_assets.partitions import Place, Space
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from anndata import AnnData
+
+    from scfm_assets.catalog import Catalog
+    from scfm_assets.core.tissue_universes import TissueUniverses
+
+ASSET = "evaluation/universes"
+READS = {"universes": same(ASSET)}
+
+
+def reads(catalog: Catalog) -> dict[str, Reads]:
+    """Give what universes are made of."""
+    return {"atlas": same("atlas/processed"), "panel": same("atlas/gene_panel"), **networks.reads(catalog)}
+
+
+def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
+    """Give the part of the catalog that universes depend on."""
+    asked = catalog.experiment.model_dump(mode="json", include={"universes"})
+    return {**asked, **networks.taken_as(catalog, place)}
+
+
+def _universe_rows(_: Job, universes: TissueUniverses) -> pa.Table:
+    from scfm_assets.core.tissue_universes import universe_rows
+
+    return universe_rows(universes)
+
+
+def _ceiling_rows(_: Job, universes: TissueUniverses) -> pa.Table:
+    from scfm_assets.core.tissue_universes import ceiling_rows
+
+    return ceiling_rows(universes)
+
+
+def _balanced(_: Job, universes: TissueUniverses) -> tuple[bool, str]:
+    from scfm_assets.core.tissue_universes import are_balanced
+
+    return are_balanced(universes)
+
+
+def _facts(job: Job, universes: TissueUniverses) -> Facts:
+    from scfm_assets import plot_balance, plot_files
+    from scfm_assets.core.tissue_universes import balance_of
+
+    found = {f"{job.tissue}, {network}": rows for network, rows in balance_of(universes).items()}
+    facts = {"rows": sum(len(own.fixed()) for own in universes.networks)}
+    shown = {"balance": plot_files.thumbnail_markdown(plot_balance.balance(found))} if found else {}
+    return Facts(facts, shown)
+
+
+CHECKS = (
+    Check(
+        "matched_universes_are_balanced",
+        "Mean and detection of positives and negatives differ by less than 0.1 standard deviations at both ends.",
+        _balanced,
+        blocking=False,
+    ),
+)
+
+
+def nodes(catalog: Catalog) -> list[Node]:
+    """Declare the universes of every tissue."""
+
+    @asset(
+        ASSET,
+        space=Space.TISSUE,
+        reads=reads(catalog),
+        config=declared,
+        format=UNIVERSES,
+        publishes={"universes": _universe_rows, "ceilings": _ceiling_rows},
+        facts=_facts,
+        checks=CHECKS,
+        kinds=["parquet"],
+    )
+    def universes(job: Job, atlas: AnnData, panel: pa.Table, **inputs: Any) -> TissueUniverses:
+        """One row: the pairs of one network and universe, how many are edges, and how their expression differs."""
+        from scfm_assets.core.evaluation import NoNetwork
+        from scfm_assets.core.gene_levels import gene_levels
+        from scfm_assets.core.tissue_universes import tissue_universes
+
+        known = sources.stored_networks(job.catalog, job.tissue, networks.read(inputs))
+        job.say(**({"reasons": str(known)} if isinstance(known, NoNetwork) else {}))
+        gene_ids, symbols = (panel.column(name).to_pylist() for name in ("gene_id", "symbol"))
+        counts: Any = atlas.X
+        levels = gene_levels(counts, atlas.var_names.get_indexer(gene_ids))
+        found = [] if isinstance(known, NoNetwork) else known
+        asked = job.catalog.experiment.universes
+        return tissue_universes(found, gene_ids, symbols, levels, tissue=job.tissue, asked=asked)
+
+    return [universes]

@@ -1,0 +1,187 @@
+"""What each method is worth, against what expression alone and random weights would score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets import checkpoints
+from scfm_assets.defs import baselines, universes
+from scfm_assets.defs.declare import Check, Facts, Job, Node, Reads, asset, everything, same
+from scfm_assets.defs.evaluation import ATTENTION, SCORES, with_left_out
+from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
+from scfm_assets.partitions import Place, Space
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from scfm_assets.catalog import Catalog
+    from scfm_assets.core.contenders import Contender, Scored
+    from scfm_assets.core.edges import Direction
+    from scfm_assets.core.tissue_universes import TissueUniverses
+    from scfm_assets.defs.platform import Later
+
+
+HYPOTHESES = "evaluation/hypotheses"
+
+
+def reads(catalog: Catalog) -> dict[str, Reads]:
+    """Give all edge scores, the models' sums by groups of cells, and the tissue's universes."""
+    groups = {ATTENTION + model: same(f"models/{model}/attention") for model in catalog.models}
+    return {**_scores(catalog), **(groups if baselines.has_groups(catalog) else {}), **universes.READS}
+
+
+def _scores(catalog: Catalog) -> dict[str, Reads]:
+    of_models = {SCORES + model: same(f"models/{model}/edge_scores") for model in catalog.models}
+    return {SCORES + baselines.MODEL: same("baselines/edge_scores"), **of_models}
+
+
+def declared(catalog: Catalog, _: Place) -> dict[str, Any]:
+    """Give the part of the catalog that the comparison depends on."""
+    experiment = catalog.experiment
+    of_models = {model: [layer, controls_of(catalog, model)] for model, layer in layer_of_model(catalog).items()}
+    controls = control_of_model(catalog)
+    return {"direction": experiment.direction, "level": experiment.intervals.level, "of": of_models, "are": controls}
+
+
+def controls_of(catalog: Catalog, model: str) -> tuple[str, ...]:
+    """Name the models that are random controls of the same family and options; the layer is compared by its number."""
+    own = catalog.models[model]
+    return tuple(
+        name
+        for name, other in catalog.models.items()
+        if name != model and other.control == "random" and (other.family, other.words) == (own.family, own.words)
+    )
+
+
+def direction_of(catalog: Catalog) -> Direction:
+    """Give the direction that is reported."""
+    from scfm_assets.core.edges import DIRECTIONS
+
+    return next(own for own in DIRECTIONS if own.name == catalog.experiment.direction)
+
+
+def _scored(job: Job, inputs: dict[str, Any]) -> list[Scored]:
+    from scfm_assets.core.contenders import Scored
+
+    found = [Scored(baselines.MODEL, inputs[SCORES + baselines.MODEL], "baseline")]
+    roles: dict[str, Any] = control_of_model(job.catalog)
+    for model, layer in layer_of_model(job.catalog).items():
+        if SCORES + model not in inputs:
+            continue
+        scores = with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
+        digest = checkpoints.checkpoint_digest(job.catalog, model)
+        controls = controls_of(job.catalog, model)
+        found.append(Scored(model, scores, roles.get(model, "model"), digest, layer, controls))
+    return found
+
+
+def _contenders(job: Job, inputs: dict[str, Any]) -> list[Contender]:
+    from scfm_assets.core.baselines import METHODS
+    from scfm_assets.core.contenders import contenders
+
+    nulls = {method.name for method in METHODS if method.null}
+    return contenders(_scored(job, inputs), nulls, direction_of(job.catalog))
+
+
+def _slices(job: Job, of_all: dict[str, Later]) -> Iterator[tuple[int, list[Contender]]]:
+    """Give the methods of every slice that is there, one slice at a time."""
+    for n_cells in job.grid.counts:
+        place = Place(job.tissue, n_cells)
+        here = {name: scores[place] for name, scores in of_all.items() if place in scores}
+        if SCORES + baselines.MODEL in here:
+            yield n_cells, _contenders(job, here)
+
+
+def _verdict_rows(job: Job, comparison: pa.Table) -> pa.Table:
+    from scfm_assets.core.method_verdicts import verdicts
+
+    return verdicts(comparison, level=job.catalog.experiment.intervals.level)
+
+
+def _facts(job: Job, comparison: pa.Table) -> Facts:
+    from scfm_assets import plot_files, plot_methods
+    from scfm_assets.core.method_verdicts import counted
+
+    if comparison.num_rows == 0:
+        return Facts({"rows": 0})
+    judged = _verdict_rows(job, comparison)
+    figure = plot_methods.forest(judged, f"Methods in {job.place}")
+    facts = {f"verdicts_{network}": said for network, said in counted(judged).items()}
+    return Facts({"rows": comparison.num_rows, **facts}, {"methods": plot_files.thumbnail_markdown(figure)})
+
+
+def _random_beats_no_null(job: Job, comparison: pa.Table) -> tuple[bool, str]:
+    from scfm_assets.core.method_verdicts import random_beats_no_null
+
+    return random_beats_no_null(_verdict_rows(job, comparison))
+
+
+def nodes(catalog: Catalog) -> list[Node]:
+    """Declare the comparison of methods."""
+
+    @asset(
+        "evaluation/method_comparison",
+        space=Space.SLICE,
+        reads=reads(catalog),
+        watches=checkpoints_of(catalog),
+        config=declared,
+        table="method_comparison",
+        publishes={"method_verdicts": _verdict_rows},
+        facts=_facts,
+        checks=[
+            Check(
+                "random_weights_beat_no_null",
+                "No method beats all gene-level nulls with random weights: it would not be learning that does it.",
+                _random_beats_no_null,
+                blocking=False,
+            )
+        ],
+        kinds=["parquet"],
+    )
+    def method_comparison(job: Job, **inputs: Any) -> pa.Table:
+        """One row: how one method differs from one null, or from its random control, over the same pairs."""
+        from scfm_assets.core.grounds import grounds_of
+        from scfm_assets.core.method_comparison import compare_methods
+
+        grounds, level = grounds_of(inputs["universes"]), job.catalog.experiment.intervals.level
+        return compare_methods(_contenders(job, inputs), grounds, level=level)
+
+    @asset(
+        "evaluation/cell_count_comparison",
+        space=Space.TISSUE,
+        reads={**{name: everything(read.asset) for name, read in _scores(catalog).items()}, **universes.READS},
+        watches=checkpoints_of(catalog),
+        config=declared,
+        table="cell_count_comparison",
+        facts=lambda _, rows: Facts({"rows": rows.num_rows}),
+        kinds=["parquet"],
+    )
+    def cell_count_comparison(job: Job, universes: TissueUniverses, **scores: Later) -> pa.Table:
+        """One row: how far one method at one number of cells is from itself at the largest, over the same TFs."""
+        from scfm_assets.core.cell_count_comparison import compare_cell_counts
+        from scfm_assets.core.grounds import grounds_of
+
+        grounds, level = grounds_of(universes, "tf_grid"), job.catalog.experiment.intervals.level
+        return compare_cell_counts(_slices(job, scores), grounds, level=level)
+
+    @asset(
+        HYPOTHESES,
+        space=Space.TISSUE,
+        reads={"comparisons": everything("evaluation/method_comparison")},
+        watches=checkpoints_of(catalog),
+        config=lambda catalog, _: catalog.experiment.intervals.level,
+        table="hypotheses",
+        facts=lambda _, rows: Facts({"rows": rows.num_rows}),
+        kinds=["parquet"],
+    )
+    def hypotheses(job: Job, comparisons: Later) -> pa.Table:
+        """One row: whether one method beats every gene-level null at the largest number of cells, before adjustment."""
+        from scfm_assets.core.hypothesis_tests import hypotheses_table
+        from scfm_assets.core.method_verdicts import hypotheses
+
+        judged = _verdict_rows(job, all_of("method_comparison", comparisons))
+        return hypotheses_table(hypotheses(judged))
+
+    return [method_comparison, cell_count_comparison, hypotheses]

@@ -1,0 +1,88 @@
+"""Universes through the platform: made once for a tissue, the same for every method, model and number of cells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pyarrow.parquet as pq
+import pytest
+
+from scfm_assets.defs.formats import UNIVERSES
+from scfm_assets.partitions import Place
+from scfm_assets_tests.platforms import TINY, Home, open_home
+
+pytestmark = pytest.mark.slow
+
+PLACE = Place("sim_one")
+ALL = ["all_pairs", "tf_grid", "observed", "expression_matched", "degree_matched"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    experiment = {**TINY["experiment"], "n_cells": [10, 15], "repeats": 1, "universes": ALL}
+    catalog = {
+        **TINY,
+        "atlases": {"sim_one": {"simulated": True}},
+        "models": {"random": {"control": "random", "layer": 3}},
+        "experiment": experiment,
+    }
+    with open_home(tmp_path_factory.mktemp("universes"), catalog) as opened:
+        assert opened.run(select='+key:"evaluation/metrics"').failed == []
+        yield opened
+
+
+def rows(home: Home, table: str) -> list[dict]:
+    files = sorted((home.folder / "store" / "tables" / table).glob("**/*.parquet"))
+    return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
+
+
+def test_every_ranking_of_a_universe_is_over_the_pairs_that_the_universe_has(home: Home) -> None:
+    known = {row["universe"]: (row["n_pos"], row["n_neg"]) for row in rows(home, "universes")}
+    assert list(known) == ["all_pairs", "tf_grid", "expression_matched", "degree_matched"]
+    metrics = rows(home, "metrics")
+    assert {row["universe"] for row in metrics} == set(ALL)
+    for row in metrics:
+        if row["universe"] != "observed":
+            assert (row["n_pos"], row["n_neg"]) == known[row["universe"]]
+    of = {
+        name: {(row["model"], row["method"], row["n_cells"]) for row in metrics if row["universe"] == name}
+        for name in ALL
+    }
+    assert len(of["tf_grid"]) > 10
+    assert of["tf_grid"] == of["expression_matched"] == of["degree_matched"]
+
+
+def test_what_is_stored_is_what_was_published_and_shown(home: Home) -> None:
+    manifest = home.store.manifest("evaluation/universes", PLACE)
+    assert manifest is not None
+    ((name, _, words),) = manifest.checks
+    assert name == "matched_universes_are_balanced"
+    assert "largest standardised differences: truth: " in words
+    assert set(home.store.shown("evaluation/universes", PLACE)) == {"balance"}
+    (own,) = home.store.read(manifest, UNIVERSES).networks
+    assert [int(u.positive.sum()) for u in own.fixed()] == [row["n_pos"] for row in rows(home, "universes")]
+    ceilings = rows(home, "ceilings")
+    assert {(row["universe"], row["network"]) for row in ceilings} == {("all_pairs", "truth"), ("tf_grid", "truth")}
+
+
+def test_universes_that_nobody_asks_for_are_not_made_and_numbers_of_cells_do_not_matter(home: Home) -> None:
+    catalog = home.catalog
+    node = home.platform.nodes["evaluation/universes"]
+    fresh = home.platform.fresh(node, PLACE, home.store)
+    assert fresh is not None
+    assert "n_cells" not in json.dumps(node.config(catalog, PLACE))
+    fewer = catalog.model_copy(
+        update={"experiment": catalog.experiment.model_copy(update={"universes": ("tf_grid", "degree_matched")})}
+    )
+    assert node.config(fewer, PLACE) != node.config(catalog, PLACE)
+
+
+def test_in_the_matched_universe_the_nulls_know_less_than_on_the_tf_grid(home: Home) -> None:
+    """The tiny network has few edges: AUROCs of single gene levels come nearer to 0.5 on average, not one by one."""
+    nulls = [row for row in rows(home, "metrics") if row["method"] in {"mean_product", "detection_product"}]
+    apart = {}
+    for universe in ("tf_grid", "expression_matched"):
+        own = [row["value"] for row in nulls if (row["universe"], row["metric"]) == (universe, "auroc")]
+        apart[universe] = sum(abs(value - 0.5) for value in own) / len(own)
+    assert apart["expression_matched"] < apart["tf_grid"]
