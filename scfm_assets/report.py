@@ -10,6 +10,7 @@ from scfm_assets import plots
 from scfm_assets.headline import headline, scores_of
 from scfm_assets.plot_files import to_svg
 from scfm_assets.plot_traces import rows_of
+from scfm_assets.report_methods import method_section
 from scfm_assets.report_page import Html, details, element, number, page, table
 from scfm_assets.report_parts import READING, ROLES_EXPLAINED, cards, explained, fit_table, glance, score_table
 from scfm_assets.report_studies import anchor, study_sections
@@ -65,7 +66,7 @@ def write_report(folder: Path, tables: Mapping[str, pa.Table], context: Context 
     folder
         Is made if it does not exist.
     tables
-        `metrics` and `scaling_curves`; `atlas_qc` if there is one.
+        `metrics` and `scaling_curves`; `atlas_qc` and `method_verdicts` (of the largest n_cells) if there are any.
     context
         What the tables do not say.
 
@@ -149,6 +150,7 @@ def _tissue(
         yield _figure(curve, f"{tissue}-curve")
         yield score_table(shown)
         yield element("p", explained(first), class_="quiet")
+        yield from method_section(tables.get("method_verdicts"), tissue)
         yield details("Forms of the curves", *fit_table(curves, tissue, network, about.direction))
         layered = plots.attention_by_layer(metrics, tissue, **chosen)
         yield details("Attention by layer", _figure(layered, f"{tissue}-layers"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from scfm_assets import checkpoints
 from scfm_assets.defs import networks
 from scfm_assets.defs.declare import STUDY, Check, Facts, Job, Node, asset, everything
@@ -13,6 +15,7 @@ from scfm_assets.defs.studies.shown import reads, shown
 from scfm_assets.environment import environment
 from scfm_assets.partitions import Space
 from scfm_assets.resources.store import Format
+from scfm_assets.warehouse.schema import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +58,7 @@ def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
         "metrics": everything("evaluation/metrics"),
         "curves": everything("scaling/curves"),
         "atlases": everything("atlas/processed"),
+        "comparisons": everything("evaluation/method_comparison"),
     },
     config=lambda catalog, _: [catalog.name, catalog.title, list(catalog.atlases), catalog.experiment.direction],
     format=HTML,
@@ -70,16 +74,27 @@ def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
     kinds=["html"],
     tags=[STUDY],
 )
-def report(job: Job, metrics: Later, curves: Later, atlases: Later, **others: Later) -> str:
+def report(job: Job, metrics: Later, curves: Later, atlases: Later, comparisons: Later, **others: Later) -> str:
     """One page: curves, layers, coverage and quality by tissue, with intervals, controls, verdicts and provenance."""
     from scfm_assets.report import render, write
     from scfm_assets.warehouse.publish import publish
 
     tables = {"metrics": all_of("metrics", metrics), "scaling_curves": all_of("scaling_curves", curves)}
+    tables["method_verdicts"] = _judged(job, comparisons)
     page = render(tables, _context(job, metrics, curves, atlases, others) | {"studies": shown(job.catalog, others)})
     write(job.store.home / "report", page)
     publish(job.store.home)  # so that SQL is there after a run from the UI, too
     return page
+
+
+def _judged(job: Job, comparisons: Later) -> pa.Table:
+    """Judge the methods of each tissue at its largest number of cells."""
+    from scfm_assets.core.method_verdicts import verdicts
+
+    largest = {place.tissue: place for place in sorted(comparisons, key=lambda place: place.n_cells or 0)}
+    rows = [comparisons[place] for place in largest.values()]
+    stored = pa.concat_tables([arrow_schema("method_comparison").empty_table(), *rows])
+    return verdicts(stored, level=job.catalog.experiment.intervals.level)
 
 
 def _context(job: Job, metrics: Later, curves: Later, atlases: Later, others: Mapping[str, Later]) -> dict[str, Any]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from scfm_assets import checkpoints
 from scfm_assets.defs import baselines, universes
-from scfm_assets.defs.declare import Facts, Job, Node, asset, same
+from scfm_assets.defs.declare import Facts, Job, Node, asset, everything
 from scfm_assets.defs.verdicts import direction_of
-from scfm_assets.partitions import Space
+from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from scfm_assets.catalog import Catalog
-    from scfm_assets.core.edges import EdgeScores
-    from scfm_assets.core.sums import AttentionSums
+    from scfm_assets.core.tissue_universes import TissueUniverses
+    from scfm_assets.defs.platform import Later
 
 
 def nodes(catalog: Catalog, model: str) -> list[Node]:
@@ -23,7 +23,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     entry, prefix = catalog.models[model], f"models/{model}"
     if entry.layers != "all" and len(entry.layers) < 2 and len(entry.heads) < 2:
         return []
-    of_groups = {"attention": same(f"{prefix}/attention")} if baselines.has_groups(catalog) else {}
+    of_groups = {"attention": everything(f"{prefix}/attention")} if baselines.has_groups(catalog) else {}
 
     def facts(_: Job, chosen: pa.Table) -> Facts:
         from scfm_assets.core.layer_selection import optimism_of
@@ -33,31 +33,36 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
 
     @asset(
         f"{prefix}/selection",
-        space=Space.SLICE,
-        reads={"scores": same(f"{prefix}/edge_scores"), **of_groups, **universes.READS},
+        space=Space.TISSUE,
+        reads={"scores": everything(f"{prefix}/edge_scores"), **of_groups, **universes.READS},
         watches=[f"{prefix}/checkpoint"],
         config=lambda c, _: {"direction": c.experiment.direction},
         table="selection",
         facts=facts,
         kinds=["parquet"],
     )
-    def selection(
-        job: Job, scores: EdgeScores, attention: dict[int, AttentionSums] | None = None, **inputs: Any
-    ) -> pa.Table:
-        """One row: what the best layer or head of one half scores on the half that did not choose it."""
+    def selection(job: Job, universes: TissueUniverses, scores: Later, attention: Later | None = None) -> pa.Table:
+        """One row: what the best layer or head of one half scores on the half that did not choose it.
+
+        At the largest number of cells of the tissue that is there.
+        """
         from scfm_assets.core.grounds import grounds_of
-        from scfm_assets.core.layer_selection import selection_table
+        from scfm_assets.core.layer_selection import SCHEMA, selection_table
 
         digest, direction = checkpoints.checkpoint_digest(job.catalog, model), direction_of(job.catalog)
         job.say(checkpoint=digest)
-        return selection_table(
-            scores,
-            grounds_of(inputs["universes"], "tf_grid"),
-            direction,
-            sums_of_repeat=attention,
-            tissue=job.tissue,
-            model=model,
-            checkpoint=digest,
-        )
+        place = max(scores, key=lambda place: place.n_cells or 0, default=Place(job.tissue))
+        chosen = SCHEMA.empty_table()
+        if place in scores:
+            chosen = selection_table(
+                scores[place],
+                grounds_of(universes, "tf_grid"),
+                direction,
+                sums_of_repeat=attention.get(place) if attention is not None else None,
+                tissue=job.tissue,
+                model=model,
+                checkpoint=digest,
+            )
+        return chosen.append_column("n_cells", pa.array([place.n_cells] * chosen.num_rows, pa.int32()))
 
     return [selection]

@@ -29,10 +29,11 @@ HYPOTHESES = "evaluation/hypotheses"
 def reads(catalog: Catalog) -> dict[str, Reads]:
     """Give all edge scores, the models' sums by groups of cells, and the tissue's universes."""
     groups = {ATTENTION + model: same(f"models/{model}/attention") for model in catalog.models}
-    return {**_scores(catalog), **(groups if baselines.has_groups(catalog) else {}), **universes.READS}
+    return {**scores_of(catalog), **(groups if baselines.has_groups(catalog) else {}), **universes.READS}
 
 
-def _scores(catalog: Catalog) -> dict[str, Reads]:
+def scores_of(catalog: Catalog) -> dict[str, Reads]:
+    """Give the edge scores of the baselines and of every model."""
     of_models = {SCORES + model: same(f"models/{model}/edge_scores") for model in catalog.models}
     return {SCORES + baselines.MODEL: same("baselines/edge_scores"), **of_models}
 
@@ -85,7 +86,7 @@ def _contenders(job: Job, inputs: dict[str, Any]) -> list[Contender]:
     return contenders(_scored(job, inputs), nulls, direction_of(job.catalog))
 
 
-def _slices(job: Job, of_all: dict[str, Later]) -> Iterator[tuple[int, list[Contender]]]:
+def slices(job: Job, of_all: dict[str, Later]) -> Iterator[tuple[int, list[Contender]]]:
     """Give the methods of every slice that is there, one slice at a time."""
     for n_cells in job.grid.counts:
         place = Place(job.tissue, n_cells)
@@ -151,7 +152,7 @@ def nodes(catalog: Catalog) -> list[Node]:
     @asset(
         "evaluation/cell_count_comparison",
         space=Space.TISSUE,
-        reads={**{name: everything(read.asset) for name, read in _scores(catalog).items()}, **universes.READS},
+        reads={**{name: everything(read.asset) for name, read in scores_of(catalog).items()}, **universes.READS},
         watches=checkpoints_of(catalog),
         config=declared,
         table="cell_count_comparison",
@@ -164,7 +165,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         from scfm_assets.core.grounds import grounds_of
 
         grounds, level = grounds_of(universes, "tf_grid"), job.catalog.experiment.intervals.level
-        return compare_cell_counts(_slices(job, scores), grounds, level=level)
+        return compare_cell_counts(slices(job, scores), grounds, level=level)
 
     @asset(
         HYPOTHESES,

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from scfm_assets.warehouse.columns import SIMULATED, Column, Table, count, number, one_of, share, text
+from scfm_assets.warehouse.columns import (
+    SCORED_BY,
+    SIMULATED,
+    TISSUE,
+    Column,
+    Table,
+    count,
+    number,
+    one_of,
+    share,
+    text,
+)
 
 TESTED = (
     text("study", "Study that declares the test."),
@@ -219,6 +230,43 @@ REFERENCE_SATURATION_SLOPES = Table(
     key=("density", "noise_growth", "method", "hiding", "metric", "term", "completeness"),
 )
 
+REFERENCE_SATURATION_OBSERVED = Table(
+    "reference_saturation_observed",
+    "One row: how one method's metric grows with the cells of a tissue when labels of a reference network are hidden.",
+    (
+        TISSUE,
+        *(column for column in SCORED_BY if column.name != "head"),
+        text("role", "What the model is: planted, random, model, baseline."),
+        text("network", "Reference network whose edges lose their labels."),
+        text("network_version", "Version that the catalog or the source gives, or a digest of the edges."),
+        count("n_cells_least", "Smallest number of cells of the curve.", least=1),
+        count("n_cells_most", "Largest number of cells.", least=1),
+        count("n_repeats", "Independent draws of cells whose estimates are merged.", least=1),
+        *(
+            column
+            for column in REFERENCE_SATURATION_SLOPES.columns
+            if column.name in {"hiding", "metric", "term", "completeness", "value", "lo", "hi", "error", "p"}
+        ),
+        *(column for column in REFERENCE_SATURATION_SLOPES.columns if column.name in {"unit", "units"}),
+        text("answer", "Do missing labels explain it: no failure, no, yes or underpowered, by AUROC at this hiding."),
+        SIMULATED,
+    ),
+    key=(
+        "tissue",
+        "model",
+        "checkpoint",
+        "method",
+        "layer",
+        "direction",
+        "network",
+        "hiding",
+        "metric",
+        "term",
+        "completeness",
+    ),
+    files_by=("model", "checkpoint"),
+)
+
 STUDY_TABLES: tuple[Table, ...] = (
     HYPOTHESES,
     TESTS,
@@ -229,4 +277,5 @@ STUDY_TABLES: tuple[Table, ...] = (
     SYNTHETIC_TRUTH_MASTERS,
     REFERENCE_SATURATION_SCORES,
     REFERENCE_SATURATION_SLOPES,
+    REFERENCE_SATURATION_OBSERVED,
 )

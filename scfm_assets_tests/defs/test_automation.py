@@ -41,7 +41,6 @@ OF_RANDOM = {
         "attention",
         "edge_scores",
         "checkpoint_comparison",
-        "selection",
     )
 }
 SLICES, TISSUES = 8, 2
@@ -82,7 +81,12 @@ def test_a_new_checkpoint_asks_for_everything_made_of_it_in_one_tick(rerun: Home
     observe(rerun, RANDOM, "another")
     compared = ("evaluation/metrics", "evaluation/method_comparison", "evaluation/reliability")
     expected = Counter(dict.fromkeys((*OF_RANDOM, *compared), SLICES))
-    of_tissues = ("scaling/curves", "evaluation/cell_count_comparison", "evaluation/hypotheses")
+    of_tissues = (
+        "models/random/selection",
+        "scaling/curves",
+        "evaluation/cell_count_comparison",
+        "evaluation/hypotheses",
+    )
     assert automation.tick() == expected + Counter({**dict.fromkeys(of_tissues, TISSUES), "tests": 1, "report": 1})
     assert automation.tick() == Counter()
     observe(rerun, RANDOM, "another")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.defs.declare import STUDY, Facts, Job, asset, same
+from scfm_assets.defs import universes, verdicts
+from scfm_assets.defs.declare import STUDY, Facts, Job, Node, asset, everything, same
 from scfm_assets.defs.studies.study import Study
 from scfm_assets.partitions import Place, Space
 
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.hypothesis_tests import Test
     from scfm_assets.core.studies.study_verdict import StudyVerdict
+    from scfm_assets.core.tissue_universes import TissueUniverses
+    from scfm_assets.defs.platform import Later
 
 NAME = "reference_saturation"
-SCORES, SLOPES = f"{NAME}_scores", f"{NAME}_slopes"
+SCORES, SLOPES, OBSERVED = f"{NAME}_scores", f"{NAME}_slopes", f"{NAME}_observed"
 
 
 def _said(catalog: Catalog, _: Place | None = None) -> dict[str, Any]:
@@ -68,6 +72,33 @@ def slopes(_: Job, scores: pa.Table) -> pa.Table:
     return slopes(scores)
 
 
+def observed_of(catalog: Catalog) -> Node:
+    """Declare what is asked of the catalog's own curves."""
+
+    @asset(
+        f"{NAME}/observed",
+        space=Space.TISSUE,
+        reads={
+            **{name: everything(read.asset) for name, read in verdicts.scores_of(catalog).items()},
+            **universes.READS,
+        },
+        config=verdicts.declared,
+        table=OBSERVED,
+        facts=_rows,
+        kinds=["parquet"],
+        tags=[STUDY],
+        on_request=True,
+    )
+    def observed(job: Job, universes: TissueUniverses, **scores: Later) -> pa.Table:
+        """One row: how one method's AUROC grows with the cells of a tissue when labels of a network are hidden."""
+        from scfm_assets.core.grounds import grounds_of
+        from scfm_assets.core.studies.reference_saturation import observe
+
+        return observe(verdicts.slices(job, scores), grounds_of(universes, "tf_grid"))
+
+    return observed
+
+
 def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
     """Give the study's tests."""
     from scfm_assets.core.studies import reference_saturation
@@ -79,7 +110,9 @@ def verdict(tables: Mapping[str, pa.Table]) -> StudyVerdict:
     """Give the study's answer."""
     from scfm_assets.core.studies import reference_saturation
 
-    return reference_saturation.verdict(tables[SLOPES])
+    answer = reference_saturation.verdict(tables[SLOPES])
+    of_catalog = reference_saturation.counted(tables[OBSERVED])
+    return replace(answer, sentence=" ".join(part for part in (answer.sentence, of_catalog) if part))
 
 
 def figures(tables: Mapping[str, pa.Table]) -> dict[str, Figure]:
@@ -101,7 +134,7 @@ def study(catalog: Catalog) -> Study | None:
         name=NAME,
         title="Reference saturation",
         question="Does an incomplete reference network explain that scores get no better with more cells?",
-        measured=(scores, slopes),
+        measured=(scores, slopes, observed_of(catalog)),
         hypotheses=hypotheses,
         verdict=verdict,
         figures=figures,

@@ -10,6 +10,7 @@ from scfm_assets.core.studies.reference_saturation.measured import (
     measure,
     measure_scores,
 )
+from scfm_assets.core.studies.reference_saturation.observed import OBSERVED, counted, observe
 from scfm_assets.core.studies.reference_saturation.slopes import SLOPES, slopes, slopes_over_tfs
 from scfm_assets.core.studies.reference_saturation.verdicts import (
     answer_for_known_edges,
@@ -20,16 +21,19 @@ from scfm_assets.core.studies.reference_saturation.verdicts import (
 
 __all__ = [
     "HIDINGS",
+    "OBSERVED",
     "SCORES",
     "SLOPES",
     "Hiding",
     "ReferenceSaturationSpec",
     "answer_for_known_edges",
     "answer_with_truth",
+    "counted",
     "hide_labels",
     "hypotheses",
     "measure",
     "measure_scores",
+    "observe",
     "operating_characteristics",
     "slopes",
     "slopes_over_tfs",
