@@ -30,7 +30,7 @@ test: install-dev       ## the whole suite, but for what takes minutes of real d
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
 test-long: install-dev      ## nights with a new checkpoint, kills, PostgreSQL, S3, Ray, statistics of intervals
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m long
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -53,7 +53,9 @@ def study_sections(studies: Sequence[StudyShown]) -> Iterator[Html]:
     for study in studies:
         yield element("h2", study.title, id=anchor(study.name))
         yield element("p", study.question, class_="quiet")
-        yield element("p", mark(study.answer, HOLDS[study.holds]), " ", study.sentence)
+        yield element(
+            "p", mark(f"{study.answer[:1].upper()}{study.answer[1:]}.", HOLDS[study.holds]), " ", study.sentence
+        )
         for i, (name, figure) in enumerate(study.figures.items()):
             drawn = element("figure", Html(to_svg(figure, f"{study.name}-{name}")))
             yield details(name.replace("_", " ").capitalize(), drawn) if i else drawn

@@ -37,13 +37,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """The tiny catalog, run to the end once. Tests must not change it."""
     folder = tmp_path_factory.mktemp("finished")
-    before = os.environ.get("SCFM_HOME")
-    os.environ["SCFM_HOME"] = str(folder)
     with open_home(folder, deepcopy(TINY)) as found:
-        outcome = found.run()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SCFM_HOME", str(folder))
+            outcome = found.run()
         assert outcome.success, outcome
-        if before is not None:
-            os.environ["SCFM_HOME"] = before
         yield found
 
 

@@ -127,7 +127,8 @@ def test_the_asset_graph_shows_all_groups(page: Any, finished: Home) -> None:
     page.goto("/asset-groups")
     groups = {group_of(name) for name in (*finished.platform.nodes, *finished.platform.sources)}
     models = {f"model_{name}" for name in finished.catalog.models}
-    assert groups == {"atlas", "networks", "baselines", "evaluation", "scaling", "report"} | models
+    studies = {"reference_saturation", "synthetic_truth", "tests"}
+    assert groups == {"atlas", "networks", "baselines", "evaluation", "scaling", "report"} | models | studies
     for group in groups:
         page.get_by_text(group, exact=True).filter(visible=True).nth(1).wait_for()  # in the list, and in the graph
     assert page.get_by_text("Join the Dagster community").count() == 0

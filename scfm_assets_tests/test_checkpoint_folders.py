@@ -221,7 +221,8 @@ def test_a_dropped_model_runs_beside_the_others(home: Home, watched: Path, check
     drop(checkpoint, watched / "mine")
     outcome = home.run(
         jobs=2,
-        select='key:"evaluation/metrics" or key:"models/*" or key:"atlas/*" or key:"baselines/*" or key:"networks/*"',
+        select='key:"evaluation/metrics" or key:"evaluation/universes" or key:"models/*" or key:"atlas/*"'
+        ' or key:"baselines/*" or key:"networks/*"',
     )
     assert outcome.success, outcome.failed
     assert (home.store.root / "tables" / "metrics").is_dir()

@@ -13,6 +13,8 @@ import pytest
 
 from scfm_assets.core.curve_forms import FORMS
 
+pytestmark = pytest.mark.long  # the demo takes minutes of both processors
+
 TISSUES = ["sim_kidney", "sim_liver", "sim_lung"]
 
 
@@ -35,7 +37,6 @@ def ask(home: Path, sql: str) -> list[tuple]:
 LARGEST = "metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs' and n_cells = 600"
 
 
-@pytest.mark.slow
 def test_the_planted_layer_is_found_in_every_simulated_tissue(demo: Path) -> None:
     rows = ask(
         demo,
@@ -52,7 +53,6 @@ def test_the_planted_layer_is_found_in_every_simulated_tissue(demo: Path) -> Non
         assert abs(value - ceilings[tissue]) <= 0.03
 
 
-@pytest.mark.slow
 def test_everything_else_of_the_controls_scores_as_chance_does(demo: Path) -> None:
     rows = ask(
         demo,
@@ -64,7 +64,6 @@ def test_everything_else_of_the_controls_scores_as_chance_does(demo: Path) -> No
     assert rows == []
 
 
-@pytest.mark.slow
 def test_the_planted_curve_rises(demo: Path) -> None:
     small, large = (
         ask(
@@ -77,14 +76,12 @@ def test_the_planted_curve_rises(demo: Path) -> None:
     assert large - small > 0.05
 
 
-@pytest.mark.slow
 def test_every_form_of_curve_has_a_row(demo: Path) -> None:
     for tissue in TISSUES:
         found = {form for (form,) in ask(demo, f"select distinct form from scaling_curves where tissue = '{tissue}'")}
         assert found == {form.name for form in FORMS}
 
 
-@pytest.mark.slow
 def test_real_cells_pass_through_without_a_network(demo: Path) -> None:
     assert ask(demo, "select count(*) from metrics where tissue = 'pbmc'") == [(0,)]
     manifest = json.loads(
@@ -95,7 +92,6 @@ def test_real_cells_pass_through_without_a_network(demo: Path) -> None:
     assert processed["checks"] == [["counts_are_integers", True, "174,400 stored counts, all positive integers"]]
 
 
-@pytest.mark.slow
 def test_the_report_stands_on_its_own(demo: Path) -> None:
     page = (demo / "report" / "index.html").read_text()
     assert all(tissue in page for tissue in [*TISSUES, "pbmc"])

@@ -76,6 +76,13 @@ BEATS, WORSE, DOES_NOT_BEAT, UNDERPOWERED = (
     "does not beat the nulls",
     "underpowered",
 )
+OF_SEVERAL = {
+    BEATS: "beat the nulls",
+    DOES_NOT_BEAT: "do not beat the nulls",
+    WORSE: "are worse than a null",
+    UNDERPOWERED: "are underpowered",
+}
+"""How verdicts are said of several methods."""
 NULL = "null"
 
 OF_SLICE = ("tissue", "n_cells", "simulated")
@@ -157,11 +164,10 @@ def counted(table: pa.Table) -> dict[str, str]:
     for name in dict.fromkeys(row["network"] for row in rows):
         own = [row for row in rows if row["network"] == name and row["verdict"] != NULL]
         times = Counter(row["verdict"] for row in own)
-        words = [
-            f"{times[verdict]} {verdict}" for verdict in (BEATS, DOES_NOT_BEAT, WORSE, UNDERPOWERED) if times[verdict]
-        ]
+        words = [f"{times[verdict]} {said}" for verdict, said in OF_SEVERAL.items() if times[verdict]]
         best = [name_of(row) for row in own if row["verdict"] == BEATS]
-        told[name] = ", ".join(words) + (f" (beats: {'; '.join(best)})" if best else "")
+        named = f"; the nulls are beaten by {', '.join(best)}" if best else ""
+        told[name] = f"of {len(own)} methods {', '.join(words)}{named}"
     return told
 
 

@@ -117,7 +117,7 @@ def test_the_report_has_a_part_for_every_study(studied: Home) -> None:
         _, part = page.split(f'id="study-{study}"')
         part = part.split("<h2")[0]
         assert part.count("<svg") >= 2
-        assert f">{answer}</span>" in part
+        assert f">{answer.capitalize()}.</span>" in part
         (rows,) = asked(studied, f"select count(*) from tests_latest where study = '{study}'")
         assert f"{rows[0]} tests" in part
 
