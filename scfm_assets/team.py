@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, suppress
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,7 @@ def _begin(
     events: Any,
 ) -> None:
     """Make a fresh process ready: with the models that the watched folder held when the run began."""
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
     path, dropped = catalog
     os.environ["SCFM_CATALOG"], os.environ["SCFM_HOME"] = path, home
     from scfm_assets import catalog as catalogs
@@ -143,6 +145,14 @@ def _begin(
         events.put(event)
 
     LISTENER.set(tell)
+
+
+def _end_with_the_run() -> None:
+    """End this process when `scfm run` was killed: nobody would hear of what it makes, nor stop it."""
+    run = multiprocessing.parent_process()
+    if run is not None:
+        wait([run.sentinel])
+        os._exit(1)
 
 
 def _work(assets: list[str], places: list[Place], unseen: set[tuple[str, Place]]) -> list[tuple[str, Place]]:

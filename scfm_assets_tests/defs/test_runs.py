@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 
@@ -245,6 +247,33 @@ def test_tissues_can_be_shared_among_processes(finished: Home, home: Home) -> No
     place = Place("sim_two", 40)
     one, other = (h.store.manifest("models/planted/attention", place) for h in (finished, home))
     assert one.version == other.version  # to the last bit, whichever process did it
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks up processes in /proc")
+def test_nobody_works_on_when_the_run_was_killed(home: Home) -> None:
+    """The processes that share the tissues end within seconds of the one that started them."""
+    command = [sys.executable, "-m", "scfm_assets.cli", "run", "--catalog", str(home.folder / "catalog.yaml")]
+    environment = {**os.environ, "SCFM_HOME": str(home.folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([*command, "--jobs", "2"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if "attention_increment" in line:
+                break
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        started = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        assert len(started) == 2
+        assert all(map(works, started))
+        process.kill()
+    deadline = time.monotonic() + 20
+    while any(map(works, started)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(works, started))
+
+
+def works(process: str) -> bool:
+    """Whether a process is there, and more than an entry that nobody has asked after."""
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
