@@ -86,9 +86,9 @@ def _contenders(job: Job, inputs: dict[str, Any]) -> list[Contender]:
     return contenders(_scored(job, inputs), nulls, direction_of(job.catalog))
 
 
-def slices(job: Job, of_all: dict[str, Later]) -> Iterator[tuple[int, list[Contender]]]:
+def slices(job: Job, of_all: dict[str, Later], *, largest_first: bool = False) -> Iterator[tuple[int, list[Contender]]]:
     """Give the methods of every slice that is there, one slice at a time."""
-    for n_cells in job.grid.counts:
+    for n_cells in reversed(job.grid.counts) if largest_first else job.grid.counts:
         place = Place(job.tissue, n_cells)
         here = {name: scores[place] for name, scores in of_all.items() if place in scores}
         if SCORES + baselines.MODEL in here:
@@ -170,19 +170,27 @@ def nodes(catalog: Catalog) -> list[Node]:
     @asset(
         HYPOTHESES,
         space=Space.TISSUE,
-        reads={"comparisons": everything("evaluation/method_comparison")},
+        reads={
+            "comparisons": everything("evaluation/method_comparison"),
+            **{name: everything(read.asset) for name, read in scores_of(catalog).items()},
+            **universes.READS,
+        },
         watches=checkpoints_of(catalog),
         config=lambda catalog, _: catalog.experiment.intervals.level,
         table="hypotheses",
         facts=lambda _, rows: Facts({"rows": rows.num_rows}),
         kinds=["parquet"],
     )
-    def hypotheses(job: Job, comparisons: Later) -> pa.Table:
-        """One row: whether one method beats every gene-level null at the largest number of cells, before adjustment."""
+    def hypotheses(job: Job, comparisons: Later, universes: TissueUniverses, **scores: Later) -> pa.Table:
+        """One row: whether a method beats every null, or permuted labels, at the largest n_cells, before adjustment."""
+        from scfm_assets.core.chance_tests import chance_tests
+        from scfm_assets.core.grounds import grounds_of
         from scfm_assets.core.hypothesis_tests import hypotheses_table
         from scfm_assets.core.method_verdicts import hypotheses
 
         judged = _verdict_rows(job, all_of("method_comparison", comparisons))
-        return hypotheses_table(hypotheses(judged))
+        _, found = next(slices(job, scores, largest_first=True), (0, []))
+        by_chance = chance_tests(found, grounds_of(universes, "tf_grid"), tissue=job.tissue)
+        return hypotheses_table([*hypotheses(judged), *by_chance])
 
     return [method_comparison, cell_count_comparison, hypotheses]
