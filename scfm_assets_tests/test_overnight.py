@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 from scfm_assets import catalog as catalogs
-from scfm_assets import checkpoints
+from scfm_assets import checkpoints, definitions
+from scfm_assets.partitions import Space
 from scfm_assets_tests.platforms import TINY
 from scfm_assets_tests.served import JOBS, START, Ui, free_port, opened_ui, wait_until
 
@@ -105,14 +106,10 @@ def test_a_checkpoint_that_arrives_overnight_has_its_results_in_the_morning(ui: 
     assert all(any(tag["key"] == "dagster/backfill" for tag in run["tags"]) for run in launched)
 
     made = made_per_asset(ui) - before
-    slices, tissues = 4, 2
-    assert made == Counter(
-        {
-            **{name: slices for name in selected if name.startswith(("models/", "evaluation/"))},
-            "scaling/curves": tissues,
-            "report": 1,
-        }
-    )
+    outputs = {Space.SLICE: 4, Space.TISSUE: 2, Space.WHOLE: 1}
+    nodes = definitions.platform(catalogs.load(ui.home / "catalog.yaml")).nodes
+    assert made == Counter({name: outputs[nodes[name].space] for name in selected if name in nodes})
+    assert not [name for name in made if nodes[name].on_request]
     assert len(ui.sql("select distinct checkpoint from metrics where model = 'mine'")) == 2
     assert len(ui.sql("select distinct checkpoint from metrics_latest where model = 'mine'")) == 1
     without = "select count(*) from metrics m anti join lineage l using (materialization)"
