@@ -8,8 +8,7 @@ from scfm_assets import plot_methods
 from scfm_assets.core.method_verdicts import BEATS, NULL, UNDERPOWERED, UNIVERSE, WORSE, counted, name_of
 from scfm_assets.plot_files import to_svg
 from scfm_assets.plot_traces import rows_of
-from scfm_assets.report_page import Html, Text, details, element, limits, mark, number, table
-from scfm_assets.report_studies import small
+from scfm_assets.report_page import Html, Text, details, element, limits, mark, number, probability, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +51,7 @@ def _row(row: Mapping[str, Any]) -> list[Text]:
         limits(row["cells_lo"], row["cells_hi"]),
         row["best_null"],
         number(row["best_null_value"]),
-        small(row["p"]),
+        probability(row["p"]),
         number(row["power"], 2),
         mark(row["verdict"], KINDS.get(row["verdict"], "plain")),
         number(row["value_random"]),

@@ -111,6 +111,11 @@ def number(value: float | None, digits: int = 3) -> str | None:
     return None if value is None else f"{value:.{digits}f}"
 
 
+def probability(p: float | None) -> str | None:
+    """Write a probability; those that round to nothing as an upper limit."""
+    return None if p is None else "< 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
 def limits(lo: float | None, hi: float | None, digits: int = 3) -> str | None:
     """Write an interval; a limit that is not known is a question mark, nothing where neither is."""
     if lo is None and hi is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scfm_assets.plot_files import to_svg
-from scfm_assets.report_page import Html, Text, details, element, mark, number, table
+from scfm_assets.report_page import Html, Text, details, element, mark, number, probability, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,8 +73,8 @@ def tests_table(study: StudyShown) -> Html:
             row["statistic"],
             number(row["value"]),
             row["n"],
-            small(row["p"]),
-            small(row["q_family"]),
+            probability(row["p"]),
+            probability(row["q_family"]),
             number(row["power"], 2),
             number(row["mde"]),
             mark(row["verdict"], KINDS[row["verdict"]]),
@@ -82,11 +82,6 @@ def tests_table(study: StudyShown) -> Html:
         for row in study.tests.to_pylist()
     ]
     return table(head, rows)
-
-
-def small(p: float | None) -> str | None:
-    """Write a probability; those that round to nothing as an upper limit."""
-    return None if p is None else "< 0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
 def anchor(study: str) -> str:

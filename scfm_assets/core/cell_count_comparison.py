@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from scfm_assets.core import uncertainty
+from scfm_assets.core.contenders import CONTENDER_FIELDS
+from scfm_assets.core.grounds import GROUND_FIELDS
 from scfm_assets.core.method_comparison import over_repeats, side_by_side
 from scfm_assets.core.metrics import largest_values
 
@@ -26,15 +28,8 @@ SCHEMA = pa.schema(
     [
         pa.field("n_cells", pa.int32(), nullable=False),
         pa.field("n_cells_largest", pa.int32(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string()),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("layer", pa.int32()),
-        pa.field("direction", pa.string(), nullable=False),
-        pa.field("role", pa.string(), nullable=False),
-        pa.field("network", pa.string(), nullable=False),
-        pa.field("network_version", pa.string(), nullable=False),
-        pa.field("universe", pa.string(), nullable=False),
+        *CONTENDER_FIELDS,
+        *GROUND_FIELDS,
         pa.field("metric", pa.string(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),
         pa.field("value_largest", pa.float64(), nullable=False),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import pyarrow as pa
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -13,6 +15,16 @@ if TYPE_CHECKING:
     from scfm_assets.core.edges import Direction, EdgeScores, ScoreKey
 
 Role = Literal["planted", "random", "model", "baseline", "null"]
+
+CONTENDER_FIELDS = (
+    pa.field("model", pa.string(), nullable=False),
+    pa.field("checkpoint", pa.string()),
+    pa.field("method", pa.string(), nullable=False),
+    pa.field("layer", pa.int32()),
+    pa.field("direction", pa.string(), nullable=False),
+    pa.field("role", pa.string(), nullable=False),
+)
+"""The columns of `Contender.names`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from scfm_assets.core.candidate_pairs import CandidatePairs
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from scfm_assets.core.matched_universes import MaskedUniverse
     from scfm_assets.core.tissue_universes import TissueUniverses
 
+GROUND_FIELDS = (
+    pa.field("network", pa.string(), nullable=False),
+    pa.field("network_version", pa.string(), nullable=False),
+    pa.field("universe", pa.string(), nullable=False),
+)
+"""The columns that name a ground."""
 COMPARED = ("tf_grid", "expression_matched", "degree_matched")
 """All that a TF can be left out of with all its pairs, and no cell changes."""
 

@@ -15,22 +15,6 @@ from scfm_assets.core.power import ALPHA, POWER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HYPOTHESES = pa.schema(
-    [
-        pa.field("study", pa.string(), nullable=False),
-        pa.field("family", pa.string(), nullable=False),
-        pa.field("hypothesis", pa.string(), nullable=False),
-        pa.field("statistic", pa.string(), nullable=False),
-        pa.field("value", pa.float64()),
-        pa.field("p", pa.float64()),
-        pa.field("n", pa.int64()),
-        pa.field("effect", pa.float64()),
-        pa.field("power", pa.float64()),
-        pa.field("mde", pa.float64()),
-    ]
-)
-"""One row: one hypothesis of one study and what the data say of it, before any adjustment."""
-
 SCHEMA = pa.schema(
     [
         pa.field("study", pa.string(), nullable=False),
@@ -50,6 +34,9 @@ SCHEMA = pa.schema(
 )
 """One row: one hypothesis of one study. `q_family` is Benjamini-Hochberg over the tests of its family, `q_global` over
 all tests of the table; both are null where p is, and such a test counts in neither."""
+
+HYPOTHESES = pa.schema([field for field in SCHEMA if field.name not in {"q_family", "q_global", "verdict"}])
+"""One row: one hypothesis of one study and what the data say of it, before any adjustment."""
 
 Verdict = Literal["supported", "not supported", "underpowered"]
 NUMBERS = ("value", "p", "effect", "power", "mde")
@@ -121,12 +108,7 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
 
 def hypotheses_table(tests: Sequence[Test]) -> pa.Table:
     """Give tests as rows in `HYPOTHESES`, null where a number is NaN."""
-    words = ("study", "family", "hypothesis", "statistic", "n")
-    rows = [
-        {name: getattr(test, name) for name in words} | {name: _or_null(getattr(test, name)) for name in NUMBERS}
-        for test in tests
-    ]
-    return pa.Table.from_pylist(rows, schema=HYPOTHESES)
+    return pa.Table.from_pylist([_row(test) for test in tests], schema=HYPOTHESES)
 
 
 def tests_of(hypotheses: pa.Table) -> list[Test]:
@@ -179,8 +161,7 @@ def tests_table(tests: Sequence[Test], *, alpha: float = ALPHA) -> pa.Table:  # 
         q_family[places] = benjamini_hochberg(p[places])
     rows = [
         {
-            **{name: getattr(test, name) for name in ("study", "family", "hypothesis", "statistic", "n")},
-            **{name: _or_null(getattr(test, name)) for name in NUMBERS},
+            **_row(test),
             "q_family": _or_null(own),
             "q_global": _or_null(overall),
             "verdict": verdict_of(own, test.power, alpha=alpha),
@@ -188,6 +169,12 @@ def tests_table(tests: Sequence[Test], *, alpha: float = ALPHA) -> pa.Table:  # 
         for test, own, overall in zip(tests, q_family, q_global, strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _row(test: Test) -> dict[str, object]:
+    return {
+        name: _or_null(getattr(test, name)) if name in NUMBERS else getattr(test, name) for name in HYPOTHESES.names
+    }
 
 
 def _or_null(number: float) -> float | None:

@@ -16,6 +16,8 @@ import pyarrow as pa
 from scipy.stats import rankdata
 
 from scfm_assets.core import uncertainty
+from scfm_assets.core.contenders import CONTENDER_FIELDS
+from scfm_assets.core.grounds import GROUND_FIELDS
 from scfm_assets.core.metrics import largest_values
 from scfm_assets.core.reliability import correlation
 from scfm_assets.core.scales import reach
@@ -29,18 +31,11 @@ if TYPE_CHECKING:
 
 SCHEMA = pa.schema(
     [
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string()),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("layer", pa.int32()),
-        pa.field("direction", pa.string(), nullable=False),
-        pa.field("role", pa.string(), nullable=False),
+        *CONTENDER_FIELDS,
         pa.field("reference_model", pa.string(), nullable=False),
         pa.field("reference", pa.string(), nullable=False),
         pa.field("reference_role", pa.string(), nullable=False),
-        pa.field("network", pa.string(), nullable=False),
-        pa.field("network_version", pa.string(), nullable=False),
-        pa.field("universe", pa.string(), nullable=False),
+        *GROUND_FIELDS,
         pa.field("metric", pa.string(), nullable=False),
         pa.field("interval", pa.string(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),

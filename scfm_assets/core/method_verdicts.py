@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from scfm_assets.core.confounding import CHANCE, EXPLAINS, ControlReading, verdict_of
+from scfm_assets.core.contenders import CONTENDER_FIELDS
+from scfm_assets.core.grounds import GROUND_FIELDS
 from scfm_assets.core.hypothesis_tests import Test
 from scfm_assets.core.power import POWER, power_of_difference, smallest_difference
 
@@ -24,15 +26,8 @@ if TYPE_CHECKING:
 
 SCHEMA = pa.schema(
     [
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string()),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("layer", pa.int32()),
-        pa.field("direction", pa.string(), nullable=False),
-        pa.field("role", pa.string(), nullable=False),
-        pa.field("network", pa.string(), nullable=False),
-        pa.field("network_version", pa.string(), nullable=False),
-        pa.field("universe", pa.string(), nullable=False),
+        *CONTENDER_FIELDS,
+        *GROUND_FIELDS,
         pa.field("metric", pa.string(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),
         pa.field("tfs_lo", pa.float64()),

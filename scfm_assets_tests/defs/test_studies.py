@@ -15,7 +15,7 @@ from scfm_assets.defs.declare import STUDY
 from scfm_assets.housekeeping import State, status
 from scfm_assets.partitions import Place
 from scfm_assets.warehouse.query import NAME
-from scfm_assets_tests.platforms import SMALLEST, Home, open_home
+from scfm_assets_tests.platforms import SMALLEST, Home, atlas_file, open_home
 
 FAST: dict[str, Any] = {
     **SMALLEST,
@@ -148,6 +148,20 @@ def test_without_cells_to_copy_the_study_says_what_to_run(home: Home) -> None:
     (failed,) = outcome.failed
     assert "atlas/processed" in failed.error
     assert "'+tag:study'" in failed.error
+
+
+def test_a_verdict_on_simulated_cells_says_so_whatever_the_atlases_are(home: Home) -> None:
+    """An atlas of one's own makes no simulated tissue of a study real; what is read of it is as real as it is."""
+    atlas = {"file": str(atlas_file(home.folder / "own.h5ad")), "organism": "human"}
+    home.write({"name": "own", "atlases": {"own": atlas}, "experiment": {"n_cells": [10]}})
+    simulated = {
+        name: node.simulated(home.catalog, home.platform.grid.places(node.space)[0])
+        for name, node in home.platform.nodes.items()
+        if node.on_request and node.table != "hypotheses"
+    }
+    assert simulated["reference_saturation/observed"] is False
+    assert all(said for name, said in simulated.items() if name != "reference_saturation/observed")
+    assert {"reference_saturation/verdict", "synthetic_truth/verdict", "synthetic_truth/scores"} <= simulated.keys()
 
 
 def test_a_study_that_is_null_is_not_declared(home: Home) -> None:

@@ -55,6 +55,12 @@ class Simulated:
         matrix[self.edges["source"], self.edges["target"]] = self.edges["sign"]
         return matrix
 
+    def tf_grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the pairs of a TF and another gene, and the edges among them, boolean (n_tfs, n_genes); rows are TFs."""
+        candidates = np.ones((len(self.tfs), len(self.genes)), bool)
+        candidates[np.arange(len(self.tfs)), self.tfs] = False
+        return candidates, (self.signed_network()[self.tfs] != 0) & candidates
+
     def network_table(self) -> pa.Table:
         """Give the network as a reference network: columns tf, target, sign and confidence (null), a row per edge."""
         names = np.array(self.genes)

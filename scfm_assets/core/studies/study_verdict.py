@@ -11,8 +11,6 @@ class StudyVerdict:
 
     Attributes
     ----------
-    question
-        What was asked.
     answer
         In a word or two: yes, no, underpowered, ...
     sentence
@@ -21,7 +19,6 @@ class StudyVerdict:
         Whether it came out as it would for sound methods and a sound reference; None if the numbers say neither.
     """
 
-    question: str
     answer: str
     sentence: str
     holds: bool | None

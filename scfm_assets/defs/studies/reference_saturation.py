@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.defs import universes, verdicts
-from scfm_assets.defs.declare import STUDY, Facts, Job, Node, asset, everything, same
-from scfm_assets.defs.studies.study import Study
+from scfm_assets.defs.declare import Job, Node, everything, same
+from scfm_assets.defs.studies.study import Study, measured
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
@@ -32,20 +32,9 @@ def _said(catalog: Catalog, _: Place | None = None) -> dict[str, Any]:
     return block.said() if block else {}
 
 
-def _rows(_: Job, table: pa.Table) -> Facts:
-    return Facts({"rows": table.num_rows})
-
-
-@asset(
+@measured(
     f"{NAME}/scores",
-    space=Space.WHOLE,
     config=_said,
-    table=SCORES,
-    simulated=lambda _, __: True,
-    facts=_rows,
-    kinds=["parquet"],
-    tags=[STUDY],
-    on_request=True,
 )
 def scores(job: Job) -> pa.Table:
     """One row: how well one score from n cells ranks the edges that are labelled, where all edges are known."""
@@ -54,16 +43,9 @@ def scores(job: Job) -> pa.Table:
     return measure(ReferenceSaturationSpec(**_said(job.catalog)), partial(job.progress, unit="tissues"))
 
 
-@asset(
+@measured(
     f"{NAME}/slopes",
-    space=Space.WHOLE,
     reads={"scores": same(f"{NAME}/scores")},
-    table=SLOPES,
-    simulated=lambda _, __: True,
-    facts=_rows,
-    kinds=["parquet"],
-    tags=[STUDY],
-    on_request=True,
 )
 def slopes(_: Job, scores: pa.Table) -> pa.Table:
     """One row: how fast a metric grows with the cells at one completeness of labels, or how that depends on it."""
@@ -75,7 +57,7 @@ def slopes(_: Job, scores: pa.Table) -> pa.Table:
 def observed_of(catalog: Catalog) -> Node:
     """Declare what is asked of the catalog's own curves."""
 
-    @asset(
+    @measured(
         f"{NAME}/observed",
         space=Space.TISSUE,
         reads={
@@ -83,11 +65,7 @@ def observed_of(catalog: Catalog) -> Node:
             **universes.READS,
         },
         config=verdicts.declared,
-        table=OBSERVED,
-        facts=_rows,
-        kinds=["parquet"],
-        tags=[STUDY],
-        on_request=True,
+        simulated=None,
     )
     def observed(job: Job, universes: TissueUniverses, **scores: Later) -> pa.Table:
         """One row: how one method's AUROC grows with the cells of a tissue when labels of a network are hidden."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scfm_assets.defs.declare import STUDY, Check, Facts, Job, Node, asset, everything, same
+from scfm_assets.defs.declare import STUDY, Check, Facts, Job, Node, Reads, asset, everything, same
 from scfm_assets.defs.scaling import all_of, checkpoints_of
 from scfm_assets.defs.verdicts import HYPOTHESES
-from scfm_assets.partitions import Space
+from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,10 +67,36 @@ class Study:
         return f"{self.name}/hypotheses", f"{self.name}/verdict"
 
 
+def measured(
+    name: str,
+    *,
+    space: Space = Space.WHOLE,
+    reads: Mapping[str, Reads] | None = None,
+    config: Callable[[Catalog, Place], Any] = lambda _catalog, _place: None,
+    simulated: Callable[[Catalog, Place], bool] | None = lambda _catalog, _place: True,
+) -> Callable[[Callable[..., pa.Table]], Node]:
+    """Declare a table that a study measures: ``<study>/<what>``, in SQL ``<study>_<what>``, made on request.
+
+    Other parameters are those of `asset`; what a study measures is simulated unless it says otherwise.
+    """
+    return asset(
+        name,
+        space=space,
+        reads=reads,
+        config=config,
+        table=name.replace("/", "_"),
+        simulated=simulated,
+        facts=lambda _, rows: Facts({"rows": rows.num_rows}),
+        kinds=["parquet"],
+        tags=[STUDY],
+        on_request=True,
+    )
+
+
 def nodes(study: Study) -> list[Node]:
     """Declare all assets of a study."""
     to_tests, to_verdict = study.ends
-    measured = {
+    of_tables = {
         str(node.table): same(node.asset) if node.space is Space.WHOLE else everything(node.asset)
         for node in study.measured
     }
@@ -78,7 +104,7 @@ def nodes(study: Study) -> list[Node]:
     @asset(
         to_tests,
         space=Space.WHOLE,
-        reads=measured,
+        reads=of_tables,
         table="hypotheses",
         facts=lambda _, rows: Facts({"rows": rows.num_rows}),
         kinds=["parquet"],
@@ -98,8 +124,9 @@ def nodes(study: Study) -> list[Node]:
     @asset(
         to_verdict,
         space=Space.WHOLE,
-        reads=measured,
+        reads=of_tables,
         table="verdicts",
+        simulated=lambda catalog, place: any(node.simulated(catalog, place) for node in study.measured),
         facts=lambda job, rows: _facts(study, job, rows),
         checks=[Check("verdict_holds", study.question, answered, blocking=False)],
         kinds=["parquet"],
@@ -110,7 +137,9 @@ def nodes(study: Study) -> list[Node]:
         """One row: what the study asks, and what its numbers answer by the thresholds that it states."""
         from dataclasses import asdict
 
-        return pa.Table.from_pylist([{"study": study.name, **asdict(study.verdict(whole(tables)))}])
+        return pa.Table.from_pylist(
+            [{"study": study.name, "question": study.question, **asdict(study.verdict(whole(tables)))}]
+        )
 
     return [*study.measured, hypotheses, verdict]
 

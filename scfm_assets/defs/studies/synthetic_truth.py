@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.declare import STUDY, Facts, Job, asset, everything, same
-from scfm_assets.defs.studies.study import Study
-from scfm_assets.partitions import Place, Space
+from scfm_assets.defs.declare import Job, everything, same
+from scfm_assets.defs.studies.study import Study, measured
+from scfm_assets.partitions import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,21 +62,10 @@ def _declared(catalog: Catalog, _: Place) -> Any:
     return [block.said() if block else {}, donor_tissue(catalog)]
 
 
-def _rows(_: Job, table: pa.Table) -> Facts:
-    return Facts({"rows": table.num_rows})
-
-
-@asset(
+@measured(
     f"{NAME}/scores",
-    space=Space.WHOLE,
     reads={"atlases": everything("atlas/processed")},
     config=_declared,
-    table=f"{NAME}_scores",
-    simulated=lambda _, __: True,
-    facts=_rows,
-    kinds=["parquet"],
-    tags=[STUDY],
-    on_request=True,
 )
 def scores(job: Job, atlases: Later) -> pa.Table:
     """One row: one metric of one method on one simulated data set whose network is known."""
@@ -86,16 +75,9 @@ def scores(job: Job, atlases: Later) -> pa.Table:
     return measure(spec_of(job.catalog), donor_of(job, atlases), tell, workers=job.compute.workers)
 
 
-@asset(
+@measured(
     f"{NAME}/orderings",
-    space=Space.WHOLE,
     reads={"scores": same(f"{NAME}/scores")},
-    table=f"{NAME}_orderings",
-    simulated=lambda _, __: True,
-    facts=_rows,
-    kinds=["parquet"],
-    tags=[STUDY],
-    on_request=True,
 )
 def orderings(_: Job, scores: pa.Table) -> pa.Table:
     """One row: how far two simulators, two cases or the seeds of one put the methods into the same order."""
@@ -104,16 +86,9 @@ def orderings(_: Job, scores: pa.Table) -> pa.Table:
     return orderings(scores)
 
 
-@asset(
+@measured(
     f"{NAME}/ranks",
-    space=Space.WHOLE,
     reads={"scores": same(f"{NAME}/scores")},
-    table=f"{NAME}_ranks",
-    simulated=lambda _, __: True,
-    facts=_rows,
-    kinds=["parquet"],
-    tags=[STUDY],
-    on_request=True,
 )
 def ranks(_: Job, scores: pa.Table) -> pa.Table:
     """One row: where one method stands among the methods of one simulator and case."""
@@ -122,15 +97,8 @@ def ranks(_: Job, scores: pa.Table) -> pa.Table:
     return ranks(scores)
 
 
-@asset(
+@measured(
     f"{NAME}/masters",
-    space=Space.WHOLE,
-    table=f"{NAME}_masters",
-    simulated=lambda _, __: True,
-    facts=_rows,
-    kinds=["parquet"],
-    tags=[STUDY],
-    on_request=True,
 )
 def masters(_: Job) -> pa.Table:
     """One row: a master regulator of the Hill simulator, simulated beside its stationary law."""

@@ -162,9 +162,8 @@ def simulate_tissue(spec: ReferenceSaturationSpec, density: float, seed: int) ->
         some = cells_of(made.counts[order[:n]], np.arange(len(made.genes)))
         for method in spec.methods:
             scores[method][n] = CORRELATIONS[method](some, made.tfs)
-    candidates = np.ones((len(made.tfs), len(made.genes)), bool)
-    candidates[np.arange(len(made.tfs)), made.tfs] = False
-    return Tissue(made.signed_network()[made.tfs] != 0, candidates, scores)
+    candidates, edges = made.tf_grid()
+    return Tissue(edges, candidates, scores)
 
 
 def with_noise(

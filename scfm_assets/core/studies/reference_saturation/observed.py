@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from scfm_assets.core.contenders import CONTENDER_FIELDS
 from scfm_assets.core.studies.reference_saturation.measured import COMPLETENESS
 from scfm_assets.core.studies.reference_saturation.slopes import ESTIMATES, Estimate, slopes_over_tfs
 from scfm_assets.core.studies.reference_saturation.verdicts import answer_for_known_edges
@@ -32,12 +33,7 @@ DRAWS = 5
 
 OBSERVED = pa.schema(
     [
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string()),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("layer", pa.int32()),
-        pa.field("direction", pa.string(), nullable=False),
-        pa.field("role", pa.string(), nullable=False),
+        *CONTENDER_FIELDS,
         pa.field("network", pa.string(), nullable=False),
         pa.field("network_version", pa.string(), nullable=False),
         pa.field("n_cells_least", pa.int32(), nullable=False),

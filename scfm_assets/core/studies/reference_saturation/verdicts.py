@@ -22,7 +22,6 @@ Answer = Literal["yes", "no", "no failure", "underpowered"]
 Rows = list[dict[str, Any]]
 
 STUDY = "reference_saturation"
-QUESTION = "Does an incomplete reference network explain that scores get no better with more cells?"
 PUBLISHED_RISE = 0.0223884 * float(np.log(2))
 """AUROC per doubling of cells of the published scaling curve (its logarithmic fit): the rise that labels would have to
 hide where nobody knows the true one."""
@@ -187,12 +186,12 @@ def verdict(slopes: pa.Table) -> StudyVerdict:
     missed = _missed_controls(curves)
     said = [key for key, answer in answers.items() if answer == "yes"]
     if said and not missed:
-        return StudyVerdict(QUESTION, "yes", _said_yes(own, said), holds=False)
+        return StudyVerdict("yes", _said_yes(own, said), holds=False)
     unknown = sum(answer != "no" for answer in answers.values())
     if missed or unknown or not answers:
         problem = f"{unknown} of {len(answers)} curves do not say; controls missed: {', '.join(missed) or 'none'}."
-        return StudyVerdict(QUESTION, "underpowered", problem, holds=None)
-    return StudyVerdict(QUESTION, "no", _said_no(own), holds=True)
+        return StudyVerdict("underpowered", problem, holds=None)
+    return StudyVerdict("no", _said_no(own), holds=True)
 
 
 def _missed_controls(curves: Mapping[tuple[Any, ...], Rows]) -> list[str]:

@@ -12,10 +12,11 @@ from scipy.stats import binom
 
 from scfm_assets.core import hypothesis_tests
 from scfm_assets.core.hypothesis_tests import Test
+from scfm_assets.core.method_verdicts import SMALLEST
 from scfm_assets.core.power import ALPHA, power_of_difference, smallest_difference
 from scfm_assets.core.studies.study_verdict import StudyVerdict
 from scfm_assets.core.studies.synthetic_truth.orderings import Block, blocks, kendall
-from scfm_assets.core.studies.synthetic_truth.scores import NULLS, SMALLEST_OF_INTEREST
+from scfm_assets.core.studies.synthetic_truth.scores import NULLS
 from scfm_assets.core.studies.synthetic_truth.spec import NONE
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class Paired(NamedTuple):
 
     @property
     def power(self) -> float:
-        """Chance of finding `SMALLEST_OF_INTEREST`."""
-        return power_of_difference(SMALLEST_OF_INTEREST, self.error, sided="greater", units=self.n)
+        """Chance of finding the smallest difference of AUROCs that matters, `method_verdicts.SMALLEST`."""
+        return power_of_difference(SMALLEST["auroc"], self.error, sided="greater", units=self.n)
 
     @property
     def smallest(self) -> float:
@@ -158,7 +159,6 @@ def verdict(scores: pa.Table, orderings: pa.Table) -> StudyVerdict:
         _of_cases([test["verdict"] for test in tests if test["family"] == MISLED]),
     ]
     return StudyVerdict(
-        "Does a method rank true edges better than every gene-level null, whichever simulator made them?",
         "yes" if holds else "underpowered" if holds is None else "no",
         " ".join(sentence for sentence in sentences if sentence),
         holds,

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from scfm_assets.core import baselines
 from scfm_assets.core.candidate_pairs import CandidatePairs
-from scfm_assets.core.methods import FURTHER_METHODS
-from scfm_assets.core.methods.boosting import grnboost
+from scfm_assets.core.method_verdicts import BEATS, DOES_NOT_BEAT, NULL, SMALLEST, UNDERPOWERED, WORSE
+from scfm_assets.core.methods.choice import chosen_methods
 from scfm_assets.core.metrics import METRICS
 from scfm_assets.core.power import ALPHA, POWER, power_of_difference
 from scfm_assets.core.studies.documented import documented
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     from scfm_assets.core.simulate.simulator import Simulated
 
 NULLS = tuple(method for method in baselines.METHODS if method.null)
-KNOWN = {method.name: method for method in (*baselines.METHODS, *FURTHER_METHODS)}
-
-SMALLEST_OF_INTEREST = 0.05
-"""Difference of AUROCs below which a method is as good as a null in practice: one more edge in twenty above a random
-other pair. It decides what is underpowered, not what is found."""
-
-BEATS, BEATS_NOT, WORSE = "beats the nulls", "does not beat the nulls", "worse than a null"
-UNDERPOWERED, NULL = "underpowered", "null"
-
 
 DATA_SET = (
     documented("simulator", pa.string(), "Simulator that made the cells: linear, hill, copula."),
@@ -97,7 +88,8 @@ def measure(
     for simulator in spec.simulators:
         for seed in range(spec.seeds):
             for case, made in data_sets(spec, simulator, donor, seed):
-                methods = [method_of(name, made, workers) for name in spec.methods_in(case)]
+                every = chosen_methods(spec.methods_in(case), made.tfs, workers=workers)
+                methods = [method for method in every if not method.null]
                 head = {"simulator": simulator, "case": case, "seed": seed}
                 rows += [head | row for row in readings(made, methods)]
                 done += 1
@@ -106,17 +98,10 @@ def measure(
     return pa.Table.from_pylist(rows, schema=SCORES)
 
 
-def method_of(name: str, made: Simulated, workers: int = 1) -> BaselineMethod:
-    """Give a method by its name; boosting has to know the TFs."""
-    return grnboost(made.tfs, workers=workers) if name == "grnboost" else KNOWN[name]
-
-
 def readings(made: Simulated, methods: Sequence[BaselineMethod]) -> list[dict[str, Any]]:
     """Measure methods and the nulls beside them on one data set, over the pairs of a TF and another gene."""
     cells = baselines.cells_of(made.counts, np.arange(len(made.genes)))
-    candidate = np.ones((len(made.tfs), len(made.genes)), bool)
-    candidate[np.arange(len(made.tfs)), made.tfs] = False
-    pairs = CandidatePairs.of_masks(candidate, (made.signed_network()[made.tfs] != 0) & candidate)
+    pairs = CandidatePairs.of_masks(*made.tf_grid())
     every = (*methods, *NULLS)
     shared = over_tfs(np.stack([pairs.of(method.function(cells, made.tfs)) for method in every]), pairs)
     low, high = shared.intervals()
@@ -153,12 +138,12 @@ def _against_nulls(shared: Shared, place: int, first_null: int) -> list[Against]
         hardest = int(np.argmax(behind))
         rival = rivals[hardest]
         worse = any(own.difference < 0 and own.p <= ALPHA / len(rivals) for own in rivals)
-        power = power_of_difference(SMALLEST_OF_INTEREST, rival.error, units=shared.units)
+        power = power_of_difference(SMALLEST["auroc"], rival.error, units=shared.units)
         if behind[hardest] <= ALPHA:
             said = BEATS
         elif worse:
             said = WORSE
         else:
-            said = UNDERPOWERED if rival.metric == "auroc" and not power >= POWER else BEATS_NOT
+            said = UNDERPOWERED if rival.metric == "auroc" and not power >= POWER else DOES_NOT_BEAT
         found.append((NULLS[hardest].name, rival.difference, min(float(behind[hardest]), 1.0), said))
     return found
