@@ -7,11 +7,11 @@ from pathlib import Path
 
 import duckdb
 
-from scfm_assets import plots
-from scfm_assets.catalog import home
+from scfm_assets.figures import plots
+from scfm_assets.home import home
+from scfm_assets.tables.platform import METRICS
 from scfm_assets.warehouse.publish import query
 from scfm_assets.warehouse.query import NAME
-from scfm_assets.warehouse.tables import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

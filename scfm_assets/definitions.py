@@ -15,7 +15,8 @@ from dagster._core.definitions.definitions_load_context import DefinitionsLoadCo
 for warning in (dg.BetaWarning, dg.PreviewWarning):
     warnings.filterwarnings("ignore", category=warning)
 
-from scfm_assets import catalog as catalogs  # noqa: E402
+from scfm_assets import home as homes  # noqa: E402
+from scfm_assets.catalog import catalog as catalogs  # noqa: E402
 from scfm_assets.defs import (  # noqa: E402
     atlas,
     baselines,
@@ -32,8 +33,8 @@ from scfm_assets.defs import (  # noqa: E402
 )
 from scfm_assets.defs.automation import automated  # noqa: E402
 from scfm_assets.defs.bind import dagster_asset, dagster_source  # noqa: E402
-from scfm_assets.defs.platform import Platform  # noqa: E402
 from scfm_assets.defs.studies import studies  # noqa: E402
+from scfm_assets.engine.platform import Platform  # noqa: E402
 from scfm_assets.partitions import Grid  # noqa: E402
 from scfm_assets.resources import kubernetes  # noqa: E402
 from scfm_assets.resources.compute import Compute  # noqa: E402
@@ -42,7 +43,7 @@ from scfm_assets.resources.store import StoreFolder  # noqa: E402
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scfm_assets.catalog import Catalog
+    from scfm_assets.catalog.catalog import Catalog
 
 
 def platform(catalog: Catalog) -> Platform:
@@ -104,7 +105,7 @@ def location() -> dg.Definitions:
     catalog = catalogs.current(dropped=planned)
     for folder, reason in catalog.left_out.items():
         logging.getLogger("dagster").warning("no model of the platform: %s: %s", catalog.watched / folder, reason)
-    return build(catalog, catalogs.home()).with_reconstruction_metadata({DROPPED: json.dumps(catalog.dropped)})
+    return build(catalog, homes.home()).with_reconstruction_metadata({DROPPED: json.dumps(catalog.dropped)})
 
 
 defs = location()

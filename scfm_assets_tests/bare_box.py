@@ -118,11 +118,11 @@ def work(folder: Path) -> dict[str, object]:
     import pyarrow as pa
     import scipy.sparse as sp
 
-    from scfm_assets.core.attention import AttentionCollector, CellGroups, States
-    from scfm_assets.core.digest import digest_arrays
-    from scfm_assets.core.edges import from_attention
-    from scfm_assets.core.evaluation import evaluate
-    from scfm_assets.core.networks import NetworkSpec, tidy_network
+    from scfm_assets.core.attention.stream import AttentionCollector, CellGroups, States
+    from scfm_assets.core.base.digest import digest_arrays
+    from scfm_assets.core.evaluation.evaluate import evaluate
+    from scfm_assets.core.networks.table import NetworkSpec, tidy_network
+    from scfm_assets.core.scores.edges import from_attention
     from scfm_assets.families import FAMILIES
 
     rng = np.random.default_rng(0)

@@ -14,11 +14,12 @@ import pandas as pd
 import yaml
 from anndata import AnnData
 
-from scfm_assets import catalog as catalogs
-from scfm_assets import definitions, runner
-from scfm_assets.defs.platform import Platform
+from scfm_assets import definitions
+from scfm_assets.catalog import catalog as catalogs
+from scfm_assets.engine import runner
+from scfm_assets.engine.platform import Platform
+from scfm_assets.engine.runner import Outcome
 from scfm_assets.resources.store import Store
-from scfm_assets.runner import Outcome
 
 TINY: dict[str, Any] = {
     "name": "tiny",

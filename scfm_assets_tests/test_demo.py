@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from scfm_assets.core.curve_forms import FORMS
+from scfm_assets.core.curves.forms import FORMS
 
 pytestmark = pytest.mark.long  # the demo takes minutes of both processors
 
@@ -23,7 +23,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("demo")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SCFM_")} | {"SCFM_HOME": str(home)}
     done = subprocess.run(
-        [sys.executable, "-m", "scfm_assets.cli", "run"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "scfm_assets.cli", "run"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return home

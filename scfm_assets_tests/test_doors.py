@@ -104,8 +104,8 @@ class A:
     assert [(found.module, found.when) for found in imports_of(source)] == [
         ("os.path", "loading"),
         ("torch", "loading"),
-        ("scfm_assets.core.cells", "loading"),
-        ("scfm_assets.core.cells", "loading"),
+        ("scfm_assets.core.sampling.cells", "loading"),
+        ("scfm_assets.core.sampling.cells", "loading"),
         ("typing", "loading"),
         ("dagster", "typing"),
         ("json", "loading"),

@@ -10,10 +10,10 @@ import anndata
 import pytest
 from click.testing import CliRunner
 
-from scfm_assets import catalog as catalogs
-from scfm_assets import housekeeping
-from scfm_assets.cli import main
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.catalog import catalog as catalogs
+from scfm_assets.cli.commands import main
+from scfm_assets.engine import housekeeping
+from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import ARRAYS
 from scfm_assets.warehouse.publish import publish, query

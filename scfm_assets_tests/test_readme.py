@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scfm_assets import catalog, definitions
-from scfm_assets.catalog import project
-from scfm_assets.checkpoint_folders import SETTLE_SECONDS
-from scfm_assets.cli import main
-from scfm_assets.core.audit import audit_file
+from scfm_assets import definitions
+from scfm_assets.catalog import catalog
+from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
+from scfm_assets.cli.commands import main
+from scfm_assets.core.intake.inspection import audit_file
+from scfm_assets.home import project
+from scfm_assets.inputs.sources import audit_spec
 from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import SETTINGS
-from scfm_assets.sources import audit_spec
+from scfm_assets.tables.platform import METRICS
 from scfm_assets.warehouse.publish import publish, query
-from scfm_assets.warehouse.tables import METRICS
 from scfm_assets_tests.platforms import Home
 
 ROOT = project() or Path()

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets import sources
 from scfm_assets.defs import networks
-from scfm_assets.defs.declare import Check, Facts, Job, Node, Source, asset, same
+from scfm_assets.engine.declare import Check, Facts, Job, Node, Source, asset, same
+from scfm_assets.inputs import sources
 from scfm_assets.partitions import Place, Space
 from scfm_assets.resources.store import ANNDATA
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from scfm_assets.catalog import Catalog
+    from scfm_assets.catalog.catalog import Catalog
 
 
 def raw(catalog: Catalog) -> Source:
@@ -47,31 +47,32 @@ def _counts_are_integers(_: Job, atlas: AnnData) -> tuple[bool, str]:
 
 
 def _panel_is_complete(job: Job, panel: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.checks import panel_is_complete
+    from scfm_assets.core.evaluation.checks import panel_is_complete
 
     return panel_is_complete(panel, job.catalog.experiment.panel)
 
 
 def _genes_are_distinct(_: Job, panel: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.checks import genes_are_distinct
+    from scfm_assets.core.evaluation.checks import genes_are_distinct
 
     return genes_are_distinct(panel)
 
 
 def _panel_holds_tfs(_: Job, regulators: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.checks import panel_holds_tfs
+    from scfm_assets.core.evaluation.checks import panel_holds_tfs
 
     return panel_holds_tfs(regulators)
 
 
 def _repeats_hold_their_cells(job: Job, cell_sets: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.checks import repeats_hold_their_cells
+    from scfm_assets.core.evaluation.checks import repeats_hold_their_cells
 
     return repeats_hold_their_cells(cell_sets, job.n_cells, job.catalog.experiment.repeats)
 
 
 def _quality(job: Job, atlas: AnnData) -> Facts:
-    from scfm_assets import plot_files, plots
+    from scfm_assets.figures import files as plot_files
+    from scfm_assets.figures import plots
 
     counts: Any = atlas.X
     obs: Any = atlas.obs
@@ -117,7 +118,7 @@ def _quality_table(_: Job, atlas: AnnData) -> pa.Table:
 )
 def processed(job: Job) -> AnnData:
     """Raw integer counts of one tissue, cells x genes, with cell types, donors and batches, and canonical gene ids."""
-    from scfm_assets.core.atlas import process
+    from scfm_assets.core.intake.atlas import process
 
     spec = sources.atlas_spec(job.catalog, job.tissue)
     return process(sources.read_atlas(job.catalog, job.tissue), spec)
@@ -142,7 +143,7 @@ def processed(job: Job) -> AnnData:
 )
 def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
     """One row: a gene of the panel, whose pairs are scored in this tissue."""
-    from scfm_assets.core.panel import gene_panel as choose
+    from scfm_assets.core.sampling.panel import gene_panel as choose
 
     symbols = atlas.var["symbol"].astype(str).tolist()
     counts: Any = atlas.X
@@ -168,7 +169,7 @@ def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
 )
 def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
     """One row: a cell that a repeat holds at this number of cells (or will hold from a larger one on)."""
-    from scfm_assets.core import cells
+    from scfm_assets.core.sampling import cells
 
     experiment, types = job.catalog.experiment, atlas.obs["cell_type"].to_numpy()
     barcodes = atlas.obs_names.to_numpy()
@@ -206,7 +207,7 @@ def regulators(catalog: Catalog) -> Node:
     )
     def regulators(job: Job, panel: pa.Table, **inputs: pa.Table) -> pa.Table:
         """One row: a gene of the panel that is a TF of some network; its pairs have intervals over cells."""
-        from scfm_assets.core.panel import regulators as choose
+        from scfm_assets.core.sampling.panel import regulators as choose
 
         return choose(panel, sources.tfs_of_networks(job.catalog, job.tissue, panel, networks.read(inputs)))
 

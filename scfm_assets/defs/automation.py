@@ -14,11 +14,11 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 
-from scfm_assets import watching
-from scfm_assets.defs.declare import Node
 from scfm_assets.defs.jobs import NIGHTLY_JOB, jobs
-from scfm_assets.defs.platform import Platform
-from scfm_assets.hand import VERSION_TAG, last_version
+from scfm_assets.engine import watching
+from scfm_assets.engine.declare import Node
+from scfm_assets.engine.platform import Platform
+from scfm_assets.engine.worker import VERSION_TAG, last_version
 from scfm_assets.partitions import Place
 
 AUTOMATION = "automation"
@@ -124,7 +124,7 @@ def lineage(home: Path) -> dg.SensorDefinition:
         description="Brings lineage, runs and views in scfm.duckdb up to date when anything has happened.",
     )
     def keep_level(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        from scfm_assets.warehouse.lineage import sync_lineage
+        from scfm_assets.warehouse.lineage.projection import sync_lineage
 
         added = sync_lineage(home, context.instance)
         return dg.SkipReason(f"{added} rows of lineage added")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets import checkpoints
 from scfm_assets.defs import model_checks, networks
-from scfm_assets.defs.declare import Facts, Job, Node, asset, same
 from scfm_assets.defs.formats import EDGES
+from scfm_assets.engine.declare import Facts, Job, Node, asset, same
+from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Space
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.core.baselines import BaselineMethod
-    from scfm_assets.core.edges import EdgeScores
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.scores.baselines import BaselineMethod
+    from scfm_assets.core.scores.edges import EdgeScores
 
 MODEL = "baselines"
 """What stands as the model of methods that have none."""
@@ -36,7 +36,7 @@ def tfs_of(regulators: pa.Table) -> np.ndarray:
 
 def _methods_of(job: Job, tfs: np.ndarray, repeats: int) -> tuple[BaselineMethod, ...]:
     """Give the methods that the catalog asks for; boosting, where it is among them, tells how far it has come."""
-    from scfm_assets.core.methods.choice import chosen_methods
+    from scfm_assets.core.scores.methods.choice import chosen_methods
 
     progress = partial(job.progress, unit="targets")
     names, workers = job.catalog.experiment.methods, job.compute.workers
@@ -78,8 +78,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         GRNBoost2-style boosting, where the catalog asks for it, has no intervals over cells: it is too dear to be
         repeated without each group of them.
         """
-        from scfm_assets.core.baselines import score
-        from scfm_assets.core.cells import groups, members
+        from scfm_assets.core.sampling.cells import groups, members
+        from scfm_assets.core.scores.baselines import score
 
         counts: Any = atlas.X
         cells, tfs = members(cell_sets, job.n_cells), tfs_of(regulators)

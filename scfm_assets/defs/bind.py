@@ -9,16 +9,16 @@ from typing import Any
 
 import dagster as dg
 
-from scfm_assets.core.errors import ScfmError
 from scfm_assets.defs.automation import condition_of
-from scfm_assets.defs.declare import FORCE_TAG, LISTENER, Check, Failed, Job, Node, Source
-from scfm_assets.defs.platform import Platform
+from scfm_assets.engine.declare import FORCE_TAG, LISTENER, Check, Failed, Job, Node, Source
+from scfm_assets.engine.platform import Platform
+from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place, Relation, Space
 from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import Compute
 from scfm_assets.resources.store import Manifest, Store, StoreFolder
-from scfm_assets.warehouse.columns import MATERIALIZATION
-from scfm_assets.warehouse.tables import TABLES
+from scfm_assets.tables.columns import MATERIALIZATION
+from scfm_assets.tables.platform import TABLES
 
 OWNER = "team:scfm"
 OUTPUTS = {

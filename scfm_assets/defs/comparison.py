@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets import checkpoints, sources
 from scfm_assets.defs import baselines, evaluation, networks, universes
-from scfm_assets.defs.declare import Facts, Job, Node, asset, same
 from scfm_assets.defs.formats import ATTENTION, EDGES
-from scfm_assets.defs.platform import label_of
+from scfm_assets.engine.declare import Facts, Job, Node, asset, same
+from scfm_assets.engine.platform import label_of
+from scfm_assets.inputs import checkpoints, sources
 from scfm_assets.partitions import Space
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.core.comparison import Comparison
-    from scfm_assets.core.edges import EdgeScores
-    from scfm_assets.core.sums import AttentionSums
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.attention.sums import AttentionSums
+    from scfm_assets.core.evaluation.comparison import Comparison
+    from scfm_assets.core.scores.edges import EdgeScores
     from scfm_assets.resources.store import Manifest
 
 BELOW_SCORES = ("attention", "attention_increment", "tokenized_cells")
@@ -79,8 +79,8 @@ def made_of(job: Job, manifest: Manifest, name: str) -> Manifest | None:
 
 def _compare(job: Job, model: str, scores: EdgeScores, attention: dict[int, AttentionSums] | None) -> Comparison:
     """Compare the new edge scores with those before, or say why not."""
-    from scfm_assets.core.comparison import compare, not_compared
-    from scfm_assets.core.evaluation import NoNetwork
+    from scfm_assets.core.evaluation.comparison import compare, not_compared
+    from scfm_assets.core.evaluation.evaluate import NoNetwork
 
     known = sources.stored_networks(job.catalog, job.tissue, networks.read(job.inputs))
     before = scores_before(job, model)
@@ -99,7 +99,8 @@ def _compare(job: Job, model: str, scores: EdgeScores, attention: dict[int, Atte
 
 
 def _facts(job: Job, model: str, compared: pa.Table) -> Facts:
-    from scfm_assets import plot_differences, plot_files
+    from scfm_assets.figures import differences as plot_differences
+    from scfm_assets.figures import files as plot_files
 
     if compared.num_rows == 0:
         return Facts({"rows": 0})
@@ -111,7 +112,7 @@ def _facts(job: Job, model: str, compared: pa.Table) -> Facts:
 
 def _verdicts(job: Job, layer: int | None, compared: pa.Table) -> dict[str, str]:
     """Say for each network what became of attention at the fixed layer, on the TF grid."""
-    from scfm_assets.plot_traces import rows_of
+    from scfm_assets.figures.traces import rows_of
 
     asked = {"layer": layer, "direction": job.catalog.experiment.direction, "universe": "tf_grid", "metric": "auroc"}
     rows = rows_of(compared, **asked, head=None, interval="tfs")

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scfm_assets import checkpoints, sources
 from scfm_assets.defs import baselines, networks, universes
-from scfm_assets.defs.declare import Check, Facts, Job, Node, Reads, asset, same
 from scfm_assets.defs.scaling import checkpoints_of, control_of_model, layer_of_model
+from scfm_assets.engine.declare import Check, Facts, Job, Node, Reads, asset, same
+from scfm_assets.inputs import checkpoints, sources
 from scfm_assets.partitions import Place, Space
-from scfm_assets.warehouse.schema import arrow_schema
+from scfm_assets.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.core.edges import EdgeScores
-    from scfm_assets.core.sums import AttentionSums
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.attention.sums import AttentionSums
+    from scfm_assets.core.scores.edges import EdgeScores
 
 SCORES = "scores_of_"
 ATTENTION = "attention_of_"
@@ -41,7 +41,8 @@ def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
 
 
 def _facts(job: Job, metrics: pa.Table) -> Facts:
-    from scfm_assets import plot_files, plots
+    from scfm_assets.figures import files as plot_files
+    from scfm_assets.figures import plots
 
     if metrics.num_rows == 0:
         return Facts({"rows": 0})
@@ -52,7 +53,7 @@ def _facts(job: Job, metrics: pa.Table) -> Facts:
 
 def _headline(job: Job, metrics: pa.Table) -> dict[str, float]:
     """Say the AUROC of each model at its fixed layer, of the best baseline and of the best null, on the TF grid."""
-    from scfm_assets.headline import headline, picked, scores_of
+    from scfm_assets.report.headline import headline, picked, scores_of
 
     scores = scores_of(
         metrics,
@@ -73,16 +74,16 @@ def with_left_out(scores: EdgeScores, attention: dict[int, AttentionSums] | None
     """Add to a model's scores what they would be without each group of cells, computed when it is asked for."""
     from dataclasses import replace
 
-    from scfm_assets.core.left_out import left_out_of_attention
+    from scfm_assets.core.scores.left_out import left_out_of_attention
 
     return scores if attention is None else replace(scores, left_out=left_out_of_attention(attention))
 
 
 def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
     """Permute the labels of one matrix of every model, at its fixed layer, and of one baseline."""
-    from scfm_assets.core.checks import matrix_of_layer, permuted_labels_score_half
-    from scfm_assets.core.edges import DIRECTIONS
-    from scfm_assets.core.evaluation import NoNetwork
+    from scfm_assets.core.evaluation.checks import matrix_of_layer, permuted_labels_score_half
+    from scfm_assets.core.evaluation.evaluate import NoNetwork
+    from scfm_assets.core.scores.edges import DIRECTIONS
 
     known = sources.stored_networks(job.catalog, job.tissue, networks.read(job.inputs))
     if isinstance(known, NoNetwork):
@@ -96,19 +97,19 @@ def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
 
 
 def _enough_positives(_: Job, metrics: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.checks import enough_positives
+    from scfm_assets.core.evaluation.checks import enough_positives
 
     return enough_positives(metrics)
 
 
 def _seen_together(_: Job, metrics: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.checks import seen_together
+    from scfm_assets.core.evaluation.checks import seen_together
 
     return seen_together(metrics)
 
 
 def _columns_are_declared(_: Job, metrics: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.checks import columns_are_declared
+    from scfm_assets.core.evaluation.checks import columns_are_declared
 
     return columns_are_declared(metrics, arrow_schema("metrics"))
 
@@ -154,7 +155,7 @@ def nodes(catalog: Catalog) -> list[Node]:
     )
     def metrics(job: Job, **inputs: Any) -> pa.Table:
         """One row: how well one method ranks one network's edges in one slice, with its interval and its universe."""
-        from scfm_assets.core import evaluation
+        from scfm_assets.core.evaluation import evaluate as evaluation
 
         known = sources.stored_networks(job.catalog, job.tissue, networks.read(inputs))
         if isinstance(known, evaluation.NoNetwork):

@@ -38,17 +38,17 @@ def _of_repeats(value: Any) -> Arrays:
 
 
 def _to_repeats(path: Path) -> Any:
-    from scfm_assets.core.sums import AttentionSums
+    from scfm_assets.core.attention.sums import AttentionSums
 
     stored = ARRAYS.read(path)
     return {r: AttentionSums.from_tensors(stored.tensors, f"repeat{r}.") for r in json.loads(stored.words["repeats"])}
 
 
-TOKENS = _stored_as("scfm_assets.core.increments", "TokenizedCells")
-INCREMENT = _stored_as("scfm_assets.core.increments", "AttentionIncrement")
-CELL_EMBEDDINGS = _stored_as("scfm_assets.core.cell_embeddings", "CellEmbeddings")
-UNIVERSES = _stored_as("scfm_assets.core.tissue_universes", "TissueUniverses")
-EDGES = _stored_as("scfm_assets.core.edges", "EdgeScores")
+TOKENS = _stored_as("scfm_assets.core.attention.increments", "TokenizedCells")
+INCREMENT = _stored_as("scfm_assets.core.attention.increments", "AttentionIncrement")
+CELL_EMBEDDINGS = _stored_as("scfm_assets.core.attention.cell_embeddings", "CellEmbeddings")
+UNIVERSES = _stored_as("scfm_assets.core.universes.tissue_universes", "TissueUniverses")
+EDGES = _stored_as("scfm_assets.core.scores.edges", "EdgeScores")
 ATTENTION = Format(
     ARRAYS.suffix,
     lambda path, value: ARRAYS.write(path, _of_repeats(value)),

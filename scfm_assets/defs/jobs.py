@@ -15,14 +15,14 @@ from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraph
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.utils import make_new_backfill_id
 
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.declare import STUDY
-from scfm_assets.defs.platform import Platform
-from scfm_assets.hand import VERSION_TAG, last_version
-from scfm_assets.housekeeping import Standing, State, status
+from scfm_assets.engine.declare import STUDY
+from scfm_assets.engine.housekeeping import Standing, State, status
+from scfm_assets.engine.platform import Platform
+from scfm_assets.engine.watching import look, on_hub, refresh
+from scfm_assets.engine.worker import VERSION_TAG, last_version
+from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import Store
-from scfm_assets.watching import look, on_hub, refresh
 
 NIGHTLY_JOB = "refresh_stale"
 Where = tuple[str, Place]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets import checkpoints
 from scfm_assets.defs import model_checks, networks
-from scfm_assets.defs.declare import Facts, Job, Node, Source, asset, same, up_to
 from scfm_assets.defs.formats import ATTENTION, CELL_EMBEDDINGS, EDGES, INCREMENT, TOKENS
+from scfm_assets.engine.declare import Facts, Job, Node, Source, asset, same, up_to
+from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.core.cell_embeddings import CellEmbeddings
-    from scfm_assets.core.edges import EdgeScores
-    from scfm_assets.core.increments import AttentionIncrement, TokenizedCells
-    from scfm_assets.core.sums import AttentionSums
-    from scfm_assets.defs.platform import Later
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.attention.cell_embeddings import CellEmbeddings
+    from scfm_assets.core.attention.increments import AttentionIncrement, TokenizedCells
+    from scfm_assets.core.attention.sums import AttentionSums
+    from scfm_assets.core.scores.edges import EdgeScores
+    from scfm_assets.engine.platform import Later
     from scfm_assets.partitions import Grid
     from scfm_assets.resources.store import Manifest
 
@@ -71,7 +71,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     )
     def tokenized_cells(job: Job, atlas: AnnData, cell_sets: pa.Table) -> TokenizedCells:
         """The cells that this slice adds to the next smaller one, as the model reads them."""
-        from scfm_assets.core.increments import tokenize_increment
+        from scfm_assets.core.attention.increments import tokenize_increment
 
         family_model = checkpoints.open_model(job.catalog, model)
         base = job.grid.base_of(job.n_cells)
@@ -129,7 +129,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     )
     def attention(job: Job, increments: Later) -> dict[int, AttentionSums]:
         """Per repeat, sums over its cells of the attention between panel genes, per layer, and their pair counts."""
-        from scfm_assets.core.increments import sum_increments
+        from scfm_assets.core.attention.increments import sum_increments
 
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
         return sum_increments(lambda n: increments[Place(job.tissue, n)], job.n_cells)
@@ -155,7 +155,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     )
     def edge_scores(job: Job, attention: dict[int, AttentionSums], panel: pa.Table, **_: pa.Table) -> EdgeScores:
         """One row: how strongly one layer links a TF to a target, by one method and in one direction."""
-        from scfm_assets.core.edges import from_attention
+        from scfm_assets.core.scores.edges import from_attention
 
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
         return from_attention(attention, panel, checkpoints.panel_vectors(job.catalog, model, panel))
@@ -172,7 +172,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     )
     def cell_embeddings(job: Job, increments: Later, atlas: AnnData) -> CellEmbeddings:
         """The slice's cells as vectors of each layer, by the mean of their genes and by <cls>, ready for obsm."""
-        from scfm_assets.core import cell_embeddings
+        from scfm_assets.core.attention import cell_embeddings
 
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
         barcodes = atlas.obs_names.tolist()

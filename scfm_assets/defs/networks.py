@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets import sources
-from scfm_assets.defs.declare import Check, Facts, Job, Node, Reads, Source, asset, same
+from scfm_assets.engine.declare import Check, Facts, Job, Node, Reads, Source, asset, same
+from scfm_assets.inputs import sources
 from scfm_assets.partitions import Space
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scfm_assets.catalog import Catalog
+    from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.partitions import Place
 
 PREFIX = "network_"
@@ -35,7 +35,7 @@ def network_source(catalog: Catalog, name: str) -> Source:
 
 
 def _has_edges(_: Job, network: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.checks import network_has_edges
+    from scfm_assets.core.evaluation.checks import network_has_edges
 
     return network_has_edges(network)
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scfm_assets import checkpoints, sources
 from scfm_assets.defs import baselines, networks
-from scfm_assets.defs.declare import Check, Facts, Job, Node, asset, same
 from scfm_assets.defs.scaling import checkpoints_of, layer_of_model
+from scfm_assets.engine.declare import Check, Facts, Job, Node, asset, same
+from scfm_assets.inputs import checkpoints, sources
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog import Catalog
+    from scfm_assets.catalog.catalog import Catalog
 
 ATTENTION = "attention_of_"
 LEAST = 0.5
@@ -48,10 +48,10 @@ def _facts(job: Job, reliability: pa.Table) -> Facts:
 
 def _halves_of_all(job: Job, inputs: dict[str, Any]) -> dict[str, Any]:
     """Give what can be halved of every model at its fixed layer, and of the baselines, each when it is asked for."""
-    from scfm_assets.core.cells import groups, members
-    from scfm_assets.core.edges import DIRECTIONS
-    from scfm_assets.core.methods.choice import chosen_methods
-    from scfm_assets.core.reliability_table import from_attention, from_counts
+    from scfm_assets.core.evaluation.reliability_table import from_attention, from_counts
+    from scfm_assets.core.sampling.cells import groups, members
+    from scfm_assets.core.scores.edges import DIRECTIONS
+    from scfm_assets.core.scores.methods.choice import chosen_methods
 
     atlas, cell_sets, tfs = inputs["atlas"], inputs["cell_sets"], baselines.tfs_of(inputs["regulators"])
     of_counts = from_counts(
@@ -104,8 +104,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         fixed layer, and what scores edges from counts, but for boosting. Spearman-Brown is exact for means over cells;
         of correlations and mutual information it says what two draws of as many cells would agree in, nearly.
         """
-        from scfm_assets.core.evaluation import NoNetwork
-        from scfm_assets.core.reliability_table import SCHEMA, reliability_table
+        from scfm_assets.core.evaluation.evaluate import NoNetwork
+        from scfm_assets.core.evaluation.reliability_table import SCHEMA, reliability_table
 
         known = sources.stored_networks(job.catalog, job.tissue, networks.read(inputs))
         if isinstance(known, NoNetwork):

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scfm_assets import checkpoints
 from scfm_assets.defs import networks
-from scfm_assets.defs.declare import STUDY, Check, Facts, Job, Node, asset, everything
 from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
 from scfm_assets.defs.studies.shown import reads, shown
-from scfm_assets.environment import environment
+from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, asset, everything
+from scfm_assets.engine.environment import environment
+from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Space
 from scfm_assets.resources.store import Format
-from scfm_assets.warehouse.schema import arrow_schema
+from scfm_assets.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from anndata import AnnData
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.defs.platform import Later
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.engine.platform import Later
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -37,7 +37,7 @@ def _read_text(path: Path) -> str:
 
 
 def _digest_text(text: str) -> str:
-    from scfm_assets.core.digest import digest_arrays
+    from scfm_assets.core.base.digest import digest_arrays
 
     return digest_arrays(text)
 
@@ -46,7 +46,7 @@ HTML = Format(".html", _write_text, _read_text, _digest_text)
 
 
 def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
-    from scfm_assets.core.checks import page_is_self_contained
+    from scfm_assets.core.evaluation.checks import page_is_self_contained
 
     return page_is_self_contained(page)
 
@@ -76,7 +76,7 @@ def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
 )
 def report(job: Job, metrics: Later, curves: Later, atlases: Later, comparisons: Later, **others: Later) -> str:
     """One page: curves, layers, coverage and quality by tissue, with intervals, controls, verdicts and provenance."""
-    from scfm_assets.report import render, write
+    from scfm_assets.report.report import render, write
     from scfm_assets.warehouse.publish import publish
 
     tables = {"metrics": all_of("metrics", metrics), "scaling_curves": all_of("scaling_curves", curves)}
@@ -89,7 +89,7 @@ def report(job: Job, metrics: Later, curves: Later, atlases: Later, comparisons:
 
 def _judged(job: Job, comparisons: Later) -> pa.Table:
     """Judge the methods of each tissue at its largest number of cells."""
-    from scfm_assets.core.method_verdicts import verdicts
+    from scfm_assets.core.evaluation.method_verdicts import verdicts
 
     largest = {place.tissue: place for place in sorted(comparisons, key=lambda place: place.n_cells or 0)}
     rows = [comparisons[place] for place in largest.values()]

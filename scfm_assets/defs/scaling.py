@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scfm_assets import checkpoints
-from scfm_assets.defs.declare import Check, Facts, Job, Node, asset, everything, same
+from scfm_assets.engine.declare import Check, Facts, Job, Node, asset, everything, same
+from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
-from scfm_assets.warehouse.schema import arrow_schema
+from scfm_assets.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anndata import AnnData
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.defs.platform import Later
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.engine.platform import Later
 
 
 def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
@@ -41,7 +41,8 @@ def control_of_model(catalog: Catalog) -> dict[str, str]:
 
 
 def _facts(job: Job, curves: pa.Table) -> Facts:
-    from scfm_assets import plot_files, plots
+    from scfm_assets.figures import files as plot_files
+    from scfm_assets.figures import plots
 
     metrics = all_of("metrics", job.inputs["metrics"])
     if curves.num_rows == 0:
@@ -62,7 +63,7 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
     """Hold the controls of one kind against what is known of them, by the thresholds of the report."""
 
     def passes(job: Job, curves: pa.Table) -> tuple[bool, str]:
-        from scfm_assets.headline import METHOD, UNIVERSE, scores_of
+        from scfm_assets.report.headline import METHOD, UNIVERSE, scores_of
 
         scores = scores_of(
             all_of("metrics", job.inputs["metrics"]),
@@ -109,7 +110,7 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
 )
 def curves(job: Job, metrics: Later, panel: pa.Table, atlas: AnnData) -> pa.Table:
     """One row: one form of curve fitted to one method's metric against the number of cells, with its verdict."""
-    from scfm_assets.core.scaling import left_out, scaling_table
+    from scfm_assets.core.curves.scaling import left_out, scaling_table
 
     table = all_of("metrics", metrics)
     fixed = {

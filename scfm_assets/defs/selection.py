@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from scfm_assets import checkpoints
 from scfm_assets.defs import baselines, universes
-from scfm_assets.defs.declare import Facts, Job, Node, asset, everything
 from scfm_assets.defs.verdicts import direction_of
+from scfm_assets.engine.declare import Facts, Job, Node, asset, everything
+from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.core.tissue_universes import TissueUniverses
-    from scfm_assets.defs.platform import Later
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.universes.tissue_universes import TissueUniverses
+    from scfm_assets.engine.platform import Later
 
 
 def nodes(catalog: Catalog, model: str) -> list[Node]:
@@ -26,7 +26,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     of_groups = {"attention": everything(f"{prefix}/attention")} if baselines.has_groups(catalog) else {}
 
     def facts(_: Job, chosen: pa.Table) -> Facts:
-        from scfm_assets.core.layer_selection import optimism_of
+        from scfm_assets.core.evaluation.layer_selection import optimism_of
 
         told = {f"optimism_{name}": round(value, 4) for name, value in optimism_of(chosen).items()}
         return Facts({"rows": chosen.num_rows, **told})
@@ -46,8 +46,8 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
 
         At the largest number of cells of the tissue that is there.
         """
-        from scfm_assets.core.grounds import grounds_of
-        from scfm_assets.core.layer_selection import SCHEMA, selection_table
+        from scfm_assets.core.evaluation.layer_selection import SCHEMA, selection_table
+        from scfm_assets.core.universes.grounds import grounds_of
 
         digest, direction = checkpoints.checkpoint_digest(job.catalog, model), direction_of(job.catalog)
         job.say(checkpoint=digest)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets import sources
 from scfm_assets.defs import networks
-from scfm_assets.defs.declare import Check, Facts, Job, Node, Reads, asset, same
 from scfm_assets.defs.formats import UNIVERSES
+from scfm_assets.engine.declare import Check, Facts, Job, Node, Reads, asset, same
+from scfm_assets.inputs import sources
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.core.tissue_universes import TissueUniverses
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.universes.tissue_universes import TissueUniverses
 
 ASSET = "evaluation/universes"
 READS = {"universes": same(ASSET)}
@@ -33,26 +33,27 @@ def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
 
 
 def _universe_rows(_: Job, universes: TissueUniverses) -> pa.Table:
-    from scfm_assets.core.tissue_universes import universe_rows
+    from scfm_assets.core.universes.tissue_universes import universe_rows
 
     return universe_rows(universes)
 
 
 def _ceiling_rows(_: Job, universes: TissueUniverses) -> pa.Table:
-    from scfm_assets.core.tissue_universes import ceiling_rows
+    from scfm_assets.core.universes.tissue_universes import ceiling_rows
 
     return ceiling_rows(universes)
 
 
 def _balanced(_: Job, universes: TissueUniverses) -> tuple[bool, str]:
-    from scfm_assets.core.tissue_universes import are_balanced
+    from scfm_assets.core.universes.tissue_universes import are_balanced
 
     return are_balanced(universes)
 
 
 def _facts(job: Job, universes: TissueUniverses) -> Facts:
-    from scfm_assets import plot_balance, plot_files
-    from scfm_assets.core.tissue_universes import balance_of
+    from scfm_assets.core.universes.tissue_universes import balance_of
+    from scfm_assets.figures import balance as plot_balance
+    from scfm_assets.figures import files as plot_files
 
     found = {f"{job.tissue}, {network}": rows for network, rows in balance_of(universes).items()}
     facts = {"rows": sum(len(own.fixed()) for own in universes.networks)}
@@ -86,9 +87,9 @@ def nodes(catalog: Catalog) -> list[Node]:
     )
     def universes(job: Job, atlas: AnnData, panel: pa.Table, **inputs: Any) -> TissueUniverses:
         """One row: the pairs of one network and universe, how many are edges, and how their expression differs."""
-        from scfm_assets.core.evaluation import NoNetwork
-        from scfm_assets.core.gene_levels import gene_levels
-        from scfm_assets.core.tissue_universes import tissue_universes
+        from scfm_assets.core.evaluation.evaluate import NoNetwork
+        from scfm_assets.core.sampling.gene_levels import gene_levels
+        from scfm_assets.core.universes.tissue_universes import tissue_universes
 
         known = sources.stored_networks(job.catalog, job.tissue, networks.read(inputs))
         job.say(**({"reasons": str(known)} if isinstance(known, NoNetwork) else {}))

@@ -9,8 +9,8 @@ import torch
 from transformers import BertConfig, BertModel
 from transformers.activations import ACT2FN
 
-from scfm_assets.core import attention
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.attention import stream as attention
+from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import config_file, weights_file
 from scfm_assets.families.weights import check_state, read_weights, stored_as
 

@@ -13,7 +13,7 @@ import pickletools
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from pathlib import Path

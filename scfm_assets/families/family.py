@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     import scipy.sparse as sp
 
-    from scfm_assets.core.attention import Collector
-    from scfm_assets.core.machine import Machine
-    from scfm_assets.core.tokens import Tokens, Vocabulary
+    from scfm_assets.core.attention.machine import Machine
+    from scfm_assets.core.attention.stream import Collector
+    from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class FamilyModel(Protocol):
         start: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Pass cells, from `start` on, through the model into a collector: `scfm_assets.core.attention.stream`."""
+        """Pass cells, from `start` on, through the model into a collector: `core.attention.stream.stream`."""
         ...
 
     def token_vectors(self) -> np.ndarray:

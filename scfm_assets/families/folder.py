@@ -6,7 +6,7 @@ import json
 import zipfile
 from typing import TYPE_CHECKING
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """scGPT: expressed genes with binned values through an encoder without positions.
 
 Where scGPT draws random numbers, this does not: a value on several quantiles goes to a bin by rule, and so do the
-genes that stand for a cell with more than fit (see `scfm_assets.core.value_bins`). A cell therefore gives the same
+genes that stand for a cell with more than fit (see `core.tokens.value_bins`). A cell therefore gives the same
 tokens and the same vector whatever cells are computed beside it. What scGPT's own functions do differently from each
 other is decided as follows. Genes that are not expressed are left out, as in its cell embedding; its attention notebook
 passes them. A batch normalisation that a fine-tuned checkpoint holds is applied with the statistics recorded in
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.value_bins import BEYOND, TIES, Binning, tokenize_binned
+from scfm_assets.core.tokens.value_bins import BEYOND, TIES, Binning, tokenize_binned
+from scfm_assets.errors import ScfmError
 from scfm_assets.families.family import Family, Fingerprint, Option
 from scfm_assets.families.folder import weights_file
 from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, WEIGHTS, Args, read_args, read_vocabulary
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     import scipy.sparse as sp
 
-    from scfm_assets.core.attention import Collector
-    from scfm_assets.core.machine import Machine
-    from scfm_assets.core.tokens import Tokens, Vocabulary
+    from scfm_assets.core.attention.machine import Machine
+    from scfm_assets.core.attention.stream import Collector
+    from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary
     from scfm_assets.families.scgpt_encoder import ScgptConfig, ScgptEncoder
 
 PLACE = "scgpt options"
@@ -75,7 +75,7 @@ class ScgptModel:
     fingerprint: Fingerprint
 
     def tokenize(self, counts: sp.csr_matrix | sp.csr_array, names: Sequence[str]) -> Tokens:
-        """Encode raw counts, cells x genes; see :func:`scfm_assets.core.value_bins.tokenize_binned`."""
+        """Encode raw counts, cells x genes; see :func:`scfm_assets.core.tokens.value_bins.tokenize_binned`."""
         return tokenize_binned(counts, names, self.vocabulary, self.binning)
 
     def encode(
@@ -87,8 +87,8 @@ class ScgptModel:
         start: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Pass the cells through the encoder; see :func:`scfm_assets.core.attention.stream`."""
-        from scfm_assets.core.attention import stream
+        """Pass the cells through the encoder; see :func:`scfm_assets.core.attention.stream.stream`."""
+        from scfm_assets.core.attention.stream import stream
 
         stream(self.encoder, tokens, collect, machine=machine, start=start, progress=progress)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from scfm_assets.core import attention
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.attention import stream as attention
+from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import weights_file
 from scfm_assets.families.scgpt_encoder import ScgptConfig, ScgptEncoder
 from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, WEIGHTS, Args

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

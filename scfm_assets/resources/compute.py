@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pyarrow as pa
 
-    from scfm_assets.core.increments import AttentionIncrement, Halfway, TokenizedCells, Wanted
-    from scfm_assets.core.machine import Machine
+    from scfm_assets.core.attention.increments import AttentionIncrement, Halfway, TokenizedCells, Wanted
+    from scfm_assets.core.attention.machine import Machine
     from scfm_assets.families import FamilyModel
 
 Engine = Literal["local", "ray"]
@@ -94,7 +94,7 @@ class Compute(dg.ConfigurableResource):
     ) -> tuple[AttentionIncrement, Machine]:
         """Forward every cell of an increment once, on the engine; with what it ran on.
 
-        The parameters are those of `scfm_assets.core.increments.attend`.
+        The parameters are those of `scfm_assets.core.attention.increments.attend`.
         """
         how = {"halfway": halfway, "progress": progress}
         if self.engine == "ray":
@@ -103,7 +103,7 @@ class Compute(dg.ConfigurableResource):
             here = self.model_dump(include={"device", "precision", "memory", "threads"})
             asks = {"device": self.device, "threads": self.threads}
             return ray_cluster.attend(partial(_machine_of, here), model, cells, panel, wanted, **asks, **how)
-        from scfm_assets.core.increments import attend
+        from scfm_assets.core.attention.increments import attend
 
         machine = self.machine()
         return attend(model, cells, panel, wanted, machine=machine, **how), machine
@@ -117,7 +117,7 @@ class Compute(dg.ConfigurableResource):
         """Say what `auto` stands for here, set the number of threads, and give the rest as `core/` takes it."""
         import torch
 
-        from scfm_assets.core.machine import Machine
+        from scfm_assets.core.attention.machine import Machine
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)

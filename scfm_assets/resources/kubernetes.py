@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 from pydantic import Field, model_validator
 
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.yaml_blocks import Block, read, refuse
+from scfm_assets.catalog.yaml_blocks import Block, read, refuse
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

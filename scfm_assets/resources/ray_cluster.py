@@ -6,16 +6,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.increment_parts import attend_in_parts
+from scfm_assets.core.attention.increment_parts import attend_in_parts
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from scfm_assets.core.increments import AttentionIncrement, Halfway, TokenizedCells, Wanted
-    from scfm_assets.core.machine import Machine
+    from scfm_assets.core.attention.increments import AttentionIncrement, Halfway, TokenizedCells, Wanted
+    from scfm_assets.core.attention.machine import Machine
     from scfm_assets.families import FamilyModel
 
 AHEAD = 2
@@ -53,7 +53,7 @@ def attend(
     device, threads
         What a worker asks the cluster for: a GPU for `cuda`, and for `auto` where there are any; this many processors.
     model, cells, panel, wanted, halfway, progress
-        See `scfm_assets.core.increments.attend`.
+        See `scfm_assets.core.attention.increments.attend`.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def _gpus(device: str, there: Mapping[str, float]) -> int:
 
 def _attend_part(question: _Question, cells: TokenizedCells) -> tuple[AttentionIncrement, Machine]:
     """Forward the cells of one part: what a worker does."""
-    from scfm_assets.core.increments import attend
+    from scfm_assets.core.attention.increments import attend
 
     machine = question.machine()
     return attend(question.model, cells, question.panel, question.wanted, machine=machine), machine

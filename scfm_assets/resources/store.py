@@ -19,12 +19,12 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 from scfm_assets.resources.files import Folder, files_of
 from scfm_assets.resources.halfway import HalfwayFile
 from scfm_assets.resources.values import ANNDATA, ARRAYS, TABLE, Arrays, Format
-from scfm_assets.warehouse.columns import MATERIALIZATION
-from scfm_assets.warehouse.tables import TABLES
+from scfm_assets.tables.columns import MATERIALIZATION
+from scfm_assets.tables.platform import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,11 +9,11 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 from scfm_assets.resources.files import files_of
-from scfm_assets.warehouse.columns import MATERIALIZATION, Table
+from scfm_assets.tables.columns import MATERIALIZATION, Table
+from scfm_assets.tables.platform import TABLES
 from scfm_assets.warehouse.query import NAME, query
-from scfm_assets.warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from scfm_assets.bench import attention, memory, naive, roofline, workers
-from scfm_assets.bench.engine import sum_attention
-from scfm_assets.bench.models import SHAPES, base_encoder, collecting_encoder, config_of, masked_language_model
-from scfm_assets.bench.processes import DiedError
-from scfm_assets.bench.settings import Settings
-from scfm_assets.bench.simulated import draw_cells, spread_lengths
+from scfm_assets_bench import attention, memory, naive, roofline, workers
+from scfm_assets_bench.engine import sum_attention
+from scfm_assets_bench.models import SHAPES, base_encoder, collecting_encoder, config_of, masked_language_model
+from scfm_assets_bench.processes import DiedError
+from scfm_assets_bench.settings import Settings
+from scfm_assets_bench.simulated import draw_cells, spread_lengths
 from scfm_assets_tests.bench.tiny import FRAMED, TINY, silent
 
 TOLERANCE = 2e-5

@@ -5,10 +5,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from scfm_assets.bench import suite
-from scfm_assets.bench.models import SHAPES
-from scfm_assets.bench.record import Result
-from scfm_assets.cli_bench import BENCHES, MODELS, bench
+from scfm_assets.cli.bench import BENCHES, MODELS, bench
+from scfm_assets_bench import suite
+from scfm_assets_bench.models import SHAPES
+from scfm_assets_bench.record import Result
 from scfm_assets_tests.bench.test_measuring import FIELDS
 
 

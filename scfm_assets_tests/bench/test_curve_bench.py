@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scfm_assets.bench import curve
-from scfm_assets.bench.models import collecting_encoder, masked_language_model
-from scfm_assets.bench.settings import Settings
-from scfm_assets.bench.simulated import draw_cells, spread_lengths
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
+from scfm_assets_bench import curve
+from scfm_assets_bench.models import collecting_encoder, masked_language_model
+from scfm_assets_bench.settings import Settings
+from scfm_assets_bench.simulated import draw_cells, spread_lengths
 from scfm_assets_tests.bench.tiny import TINY, silent
 
 PLAN = curve.Plan(TINY, (1, 3, 4), spread_lengths(20, 60, 8), n_tfs=10, resamples=60, n_panel=80, batch=2)

@@ -7,10 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from scfm_assets.bench import machine
-from scfm_assets.bench.measure import interleaved, once, peak_above, peak_so_far
-from scfm_assets.bench.processes import DiedError, Process, in_fresh_process
-from scfm_assets.bench.record import Result, table
+from scfm_assets_bench import machine
+from scfm_assets_bench.measure import interleaved, once, peak_above, peak_so_far
+from scfm_assets_bench.processes import DiedError, Process, in_fresh_process
+from scfm_assets_bench.record import Result, table
 from scfm_assets_tests.bench.tiny import silent
 
 FIELDS = [

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from scfm_assets.bench import metrics, naive
-from scfm_assets.bench.settings import Settings
-from scfm_assets.bench.simulated import draw_scores
+from scfm_assets_bench import metrics, naive
+from scfm_assets_bench.settings import Settings
+from scfm_assets_bench.simulated import draw_scores
 from scfm_assets_tests.bench.tiny import silent
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import anndata
 import numpy as np
 
-from scfm_assets.bench import naive, tokenize
-from scfm_assets.bench.settings import Settings
-from scfm_assets.bench.simulated import draw_counts
-from scfm_assets.core.tokens import Tokens
+from scfm_assets.core.tokens.tokenize import Tokens
+from scfm_assets_bench import naive, tokenize
+from scfm_assets_bench.settings import Settings
+from scfm_assets_bench.simulated import draw_counts
 from scfm_assets_tests.bench.tiny import silent
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
 from scfm_assets.resources import kubernetes
 from scfm_assets_tests.platforms import Home

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scfm_assets import housekeeping
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.engine import housekeeping
+from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
 from scfm_assets.resources.files import Folder, files_of
 from scfm_assets.resources.object_storage import Objects

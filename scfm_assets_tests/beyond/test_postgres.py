@@ -17,9 +17,9 @@ import duckdb
 import pytest
 import yaml
 
-from scfm_assets import runner
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.warehouse import lineage
+from scfm_assets.engine import runner
+from scfm_assets.errors import ScfmError
+from scfm_assets.warehouse.lineage import projection as lineage
 from scfm_assets.warehouse.publish import publish
 from scfm_assets_tests.platforms import SMALLEST, Home
 

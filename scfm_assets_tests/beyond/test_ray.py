@@ -8,14 +8,14 @@ from functools import partial
 
 import pytest
 
-from scfm_assets import checkpoints
-from scfm_assets.core import increments
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.increment_parts import attend_in_parts
+from scfm_assets.core.attention import increments
+from scfm_assets.core.attention.increment_parts import attend_in_parts
+from scfm_assets.errors import ScfmError
+from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place
 from scfm_assets.resources import ray_cluster
 from scfm_assets.resources.compute import Compute
-from scfm_assets_tests.core.test_increment_parts import bits
+from scfm_assets_tests.core.attention.test_increment_parts import bits
 from scfm_assets_tests.platforms import Home
 
 INCREMENT, PLACE = "models/planted/attention_increment", Place("sim_one", 40)

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.simulate import (
-    CORE,
-    WorldSpec,
-    make_world,
-    network_table,
-    nonzero_medians,
-    simulate_counts,
-)
+from scfm_assets.core.simulate import CORE, WorldSpec, make_world, network_table, nonzero_medians, simulate_counts
 from scfm_assets.core.simulate.planting import PlantedSpec, expected_attention, grid_auroc, plant
+from scfm_assets.errors import ScfmError
 
 TISSUES = ("sim_lung", "sim_liver", "sim_kidney")
 SMALL = PlantedSpec(hidden=64, heads=2, gene_dims=40, position_dims=10, rank=6, max_position=60, seed=3)

@@ -22,13 +22,13 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 
-from scfm_assets import checkpoints
-from scfm_assets.checkpoint_folders import SETTLE_SECONDS
-from scfm_assets.core import checks
+from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
+from scfm_assets.core.evaluation import checks
 from scfm_assets.defs import jobs
 from scfm_assets.defs.automation import AUTOMATION, CONDITION, checkpoint_watcher
-from scfm_assets.defs.declare import FORCE_TAG
-from scfm_assets.hand import VERSION_TAG, last_version
+from scfm_assets.engine.declare import FORCE_TAG
+from scfm_assets.engine.worker import VERSION_TAG, last_version
+from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place
 from scfm_assets_tests.platforms import TINY, Home, atlas_file
 

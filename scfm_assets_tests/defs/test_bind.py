@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 import yaml
 
-from scfm_assets import catalog as catalogs
-from scfm_assets.catalog import Network
+from scfm_assets.catalog import catalog as catalogs
+from scfm_assets.catalog.catalog import Network
 from scfm_assets.definitions import build
-from scfm_assets.sources import origin
-from scfm_assets.warehouse.columns import MATERIALIZATION
-from scfm_assets.warehouse.tables import TABLES
+from scfm_assets.inputs.sources import origin
+from scfm_assets.tables.columns import MATERIALIZATION
+from scfm_assets.tables.platform import TABLES
 from scfm_assets_tests.platforms import TINY, Home
 
 

@@ -13,9 +13,12 @@ import pyarrow as pa
 import pytest
 from anndata import read_h5ad
 
-from scfm_assets.core import cells, edges, increments, metrics
+from scfm_assets.core.attention import increments
+from scfm_assets.core.metrics import metrics
+from scfm_assets.core.sampling import cells
+from scfm_assets.core.scores import edges
+from scfm_assets.engine.runner import Outcome
 from scfm_assets.partitions import Place
-from scfm_assets.runner import Outcome
 from scfm_assets_tests.platforms import TINY, Home, atlas_file
 
 PLACE = Place("sim_one", 20)

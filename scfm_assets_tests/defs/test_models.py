@@ -7,8 +7,8 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from scfm_assets import checkpoints
-from scfm_assets.core.cells import groups, members
+from scfm_assets.core.sampling.cells import groups, members
+from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place
 from scfm_assets.warehouse.publish import publish, query
 from scfm_assets_tests.platforms import TINY, Home

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-from scfm_assets import sources
-from scfm_assets.core.digest import digest_file
+from scfm_assets.core.base.digest import digest_file
+from scfm_assets.inputs import sources
 from scfm_assets.partitions import Place
 from scfm_assets_tests.platforms import TINY, Home
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from scfm_assets.defs.declare import Progress
-from scfm_assets.hand import Event
+from scfm_assets.engine.declare import Progress
+from scfm_assets.engine.worker import Event
 from scfm_assets.partitions import Place
 from scfm_assets_tests.platforms import SMALLEST, Home
 

@@ -16,13 +16,13 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from scfm_assets import checkpoints
-from scfm_assets.core.attention import AttentionCollector, AttentionSums
-from scfm_assets.core.cells import members
-from scfm_assets.core.increments import panel_of_token
+from scfm_assets.core.attention.increments import panel_of_token
+from scfm_assets.core.attention.stream import AttentionCollector, AttentionSums
+from scfm_assets.core.sampling.cells import members
+from scfm_assets.engine.runner import Outcome
+from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import TABLE
-from scfm_assets.runner import Outcome
 from scfm_assets_tests.platforms import TINY, Home, atlas_file, open_home
 
 

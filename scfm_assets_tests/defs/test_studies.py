@@ -10,9 +10,9 @@ import duckdb
 import pytest
 from statsmodels.stats.multitest import fdrcorrection
 
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.declare import STUDY
-from scfm_assets.housekeeping import State, status
+from scfm_assets.engine.declare import STUDY
+from scfm_assets.engine.housekeeping import State, status
+from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
 from scfm_assets.warehouse.query import NAME
 from scfm_assets_tests.platforms import SMALLEST, Home, atlas_file, open_home
@@ -91,7 +91,7 @@ def test_tests_of_all_studies_are_adjusted_together(studied: Home) -> None:
 
 def test_tables_are_of_the_studies_own_schemas(studied: Home) -> None:
     """What `core/` says a row is, the warehouse declares."""
-    from scfm_assets.core.studies import reference_saturation, synthetic_truth
+    from scfm_assets.studies import reference_saturation, synthetic_truth
 
     declared = {
         "synthetic_truth_scores": synthetic_truth.SCORES,

@@ -9,10 +9,10 @@ import torch
 from safetensors.numpy import load_file
 from scipy import sparse
 
-from scfm_assets.core.attention import AttentionCollector
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.attention.stream import AttentionCollector
 from scfm_assets.core.simulate import WorldSpec, make_world, network_table, nonzero_medians, simulate_counts
 from scfm_assets.core.simulate.planting import grid_auroc
+from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES, control_folder
 from scfm_assets.families.controls import (
     CONTROLS,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 from scfm_assets.families.dictionaries import has_medians, read_mapping, read_medians, read_tokens
 
 TOKENS = {"<pad>": 0, "ENSG1": 7, "ENSG2": 3}

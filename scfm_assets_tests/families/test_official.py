@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES
 from scfm_assets.families.geneformer import digest_inputs, open_checkpoint, read_vocabulary
 from scfm_assets.families.official import DICTIONARIES, DICTIONARY_FILES, NAMES, OFFICIAL, find_dictionaries

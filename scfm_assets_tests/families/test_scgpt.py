@@ -15,9 +15,9 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from scfm_assets.core import attention
-from scfm_assets.core.attention import AttentionCollector, Machine, States
-from scfm_assets.core.tokens import Tokens
+from scfm_assets.core.attention import stream as attention
+from scfm_assets.core.attention.stream import AttentionCollector, Machine, States
+from scfm_assets.core.tokens.tokenize import Tokens
 from scfm_assets.families import FAMILIES, Fingerprint
 from scfm_assets.families.scgpt import ScgptModel
 from scfm_assets.families.scgpt_encoder import ScgptEncoder

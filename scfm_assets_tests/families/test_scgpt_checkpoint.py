@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES
 from scfm_assets.families.folder import check_whole
 from scfm_assets_tests.families.small_scgpt import BINS, GENES, HIDDEN, N_GENES, a_folder, a_state, some_counts

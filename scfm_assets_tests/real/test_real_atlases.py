@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from anndata import read_h5ad
 
-from scfm_assets.core.atlas import process, read
-from scfm_assets.core.audit import audit_file, guess_spec
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.core.vocabulary import build_vocabulary
+from scfm_assets.core.genes.vocabulary import build_vocabulary
+from scfm_assets.core.intake.atlas import process, read
+from scfm_assets.core.intake.inspection import audit_file, guess_spec
+from scfm_assets.errors import ScfmError
 
 ROOT = Path(os.environ.get("SCFM_DATA", "absent"))
 pytestmark = [

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from scfm_assets.core.attention import AttentionCollector, States
-from scfm_assets.core.value_bins import Binning, tokenize_binned
-from scfm_assets.core.vocabulary import Vocabulary
+from scfm_assets.core.attention.stream import AttentionCollector, States
+from scfm_assets.core.genes.vocabulary import Vocabulary
+from scfm_assets.core.tokens.value_bins import Binning, tokenize_binned
 from scfm_assets.families import FAMILIES
 from scfm_assets.families.scgpt_files import read_vocabulary
 from scfm_assets_tests.families.small_scgpt import ARGS

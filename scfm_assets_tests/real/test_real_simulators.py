@@ -9,7 +9,8 @@ import pytest
 from anndata import read_h5ad
 from scipy import sparse
 
-from scfm_assets.core import baselines, metrics
+from scfm_assets.core.metrics import metrics
+from scfm_assets.core.scores import baselines
 from scfm_assets.core.simulate.copula import COPULA, CopulaSpec, Donor
 from scfm_assets.core.simulate.hill import HILL, HillSpec, draw_expression, master_moments
 from scfm_assets.core.simulate.measurement import PLAIN

@@ -8,13 +8,13 @@ import pytest
 import scipy.sparse as sp
 from anndata import read_h5ad
 
-from scfm_assets.core.control_networks import tf_grid_of
-from scfm_assets.core.gene_levels import gene_levels
-from scfm_assets.core.matched_universes import LIMIT, balance, expression_matched, universe_seed
-from scfm_assets.core.metrics import auroc, bins_of
-from scfm_assets.core.networks import NetworkSpec, read_network
-from scfm_assets.core.panel import gene_panel
-from scfm_assets.core.universe import edges_in_panel
+from scfm_assets.core.metrics.metrics import auroc, bins_of
+from scfm_assets.core.networks.table import NetworkSpec, read_network
+from scfm_assets.core.sampling.gene_levels import gene_levels
+from scfm_assets.core.sampling.panel import gene_panel
+from scfm_assets.core.universes.control_networks import tf_grid_of
+from scfm_assets.core.universes.matched_universes import LIMIT, balance, expression_matched, universe_seed
+from scfm_assets.core.universes.universe import edges_in_panel
 
 DATA = os.environ.get("SCFM_DATA")
 pytestmark = [

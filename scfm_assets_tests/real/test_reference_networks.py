@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scfm_assets.core.networks import NetworkSpec, NetworkTable, network_of_rows, read_network
-from scfm_assets.core.universe import edges_in_panel
+from scfm_assets.core.networks.table import NetworkSpec, NetworkTable, network_of_rows, read_network
+from scfm_assets.core.universes.universe import edges_in_panel
 
 DATA = os.environ.get("SCFM_DATA")
 pytestmark = [

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
+from scfm_assets.tables.schema import TABLES, check_table
 from scfm_assets.warehouse.publish import publish
 from scfm_assets.warehouse.query import query
-from scfm_assets.warehouse.schema import TABLES, check_table
 
 
 def panel(tissue: str, n: int) -> pa.Table:

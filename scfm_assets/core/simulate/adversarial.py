@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.digest import seed_from
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.base.digest import seed_from
 from scfm_assets.core.simulate.measurement import as_counts
 from scfm_assets.core.simulate.simulator import Simulated, Simulator, described
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ import numpy as np
 from scipy import sparse
 from scipy.special import ndtr, ndtri
 
-from scfm_assets.core.digest import digest_arrays
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.base.digest import digest_arrays
 from scfm_assets.core.simulate.measurement import as_counts
 from scfm_assets.core.simulate.simulator import Simulated, Simulator, cell_frame, check_rules
 from scfm_assets.core.simulate.wiring import EVEN, Wiring, draw_edges
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from scfm_assets.core.digest import seed_from
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.base.digest import seed_from
 from scfm_assets.core.simulate.world import PLACE
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

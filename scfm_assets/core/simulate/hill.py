@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaincc
 
-from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.simulate.hill_network import HillNetwork, Production, draw_network
 from scfm_assets.core.simulate.measurement import SERGIO, Measurement, measure
 from scfm_assets.core.simulate.simulator import Simulated, Simulator, cell_frame, check_rules, even_types
 from scfm_assets.core.simulate.wiring import EVEN, Wiring
+from scfm_assets.errors import ScfmError
 
 PLACE = "hill simulator"
 PILOT_CELLS = 32

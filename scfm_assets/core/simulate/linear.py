@@ -9,17 +9,10 @@ from typing import Literal
 import numpy as np
 from scipy import linalg
 
-from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.simulate.measurement import OVERDISPERSED, Measurement, measure
-from scfm_assets.core.simulate.simulator import (
-    Simulated,
-    Simulator,
-    cell_frame,
-    check_rules,
-    even_types,
-    gene_names,
-)
+from scfm_assets.core.simulate.simulator import Simulated, Simulator, cell_frame, check_rules, even_types, gene_names
 from scfm_assets.core.simulate.wiring import EVEN, Wiring, draw_edges
+from scfm_assets.errors import ScfmError
 
 PLACE = "linear simulator"
 SHRINK, REDRAWS = 0.9, 100

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.errors import ScfmError
 
 PLACE = "planted control"
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.simulate.hill_network import HillNetwork
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scfm_assets.core.digest import digest_arrays, seed_from
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.base.digest import digest_arrays, seed_from
+from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.defs import universes, verdicts
-from scfm_assets.defs.declare import Job, Node, everything, same
 from scfm_assets.defs.studies.study import Study, measured
+from scfm_assets.engine.declare import Job, Node, everything, same
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.core.hypothesis_tests import Test
-    from scfm_assets.core.studies.study_verdict import StudyVerdict
-    from scfm_assets.core.tissue_universes import TissueUniverses
-    from scfm_assets.defs.platform import Later
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.statistics.hypothesis_tests import Test
+    from scfm_assets.core.universes.tissue_universes import TissueUniverses
+    from scfm_assets.engine.platform import Later
+    from scfm_assets.studies.study_verdict import StudyVerdict
 
 NAME = "reference_saturation"
 SCORES, SLOPES, OBSERVED = f"{NAME}_scores", f"{NAME}_slopes", f"{NAME}_observed"
@@ -38,7 +38,7 @@ def _said(catalog: Catalog, _: Place | None = None) -> dict[str, Any]:
 )
 def scores(job: Job) -> pa.Table:
     """One row: how well one score from n cells ranks the edges that are labelled, where all edges are known."""
-    from scfm_assets.core.studies.reference_saturation import ReferenceSaturationSpec, measure
+    from scfm_assets.studies.reference_saturation import ReferenceSaturationSpec, measure
 
     return measure(ReferenceSaturationSpec(**_said(job.catalog)), partial(job.progress, unit="tissues"))
 
@@ -49,7 +49,7 @@ def scores(job: Job) -> pa.Table:
 )
 def slopes(_: Job, scores: pa.Table) -> pa.Table:
     """One row: how fast a metric grows with the cells at one completeness of labels, or how that depends on it."""
-    from scfm_assets.core.studies.reference_saturation import slopes
+    from scfm_assets.studies.reference_saturation import slopes
 
     return slopes(scores)
 
@@ -69,8 +69,8 @@ def observed_of(catalog: Catalog) -> Node:
     )
     def observed(job: Job, universes: TissueUniverses, **scores: Later) -> pa.Table:
         """One row: how one method's AUROC grows with the cells of a tissue when labels of a network are hidden."""
-        from scfm_assets.core.grounds import grounds_of
-        from scfm_assets.core.studies.reference_saturation import observe
+        from scfm_assets.core.universes.grounds import grounds_of
+        from scfm_assets.studies.reference_saturation import observe
 
         return observe(verdicts.slices(job, scores), grounds_of(universes, "tf_grid"))
 
@@ -79,14 +79,14 @@ def observed_of(catalog: Catalog) -> Node:
 
 def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
     """Give the study's tests."""
-    from scfm_assets.core.studies import reference_saturation
+    from scfm_assets.studies import reference_saturation
 
     return reference_saturation.hypotheses(tables[SLOPES])
 
 
 def verdict(tables: Mapping[str, pa.Table]) -> StudyVerdict:
     """Give the study's answer."""
-    from scfm_assets.core.studies import reference_saturation
+    from scfm_assets.studies import reference_saturation
 
     answer = reference_saturation.verdict(tables[SLOPES])
     of_catalog = reference_saturation.counted(tables[OBSERVED])
@@ -95,7 +95,7 @@ def verdict(tables: Mapping[str, pa.Table]) -> StudyVerdict:
 
 def figures(tables: Mapping[str, pa.Table]) -> dict[str, Figure]:
     """Draw what the study found."""
-    from scfm_assets import plot_reference_saturation as plots
+    from scfm_assets.studies.reference_saturation import figures as plots
 
     return {
         "auroc_by_completeness": plots.saturation_curves(tables[SCORES]),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scfm_assets.defs.declare import Reads, everything
 from scfm_assets.defs.scaling import all_of
 from scfm_assets.defs.studies.studies import studies
+from scfm_assets.engine.declare import Reads, everything
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.defs.platform import Later
-    from scfm_assets.report_studies import StudyShown
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.engine.platform import Later
+    from scfm_assets.report.studies import StudyShown
 
 TESTS = "tests"
 
@@ -31,7 +31,7 @@ def shown(catalog: Catalog, inputs: Mapping[str, Later]) -> list[StudyShown]:
     """Gather the studies that have a verdict."""
     import pyarrow.compute as pc
 
-    from scfm_assets.report_studies import StudyShown
+    from scfm_assets.report.studies import StudyShown
 
     found, tests = [], all_of(TESTS, inputs[TESTS])
     for study in studies(catalog).values():

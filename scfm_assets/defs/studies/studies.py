@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from scfm_assets.defs.studies import reference_saturation, study, synthetic_truth
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.defs.declare import Node
+    from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.defs.studies.study import Study
+    from scfm_assets.engine.declare import Node
 
 DECLARED = (reference_saturation.study, synthetic_truth.study)
 """What gives the study of a catalog, None where the catalog does without it; in the report's order."""

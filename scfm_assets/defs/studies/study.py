@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scfm_assets.defs.declare import STUDY, Check, Facts, Job, Node, Reads, asset, everything, same
 from scfm_assets.defs.scaling import all_of, checkpoints_of
 from scfm_assets.defs.verdicts import HYPOTHESES
+from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, Reads, asset, everything, same
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.core.hypothesis_tests import Test
-    from scfm_assets.core.studies.study_verdict import StudyVerdict
-    from scfm_assets.defs.platform import Later
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.statistics.hypothesis_tests import Test
+    from scfm_assets.engine.platform import Later
+    from scfm_assets.studies.study_verdict import StudyVerdict
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def nodes(study: Study) -> list[Node]:
     )
     def hypotheses(_: Job, **tables: pa.Table | Later) -> pa.Table:
         """One row: one hypothesis of the study and what the data say of it, before any adjustment."""
-        from scfm_assets.core.hypothesis_tests import hypotheses_table
+        from scfm_assets.core.statistics.hypothesis_tests import hypotheses_table
 
         return hypotheses_table(study.hypotheses(whole(tables)))
 
@@ -150,7 +150,7 @@ def whole(tables: Mapping[str, pa.Table | Later]) -> dict[str, pa.Table]:
 
 
 def _facts(study: Study, job: Job, rows: pa.Table) -> Facts:
-    from scfm_assets import plot_files
+    from scfm_assets.figures import files as plot_files
 
     (row,) = rows.to_pylist()
     figures = study.figures(whole({name: job.inputs[name] for name in study.tables}))
@@ -176,7 +176,7 @@ def tests_node(catalog: Catalog, studies: Mapping[str, Study]) -> Node:
     )
     def tests(_: Job, **told: Later) -> pa.Table:
         """One row: one hypothesis of one study, adjusted inside its family and over all rows of the table."""
-        from scfm_assets.core import hypothesis_tests
+        from scfm_assets.core.statistics import hypothesis_tests
 
         of_all = [rows[place] for rows in told.values() for place in rows]
         return hypothesis_tests.tests_table([test for rows in of_all for test in hypothesis_tests.tests_of(rows)])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.errors import ScfmError
-from scfm_assets.defs.declare import Job, everything, same
 from scfm_assets.defs.studies.study import Study, measured
+from scfm_assets.engine.declare import Job, everything, same
+from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
 
 if TYPE_CHECKING:
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-    from scfm_assets.catalog import Catalog
-    from scfm_assets.core.hypothesis_tests import Test
+    from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.core.simulate.copula import Donor
-    from scfm_assets.core.studies.study_verdict import StudyVerdict
-    from scfm_assets.core.studies.synthetic_truth import SyntheticTruthSpec
-    from scfm_assets.defs.platform import Later
+    from scfm_assets.core.statistics.hypothesis_tests import Test
+    from scfm_assets.engine.platform import Later
+    from scfm_assets.studies.study_verdict import StudyVerdict
+    from scfm_assets.studies.synthetic_truth import SyntheticTruthSpec
 
 NAME = "synthetic_truth"
 
 
 def spec_of(catalog: Catalog) -> SyntheticTruthSpec:
     """Give the study's specification."""
-    from scfm_assets.core.studies.synthetic_truth import SyntheticTruthSpec
+    from scfm_assets.studies.synthetic_truth import SyntheticTruthSpec
 
     block = catalog.studies.synthetic_truth
     return SyntheticTruthSpec(**(block.said() if block else {}))
@@ -69,7 +69,7 @@ def _declared(catalog: Catalog, _: Place) -> Any:
 )
 def scores(job: Job, atlases: Later) -> pa.Table:
     """One row: one metric of one method on one simulated data set whose network is known."""
-    from scfm_assets.core.studies.synthetic_truth import measure
+    from scfm_assets.studies.synthetic_truth import measure
 
     tell = partial(job.progress, unit="data sets")
     return measure(spec_of(job.catalog), donor_of(job, atlases), tell, workers=job.compute.workers)
@@ -81,7 +81,7 @@ def scores(job: Job, atlases: Later) -> pa.Table:
 )
 def orderings(_: Job, scores: pa.Table) -> pa.Table:
     """One row: how far two simulators, two cases or the seeds of one put the methods into the same order."""
-    from scfm_assets.core.studies.synthetic_truth import orderings
+    from scfm_assets.studies.synthetic_truth import orderings
 
     return orderings(scores)
 
@@ -92,7 +92,7 @@ def orderings(_: Job, scores: pa.Table) -> pa.Table:
 )
 def ranks(_: Job, scores: pa.Table) -> pa.Table:
     """One row: where one method stands among the methods of one simulator and case."""
-    from scfm_assets.core.studies.synthetic_truth import ranks
+    from scfm_assets.studies.synthetic_truth import ranks
 
     return ranks(scores)
 
@@ -102,28 +102,28 @@ def ranks(_: Job, scores: pa.Table) -> pa.Table:
 )
 def masters(_: Job) -> pa.Table:
     """One row: a master regulator of the Hill simulator, simulated beside its stationary law."""
-    from scfm_assets.core.studies.synthetic_truth import master_regulators
+    from scfm_assets.studies.synthetic_truth import master_regulators
 
     return master_regulators()
 
 
 def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
     """Give the study's tests."""
-    from scfm_assets.core.studies import synthetic_truth
+    from scfm_assets.studies import synthetic_truth
 
     return synthetic_truth.hypotheses(tables[f"{NAME}_scores"], tables[f"{NAME}_orderings"])
 
 
 def verdict(tables: Mapping[str, pa.Table]) -> StudyVerdict:
     """Give the study's answer."""
-    from scfm_assets.core.studies import synthetic_truth
+    from scfm_assets.studies import synthetic_truth
 
     return synthetic_truth.verdict(tables[f"{NAME}_scores"], tables[f"{NAME}_orderings"])
 
 
 def figures(tables: Mapping[str, pa.Table]) -> dict[str, Figure]:
     """Draw what the study found."""
-    from scfm_assets import plot_synthetic_truth as plots
+    from scfm_assets.studies.synthetic_truth import figures as plots
 
     return {
         "auroc_by_method": plots.auroc_by_method(tables[f"{NAME}_scores"]),

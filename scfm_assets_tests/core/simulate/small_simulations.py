@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from scfm_assets.core import baselines, metrics
+from scfm_assets.core.metrics import metrics
+from scfm_assets.core.scores import baselines
 from scfm_assets.core.simulate import WorldSpec, make_world, simulate_counts
 from scfm_assets.core.simulate.copula import CopulaSpec, Donor
 from scfm_assets.core.simulate.hill import HillSpec

@@ -6,13 +6,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from scfm_assets.core import metrics
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.core.metrics import metrics
 from scfm_assets.core.simulate.adversarial import CASES
 from scfm_assets.core.simulate.hill import HillSpec
 from scfm_assets.core.simulate.hill_network import HillNetwork
 from scfm_assets.core.simulate.measurement import as_counts
 from scfm_assets.core.simulate.simulators import SIMULATORS
+from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.simulate.small_simulations import pearson, pearson_auroc, small_specs, truth_and_pairs
 
 CASE = {case.name: case for case in CASES}

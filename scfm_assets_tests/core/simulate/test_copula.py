@@ -7,11 +7,11 @@ import pytest
 from scipy import sparse
 from scipy.stats import ks_2samp, norm, poisson, spearmanr
 
-from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.simulate import copula
 from scfm_assets.core.simulate.copula import COPULA, CopulaSpec, Donor, latent_correlation, normal_scores, plant
 from scfm_assets.core.simulate.simulator import EDGE
 from scfm_assets.core.simulate.wiring import Wiring
+from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.simulate.small_simulations import world_donor
 
 N_GENES = 80

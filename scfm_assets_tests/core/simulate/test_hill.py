@@ -7,7 +7,6 @@ import pytest
 from scipy import integrate
 from scipy.stats import gamma
 
-from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.simulate.hill import (
     HILL,
     HillSpec,
@@ -19,6 +18,7 @@ from scfm_assets.core.simulate.hill import (
 from scfm_assets.core.simulate.hill_network import HillNetwork, Production, draw_network
 from scfm_assets.core.simulate.measurement import PLAIN
 from scfm_assets.core.simulate.wiring import Wiring
+from scfm_assets.errors import ScfmError
 
 
 def network(edges, basal, coefficient=2.0):

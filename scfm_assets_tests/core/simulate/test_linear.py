@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.simulate.linear import LINEAR, LinearSpec, draw_states, draw_system
 from scfm_assets.core.simulate.wiring import Wiring
+from scfm_assets.errors import ScfmError
 
 SMALL = LinearSpec(n_genes=60, wiring=Wiring(n_tfs=12, density=0.15))
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from scfm_assets.core.errors import ScfmError
 from scfm_assets.core.simulate.measurement import PLAIN, Measurement, measure
 from scfm_assets.core.simulate.simulators import SIMULATORS
 from scfm_assets.core.simulate.wiring import Wiring, draw_edges
+from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.simulate.small_simulations import pearson_auroc, small_specs
 
 NAMES = ("linear", "hill", "copula")

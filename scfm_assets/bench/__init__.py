@@ -1,1 +1,0 @@
-"""`scfm bench`: what the engine does faster, smaller and equally well, against code that people write today."""

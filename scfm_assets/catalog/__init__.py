@@ -1,0 +1,1 @@
+"""What a user declares, read from a YAML file and checked whole."""

@@ -1,0 +1,5 @@
+"""`python -m scfm_assets.cli` is `scfm`."""
+
+from scfm_assets.cli.commands import main
+
+main()

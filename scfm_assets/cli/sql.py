@@ -1,0 +1,148 @@
+"""`scfm sql`: one question, or a prompt for many."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from scfm_assets.errors import ScfmError
+from scfm_assets.home import PACKAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Form = Literal["table", "csv", "json"]
+
+HELP = """\
+A statement ends with a semicolon and may span lines. What runs write meanwhile is there at the next statement.
+  .tables           what can be asked
+  .columns TABLE    its columns and what they mean
+  .queries          questions that come with the platform; .run NAME asks one
+  .format FORM      table, csv or json
+  .quit             leave (also Ctrl-D)"""
+TABLES = """
+select view_name as "table", comment as "one row" from duckdb_views() where not internal
+union all select table_name, comment from duckdb_tables() order by 1
+"""
+COLUMNS = """
+select column_name as "column", data_type as type, comment as meaning from duckdb_columns()
+where table_name = '{}' order by column_index
+"""
+QUERIES = PACKAGE / "sql"
+"""Questions that come with the platform; those under ``<home>/sql`` are added."""
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("query", required=False)
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+def sql(query: str | None, form: Form) -> None:
+    """Ask the warehouse: scfm sql "from metrics_latest where metric = 'auroc' limit 5".
+
+    QUERY may be the path of an .sql file; without one a prompt starts. The tables are views in SCFM_HOME/scfm.duckdb,
+    which any DuckDB client can open while runs write.
+    """
+    from scfm_assets import home as homes
+    from scfm_assets.warehouse.publish import query as ask
+
+    home = homes.home()
+    if query is None:
+        prompt(home, form)
+        return
+    if query.endswith(".sql") and Path(query).is_file():
+        query = Path(query).read_text(encoding="utf-8")
+    click.echo(ask(home, query, form))
+
+
+def prompt(home: Path, form: Form) -> None:
+    """Answer statements from the terminal (or from standard input) until there are no more."""
+    from scfm_assets.warehouse.publish import query as ask
+
+    ask(home, "select 1")  # says what to do where there is no warehouse yet
+    talks = sys.stdin.isatty()
+    if talks:
+        import readline  # noqa: F401 - gives the prompt its history and editing
+
+        click.echo(f"{home / 'scfm.duckdb'}, read-only. .help says what can be asked, .quit leaves.")
+    failed = False
+    for said in _statements(talks=talks):
+        try:
+            if said.startswith("."):
+                form = _command(home, said, form)
+            else:
+                click.echo(ask(home, said, form))
+        except ScfmError as error:
+            failed = True
+            click.secho(str(error), fg="red", err=True)
+        except (EOFError, StopIteration):
+            return
+    if failed and not talks:
+        sys.exit(1)
+
+
+def _statements(*, talks: bool) -> Iterator[str]:
+    """Give statements and dot commands as they come; at the end what has no semicolon, too."""
+    lines: list[str] = []
+    while (line := _line(talks=talks, goes_on=bool(lines))) is not None:
+        if not lines and (line.startswith(".") or not line.strip()):
+            if line.strip():
+                yield line.strip()
+            continue
+        lines.append(line)
+        if line.rstrip().endswith(";"):
+            yield "\n".join(lines)
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+def _line(*, talks: bool, goes_on: bool) -> str | None:
+    """Read a line; None at the end. Ctrl-C drops the line that is being typed."""
+    if not talks:
+        line = sys.stdin.readline()
+        return line.rstrip("\n") if line else None
+    while True:
+        try:
+            return input("  ... " if goes_on else "scfm> ")
+        except EOFError:
+            click.echo()
+            return None
+        except KeyboardInterrupt:
+            click.echo()
+
+
+def _command(home: Path, said: str, form: Form) -> Form:
+    """Do what a dot command says; give the format from here on."""
+    from scfm_assets.warehouse.publish import query as ask
+    from scfm_assets.warehouse.query import FORMATS
+
+    name, _, of = said.rstrip(";").partition(" ")
+    of = of.strip()
+    if name in {".quit", ".exit"}:
+        raise EOFError
+    if name == ".tables":
+        click.echo(ask(home, TABLES, form))
+    elif name == ".columns":
+        click.echo(ask(home, COLUMNS.format(of.replace("'", "''")), form))
+    elif name == ".queries":
+        click.echo("\n".join(sorted(_queries(home))))
+    elif name == ".run":
+        click.echo(ask(home, _query_named(home, of), form))
+    elif name == ".format" and of in FORMATS:
+        return of  # pyright: ignore[reportReturnType] - just checked
+    else:
+        click.echo(HELP)
+    return form
+
+
+def _queries(home: Path) -> dict[str, Path]:
+    return {file.stem: file for folder in (QUERIES, home / "sql") for file in folder.glob("*.sql")}
+
+
+def _query_named(home: Path, name: str) -> str:
+    files = _queries(home)
+    if name not in files:
+        raise ScfmError(".run", f"there is no query {name!r}", f"There are: {', '.join(sorted(files))}.")
+    return files[name].read_text(encoding="utf-8")

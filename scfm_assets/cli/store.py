@@ -1,0 +1,111 @@
+"""`scfm status` and `scfm prune`: what the store holds, and what of it can go."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import click
+
+from scfm_assets.cli.options import catalog_option, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scfm_assets.engine.housekeeping import AssetStatus, Leftover
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@click.command()
+@catalog_option
+@click.option("--why", is_flag=True, help="Name every slice that is stale or missing, and say why.")
+def status(catalog: str | None, *, why: bool) -> None:
+    """Show what is materialized, stale, missing, and how large it is. Nothing is computed."""
+    from scfm_assets import definitions
+    from scfm_assets.engine import housekeeping
+    from scfm_assets.home import home
+    from scfm_assets.resources.store import Store
+
+    found = housekeeping.status(definitions.platform(choose(catalog)), Store(home()))
+    click.echo(_table(found))
+    if why:
+        for standing in (s for asset in found for s in asset.standings if s.state is not housekeeping.State.FRESH):
+            click.echo(f"{standing.asset} {standing.place}: {standing.state.value}{_because(standing.why)}")
+    elif any(asset.count(state) for asset in found for state in (housekeeping.State.STALE, housekeeping.State.MISSING)):
+        click.echo("`scfm status --why` says why; `scfm run` makes what is stale or missing.")
+
+
+@click.command()
+@catalog_option
+@click.option("--yes", is_flag=True, help="Remove. Without it nothing is touched.")
+@click.option("--keep", type=click.IntRange(min=0), default=1, show_default=True, help="Earlier checkpoints to keep.")
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Age from which a half-written file is taken for dead.",
+)
+def prune(catalog: str | None, keep: int, hours: float, *, yes: bool) -> None:
+    """Remove arrays of superseded checkpoints and what killed writers left. Tables always stay.
+
+    A checkpoint that comes back after its arrays were removed is computed anew. Shows what it would free unless told
+    --yes.
+    """
+    from scfm_assets import definitions
+    from scfm_assets.engine import housekeeping
+    from scfm_assets.home import home
+    from scfm_assets.resources.store import Store
+
+    store = Store(home())
+    found = housekeeping.leftovers(definitions.platform(choose(catalog)), store, keep=keep, age=hours * 3600)
+    for line in _reasons(found):
+        click.echo(line)
+    total = size(sum(leftover.size for leftover in found))
+    if not found:
+        click.echo("nothing to remove")
+    elif yes:
+        click.echo(f"freed {size(housekeeping.remove(store, found))}")
+    else:
+        click.echo(f"would free {total}; `scfm prune --yes` does it")
+
+
+def size(n_bytes: float) -> str:
+    """Write a number of bytes for people."""
+    for unit in UNITS[:-1]:
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} {UNITS[-1]}"
+
+
+def _table(found: Iterable[AssetStatus]) -> str:
+    from scfm_assets.engine.housekeeping import State
+
+    head = ["asset", "fresh", "stale", "missing", "size", "of earlier checkpoints"]
+    rows = [
+        [asset.asset, *(str(asset.count(s) or ".") for s in State), size(asset.bytes_now), size(asset.bytes_before)]
+        for asset in found
+    ]
+    assets = list(found)
+    sums = [sum(asset.count(state) for asset in assets) for state in State]
+    total = [size(sum(getattr(asset, name) for asset in assets)) for name in ("bytes_now", "bytes_before")]
+    rows.append(["all", *map(str, sums), *total])
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in [head, *rows]
+    ]
+    return "\n".join(lines)
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
+
+
+def _reasons(found: Iterable[Leftover]) -> Iterable[str]:
+    """Sum leftovers up by what they are."""
+    for why, files in groupby(sorted(found, key=lambda leftover: leftover.why), key=lambda leftover: leftover.why):
+        alike = list(files)
+        yield f"{size(sum(leftover.size for leftover in alike)):>8}  {len(alike):>4} files  {why}"

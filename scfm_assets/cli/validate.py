@@ -1,0 +1,111 @@
+"""`scfm validate`: what is in an atlas's file, what would be put right, what would be refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scfm_assets.cli.options import catalog_option, choose
+from scfm_assets.errors import ScfmError
+
+if TYPE_CHECKING:
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.genes.vocabulary import Vocabulary
+    from scfm_assets.core.intake.findings import Facts, Verdict
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@catalog_option
+@click.option("--tissue", help="Read the files as this atlas of the catalog is declared.  [default: a guess]")
+@click.option("--organism", metavar="NAME", help="Read them as of this organism.  [default: a guess]")
+def validate(files: tuple[Path, ...], catalog: str | None, tissue: str | None, organism: str | None) -> None:
+    """Audit atlases: FILE.h5ad, .zarr, 10x .h5, a folder with matrix.mtx, .loom.
+
+    Says what is in each: matrices, scale, integers, library sizes, columns, gene ids, coverage of each model of the
+    catalog, cell types, donors; what would be put right and what would be refused; and the entry for a catalog.
+
+    Ends with 0 if every file can be used as it is declared or guessed, with 1 if something would be refused or no
+    model knows a gene, and with 2 if a file cannot be read at all.
+    """
+    chosen = choose(catalog)
+    vocabularies, absent = _vocabularies(chosen)
+    rows: list[tuple[str, Verdict, Facts | None]] = []
+    for file in files:
+        verdict, facts = _audited(chosen, file, tissue, organism, vocabularies=vocabularies, absent=absent)
+        rows.append((file.name, verdict, facts))
+    if len(rows) > 1:
+        click.echo("\n".join(_table(rows)))
+    sys.exit(max(verdict.code for _, verdict, _ in rows))
+
+
+def _audited(
+    catalog: Catalog,
+    file: Path,
+    tissue: str | None,
+    organism: str | None,
+    *,
+    vocabularies: dict[str, Vocabulary],
+    absent: dict[str, str],
+) -> tuple[Verdict, Facts | None]:
+    """Audit one file and print what was found."""
+    from scfm_assets.core.intake.findings import unreadable
+    from scfm_assets.core.intake.inspection import audit_file
+    from scfm_assets.inputs import sources
+
+    if tissue is not None and tissue not in catalog.atlases:
+        sources.audit_spec(catalog, file, tissue)  # which raises: this is about the option and not the file
+    try:
+        spec = sources.audit_spec(catalog, file, tissue, organism)
+        found = audit_file(file, spec, vocabularies, absent=absent, guessed=tissue is None)
+    except ScfmError as error:
+        click.secho(str(error), fg="red", err=True)
+        return unreadable(error), None
+    click.echo(found.text())
+    return found.verdict, found.facts
+
+
+def _vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, str]]:
+    """Give the genes of the catalog's models; controls are left out, whose genes are those of another model."""
+    from scfm_assets.inputs import checkpoints
+
+    models = {name: model for name, model in catalog.models.items() if model.control is None}
+    found, missing = checkpoints.vocabularies(catalog.model_copy(update={"models": models}))
+    absent = {model: f"{error.place}: {error.problem}" for model, error in missing.items()}
+    controls = [name for name in catalog.models if name not in models]
+    return dict(found), absent | dict.fromkeys(controls, "a control, whose genes are those of what it controls")
+
+
+def _table(rows: list[tuple[str, Verdict, Facts | None]]) -> list[str]:
+    """Set the verdicts beside each other, and below them why something is refused."""
+    head = ("file", "verdict", "organism", "cells", "genes", "per cell", "types", "donors", "known")
+    cells = [head, *((name, verdict.kind, *_numbers(facts)) for name, verdict, facts in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = []
+    for row in cells:
+        left = [row[i].ljust(widths[i]) for i in range(3)]
+        right = [row[i].rjust(widths[i]) for i in range(3, len(head))]
+        lines.append("  ".join([*left, *right]).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines.append("per cell: genes of the median cell. known: share of the counts that models of the catalog know.")
+    return lines + [f"{name}: {verdict.words}" for name, verdict, _ in rows if verdict.code]
+
+
+def _numbers(facts: Facts | None) -> tuple[str, ...]:
+    if facts is None:
+        return ("",) * 7
+    known = sorted(
+        {f"{coverage.counts:.0%}" for coverage in facts.coverages if coverage.of_other is None},
+        key=lambda share: int(share[:-1]),
+    )
+    return (
+        facts.looks_like or facts.organism,
+        f"{facts.n_cells:,}",
+        f"{facts.n_genes:,}",
+        "-" if facts.genes_in_cell is None else f"{facts.genes_in_cell:,.0f}",
+        *("-" if n is None else f"{n:,}" for n in (facts.cell_types, facts.donors)),
+        "-".join(dict.fromkeys([known[0], known[-1]])) if known else "-",
+    )

@@ -1,0 +1,76 @@
+"""Whether methods rank edges better than permuted labels: exact tests that assume nothing of scores.
+
+Targets are dealt anew within each TF, so that a TF with many edges gains nothing. The same permutations serve all
+methods and repeats. Better than permuted labels is little: nulls of single genes are, too, where targets are expressed
+as targets are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.evaluation.method_verdicts import STUDY, name_of
+from scfm_assets.core.statistics.hypothesis_tests import Test
+from scfm_assets.core.statistics.permutation import Permuted, permutation_test
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scfm_assets.core.evaluation.contenders import Contender
+    from scfm_assets.core.universes.grounds import Ground
+
+PERMUTATIONS = 999
+"""The smallest p is then 0.001."""
+
+
+def chance_tests(
+    found: Sequence[Contender], grounds: Sequence[Ground], *, tissue: str, permutations: int = PERMUTATIONS
+) -> list[Test]:
+    """Test the AUROC of every method, the mean over its repeats, against labels permuted within TFs.
+
+    Parameters
+    ----------
+    found
+        Methods of one slice; nulls are tested too, as their p values are what the others' are worth.
+    grounds
+        Pairs to rank: one universe of each network.
+    tissue
+        Names the family, and decides the permutations together with the network.
+    permutations
+        How many.
+    """
+    tests = []
+    for ground in grounds:
+        seed = seed_from("chance", ground.network, ground.network_version, tissue)
+        of_repeats = _of_repeats(found, ground, permutations, seed)
+        for place, own in enumerate(found):
+            told = [of_repeat[place] for of_repeat in of_repeats if place in of_repeat]
+            value = float(np.mean([one.value for one in told]))
+            merged = Permuted(value, np.mean([one.permuted for one in told], axis=0))
+            tests.append(
+                Test(
+                    study=STUDY,
+                    family=f"above_chance_{tissue}",
+                    hypothesis=f"{name_of(own.names)} ranks the edges of {ground.network} better than permuted labels",
+                    statistic="AUROC; labels permuted within TFs",
+                    value=merged.value,
+                    p=merged.p(),
+                    n=int(np.count_nonzero(ground.pairs.targets)),
+                    effect=merged.effect,
+                )
+            )
+    return tests
+
+
+def _of_repeats(found: Sequence[Contender], ground: Ground, permutations: int, seed: int) -> list[dict[int, Permuted]]:
+    """Permute the labels for all methods of a repeat at once: place of the method to its AUROC."""
+    made = []
+    for repeat in sorted({repeat for own in found for repeat in own.keys}):
+        places = [place for place, own in enumerate(found) if repeat in own.keys]
+        scores = np.stack([ground.pairs.of(found[place].matrix(repeat)[ground.universe.tfs]) for place in places])
+        tested = permutation_test(scores, ground.pairs, permutations=permutations, seed=seed)
+        made.append({place: own["auroc"] for place, own in zip(places, tested, strict=True)})
+    return made

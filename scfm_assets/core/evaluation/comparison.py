@@ -1,0 +1,272 @@
+"""What a new checkpoint changed: paired differences of metrics, the rows of the table `checkpoint_comparison`.
+
+Both checkpoints are ranked over the same pairs, of the same cells. The difference is taken anew without each TF and
+without each group of cells, so that what both have in common is no part of its uncertainty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from scfm_assets.core.evaluation.evaluate import names_of
+from scfm_assets.core.evaluation.intervals import Intervals, WithoutGroups, over_cells, over_tfs
+from scfm_assets.core.evaluation.readings import Ranked, Reading
+from scfm_assets.core.scores.edges import DIRECTIONS, Direction, EdgeScores, ScoreKey
+from scfm_assets.core.universes.references import Reference, references_in_panel
+from scfm_assets.core.universes.universe import UNIVERSES, AnyUniverse, Universe, candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scfm_assets.core.networks.table import NetworkTable
+    from scfm_assets.core.statistics.uncertainty import Difference, Shared
+    from scfm_assets.core.universes.matched_universes import MaskedUniverse
+
+SCHEMA = pa.schema(
+    [
+        pa.field("tissue", pa.string(), nullable=False),
+        pa.field("n_cells", pa.int32(), nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("checkpoint", pa.string(), nullable=False),
+        pa.field("checkpoint_before", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("layer", pa.int32()),
+        pa.field("head", pa.int32()),
+        pa.field("direction", pa.string(), nullable=False),
+        pa.field("network", pa.string(), nullable=False),
+        pa.field("network_version", pa.string(), nullable=False),
+        pa.field("universe", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("value_before", pa.float64(), nullable=False),
+        pa.field("difference", pa.float64(), nullable=False),
+        pa.field("lo", pa.float64()),
+        pa.field("hi", pa.float64()),
+        pa.field("interval", pa.string(), nullable=False),
+        pa.field("resamples", pa.int32(), nullable=False),
+        pa.field("n_pos", pa.int64(), nullable=False),
+        pa.field("n_neg", pa.int64(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("simulated", pa.bool_(), nullable=False),
+    ]
+)
+"""One row: how much one metric of one matrix of scores differs between two checkpoints, with one kind of interval."""
+
+PAIRED = ("tfs", "cells")
+"""Kinds of intervals that leave the same out of two checkpoints. Pairs are drawn by their ranks, which no two share."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows in the schema of `checkpoint_comparison`, and in words what could not be compared and why."""
+
+    table: pa.Table
+    reasons: tuple[str, ...] = ()
+
+
+def not_compared(*reasons: str) -> Comparison:
+    """Give no rows, and why there are none."""
+    return Comparison(SCHEMA.empty_table(), reasons)
+
+
+def compare(
+    old: EdgeScores,
+    new: EdgeScores,
+    networks: Sequence[NetworkTable],
+    universes: Sequence[Universe] = UNIVERSES,
+    *,
+    matched: Mapping[str, Sequence[MaskedUniverse]] | None = None,
+    tissue: str,
+    n_cells: int,
+    model: str,
+    checkpoint: str,
+    checkpoint_before: str,
+    simulated: bool,
+    directions: Sequence[Direction] = DIRECTIONS,
+    intervals: Intervals | None = None,
+) -> Comparison:
+    """Say by how much the scores of a new checkpoint rank the edges of networks better than those of the one before.
+
+    Values are those of the table `metrics`. The difference is a statistic of its own, from which each TF with all its
+    pairs, or each group of cells, is left out in turn.
+
+    Parameters
+    ----------
+    old, new
+        Scores of the same panel from the same cells, before and now; their `left_out` gives the intervals over cells.
+    networks
+        Tidied networks of the atlas's organism.
+    universes, matched, directions
+        Which pairs are ranked, further universes by network, and how matrices that have a direction are read.
+    tissue, n_cells, model, checkpoint, checkpoint_before, simulated
+        Stand in every row; the tissue also chooses the network's edges.
+    intervals
+        How uncertainty is told, as for `metrics`; the default of `Intervals` if None.
+
+    Returns
+    -------
+    Rows in `SCHEMA`, of the matrices that both have. What one of them lacks, what cannot be ranked, and a universe
+    that holds other pairs for the one than for the other give no rows but a reason.
+
+    Raises
+    ------
+    ValueError
+        If the two are not of one panel.
+    """
+    if old.gene_ids != new.gene_ids:
+        message = f"scores of {old.n_genes} and of {new.n_genes} genes: not of one panel"
+        raise ValueError(message)
+    intervals = intervals or Intervals()
+    kinds = [kind for kind in intervals.kinds if kind in PAIRED]
+    references, reasons = references_in_panel(networks, new, universes, matched, tissue=tissue)
+    groups_differ = _why_no_groups(old, new, references) if "cells" in kinds else None
+    kinds = [kind for kind in kinds if kind != "cells" or groups_differ is None]
+    reasons += [*_in_one_only(old, new), *([groups_differ] if groups_differ else [])]
+    if not kinds:
+        reasons.append("no interval is shared: two checkpoints share TFs and groups of cells, not draws of pairs")
+    same = {"tissue": tissue, "n_cells": n_cells, "model": model, "simulated": simulated}
+    same |= {"checkpoint": checkpoint, "checkpoint_before": checkpoint_before}
+    rows = []
+    for key in _in_both(old, new) if references and kinds else ():
+        turns = key.directions(directions)
+        both = Both(old, new, key, references, directions=turns, by_groups="cells" in kinds)
+        for (place, reference), direction in product(enumerate(references), turns):
+            network = reference.network
+            for universe in both.comparable(place):
+                named = {"network": network.name, "network_version": network.version, "universe": universe.name}
+                names = {**same, **names_of(key, direction), **named}
+                shared = both.shared(Asked(place, direction, universe), kinds)
+                rows += [{**names, **row} for row in numbers_of(shared, level=intervals.level)]
+        for (place, universe), reason in both.why_not.items():
+            if reason:
+                where = f"network '{references[place].network.name}', universe '{universe.name}', repeat {key.repeat}"
+                reasons.append(f"{where}: {reason}")
+    return Comparison(pa.Table.from_pylist(rows, schema=SCHEMA), tuple(dict.fromkeys(reasons)))
+
+
+class Asked(NamedTuple):
+    """How a matrix is read: against which reference (its place among them), in which direction, over which pairs."""
+
+    place: int
+    direction: Direction
+    universe: AnyUniverse
+
+
+class Both:
+    """One matrix of both checkpoints, each looked up once for all networks, directions and universes."""
+
+    def __init__(
+        self,
+        old: EdgeScores,
+        new: EdgeScores,
+        key: ScoreKey,
+        references: Sequence[Reference],
+        *,
+        directions: Sequence[Direction],
+        by_groups: bool,
+    ) -> None:
+        self.references = references
+        self.ranked, self.groups = [], []
+        self._readings: dict[tuple[int, str], list[Reading]] = {}
+        panels = [reference.edges for reference in references]
+        for scores in (new, old):
+            matrix, seen = scores.scores[scores.keys.index(key)], scores.pairs[key.repeat] > 0
+            self.ranked.append(Ranked(matrix, seen, panels, directions))
+            if by_groups and scores.left_out is not None:
+                self.groups.append(WithoutGroups(scores.left_out, key, references, directions))
+        self.why_not = {
+            (place, universe): _why_not(universe, reference, *(ranked.seen for ranked in self.ranked))
+            for place, reference in enumerate(references)
+            for universe in reference.universes
+        }
+
+    def comparable(self, place: int) -> list[AnyUniverse]:
+        """Give the universes that hold the same pairs for both checkpoints."""
+        return [universe for universe in self.references[place].universes if self.why_not[place, universe] is None]
+
+    def read(self, place: int, direction: Direction) -> list[Reading]:
+        """Read both in one direction against one network, the new one first."""
+        name, edges = (place, direction.name), self.references[place].edges
+        if name not in self._readings:
+            self._readings[name] = [ranked.read(direction, edges) for ranked in self.ranked]
+        return self._readings[name]
+
+    def shared(self, asked: Asked, kinds: Sequence[str]) -> list[Shared]:
+        """Leave TFs and groups of cells out of both; the latter where the scores without a group are known."""
+        rankings = [reading.ranking(asked.universe) for reading in self.read(asked.place, asked.direction)]
+        found = [over_tfs(rankings)] if "tfs" in kinds else []
+        values = [groups.values(asked.direction, asked.place, asked.universe) for groups in self.groups]
+        left_out = [own for own in values if own is not None]
+        if "cells" in kinds and len(left_out) == len(rankings):
+            found.append(over_cells(rankings, left_out, self.groups[0].sizes))
+        return found
+
+
+def numbers_of(shared: Sequence[Shared], *, level: float) -> list[dict[str, object]]:
+    """Give both values, their difference, its limits and the verdict, of each metric and kind of interval."""
+    return [
+        {**_said(difference), "n_pos": own.n_pos, "n_neg": own.n_neg}
+        for own in shared
+        for difference in own.difference(0, 1, level=level)
+    ]
+
+
+def _said(difference: Difference) -> dict[str, object]:
+    known = not np.isnan(difference.low)
+    return {
+        "metric": difference.metric,
+        "value": difference.value,
+        "value_before": difference.value_before,
+        "difference": difference.difference,
+        "lo": difference.low if known else None,
+        "hi": difference.high if known else None,
+        "interval": difference.kind,
+        "resamples": difference.units,
+        "verdict": difference.verdict,
+    }
+
+
+def _in_both(old: EdgeScores, new: EdgeScores) -> list[ScoreKey]:
+    known = set(old.keys)
+    return [key for key in new.keys if key in known]
+
+
+def _in_one_only(old: EdgeScores, new: EdgeScores) -> list[str]:
+    """Name the methods, layers and heads that one of the two lacks."""
+
+    def named(key: ScoreKey) -> str:
+        parts = {"layer": key.layer, "head": key.head}
+        return " ".join([key.method, *(f"{name} {number}" for name, number in parts.items() if number is not None)])
+
+    reasons = []
+    for whose, own, other in (("checkpoint before", old, new), ("new checkpoint", new, old)):
+        lacking = dict.fromkeys(named(key) for key in other.keys if key not in own.keys)
+        reasons += [f"the {whose} has no {', '.join(lacking)}: not compared"] if lacking else []
+    return reasons
+
+
+def _why_not(universe: AnyUniverse, reference: Reference, now: np.ndarray, before: np.ndarray) -> str | None:
+    """Say why checkpoints that have seen these pairs cannot be compared over a universe, None if they can."""
+    ranked, first = (candidates(universe, reference.edges, seen) for seen in (now, before))
+    if not np.array_equal(ranked, first):
+        return "the two checkpoints see other pairs together and rank other candidates: not compared"
+    n_pos = np.count_nonzero(ranked & reference.edges.mask)
+    return None if 0 < n_pos < np.count_nonzero(ranked) else "no positives or no negatives to rank: not compared"
+
+
+def _why_no_groups(old: EdgeScores, new: EdgeScores, references: Sequence[Reference]) -> str | None:
+    """Say why no group of cells can be left out of both, None if it can."""
+    before, now = old.left_out, new.left_out
+    if before is None or now is None:
+        return "scores without each group of cells are not known of both checkpoints: no intervals over cells"
+    if not all(np.isin(reference.edges.tfs, before.tfs).all() for reference in references):
+        return "groups of cells were kept for other TFs before, as the networks have changed: no intervals over cells"
+    if any(r not in before.n_cells or not np.array_equal(n, before.n_cells[r]) for r, n in now.n_cells.items()):
+        return "the groups of cells are others than before: no intervals over cells"
+    return None

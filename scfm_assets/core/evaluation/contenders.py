@@ -1,0 +1,119 @@
+"""What is compared: the methods of a slice, each at its fixed layer and in the direction that is reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import numpy as np
+
+    from scfm_assets.core.scores.edges import Direction, EdgeScores, ScoreKey
+
+Role = Literal["planted", "random", "model", "baseline", "null"]
+
+CONTENDER_FIELDS = (
+    pa.field("model", pa.string(), nullable=False),
+    pa.field("checkpoint", pa.string()),
+    pa.field("method", pa.string(), nullable=False),
+    pa.field("layer", pa.int32()),
+    pa.field("direction", pa.string(), nullable=False),
+    pa.field("role", pa.string(), nullable=False),
+)
+"""The columns of `Contender.names`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The scores of one model, or of the baselines.
+
+    Attributes
+    ----------
+    model, checkpoint
+        What stands in the table.
+    scores
+        Scores of all pairs; its `left_out` gives the intervals over cells.
+    role
+        What the model is, for those of its methods that are no null.
+    layer
+        The layer that is judged, fixed beforehand; methods without a layer are judged too.
+    controls
+        Models of the same architecture with random weights.
+    """
+
+    model: str
+    scores: EdgeScores
+    role: Role
+    checkpoint: str | None = None
+    layer: int | None = None
+    controls: tuple[str, ...] = ()
+
+
+class Contender(NamedTuple):
+    """One method of one model, at its fixed layer, read in one direction."""
+
+    source: Scored
+    method: str
+    layer: int | None
+    role: Role
+    direction: Direction
+    keys: Mapping[int, ScoreKey]
+    """Repeat to the name of its scores."""
+
+    @property
+    def names(self) -> dict[str, object]:
+        """The columns that name it."""
+        return {
+            "model": self.source.model,
+            "checkpoint": self.source.checkpoint,
+            "method": self.method,
+            "layer": self.layer,
+            "direction": self.direction.name,
+            "role": self.role,
+        }
+
+    def matrix(self, repeat: int) -> np.ndarray:
+        """Give its scores in one repeat, (K, K), turned so that rows are the TF's end."""
+        scores = self.source.scores
+        return self.direction.orient(scores.scores[scores.keys.index(self.keys[repeat])])
+
+    def references(self, others: Sequence[Contender]) -> list[int]:
+        """Find the places of what it is compared with: the nulls, and itself on random weights."""
+        return [
+            place
+            for place, other in enumerate(others)
+            if other != self and (other.role == "null" or self._is_controlled_by(other))
+        ]
+
+    def _is_controlled_by(self, other: Contender) -> bool:
+        alike = (other.method, other.layer) == (self.method, self.layer)
+        return alike and other.source.model in self.source.controls
+
+
+def contenders(sources: Sequence[Scored], nulls: Collection[str], direction: Direction) -> list[Contender]:
+    """List the methods that are compared: single heads and layers other than the fixed one are left aside.
+
+    Parameters
+    ----------
+    sources
+        The scores.
+    nulls
+        Methods that know nothing of regulation.
+    direction
+        How scores that have a direction are read.
+    """
+    found: dict[tuple[str, str, int | None], Contender] = {}
+    for source in sources:
+        for key in source.scores.keys:
+            if key.head is not None or key.layer not in (None, source.layer):
+                continue
+            (turn,) = key.directions([direction])
+            role = "null" if key.method in nulls else source.role
+            named = source.model, key.method, key.layer
+            own = found.setdefault(named, Contender(source, key.method, key.layer, role, turn, {}))
+            found[named] = own._replace(keys={**own.keys, key.repeat: key})
+    return list(found.values())

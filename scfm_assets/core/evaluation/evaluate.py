@@ -1,0 +1,198 @@
+"""How well edge scores rank the edges of reference networks: the rows of the table `metrics`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from scfm_assets.core.evaluation.intervals import Draws, Intervals, WithoutGroups, over_tfs
+from scfm_assets.core.evaluation.readings import Coverage, Ranked, coverage_of
+from scfm_assets.core.metrics.metrics import METRICS
+from scfm_assets.core.scores.edges import DIRECTIONS, Direction, EdgeScores, ScoreKey
+from scfm_assets.core.universes.references import references_in_panel
+from scfm_assets.core.universes.universe import UNIVERSES, AnyUniverse, Universe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scfm_assets.core.evaluation.readings import Ranking
+    from scfm_assets.core.networks.table import NetworkTable
+    from scfm_assets.core.statistics.uncertainty import Shared
+    from scfm_assets.core.universes.matched_universes import MaskedUniverse
+
+SCHEMA = pa.schema(
+    [
+        pa.field("tissue", pa.string(), nullable=False),
+        pa.field("n_cells", pa.int32(), nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("checkpoint", pa.string()),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("layer", pa.int32()),
+        pa.field("head", pa.int32()),
+        pa.field("direction", pa.string(), nullable=False),
+        pa.field("network", pa.string(), nullable=False),
+        pa.field("network_version", pa.string(), nullable=False),
+        pa.field("universe", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("lo", pa.float64()),
+        pa.field("hi", pa.float64()),
+        pa.field("interval", pa.string(), nullable=False),
+        pa.field("resamples", pa.int32(), nullable=False),
+        pa.field("n_pos", pa.int64(), nullable=False),
+        pa.field("n_neg", pa.int64(), nullable=False),
+        pa.field("base_rate", pa.float64(), nullable=False),
+        pa.field("pair_coverage", pa.float64(), nullable=False),
+        pa.field("positive_coverage", pa.float64(), nullable=False),
+        pa.field("simulated", pa.bool_(), nullable=False),
+    ]
+)
+"""One row: one metric of one matrix of scores, read in one direction, against one network in one universe, with one
+kind of interval. `lo` and `hi` are null where nothing is known of the error: fewer than two units, or a value that no
+resample changes. `resamples` counts the units behind the error: edges, TFs with an edge, or groups of cells."""
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Rows in the schema of `metrics`, and in words what could not be evaluated and why."""
+
+    table: pa.Table
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoNetwork:
+    """Says that no declared network is about an organism: nothing to evaluate, and no failure."""
+
+    organism: str
+    declared: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Say it to a user."""
+        known = ", ".join(self.declared) or "none"
+        return f"no reference network for organism '{self.organism}' (networks declared: {known}): no metrics"
+
+
+def networks_of(networks: Sequence[NetworkTable], organism: str) -> list[NetworkTable] | NoNetwork:
+    """Choose the networks of one organism."""
+    own = [network for network in networks if network.organism == organism]
+    return own or NoNetwork(organism, tuple(f"{network.name} ({network.organism})" for network in networks))
+
+
+def no_rows(*reasons: str) -> EvaluationResult:
+    """Give an empty table of metrics with the reason why it is empty."""
+    return EvaluationResult(SCHEMA.empty_table(), reasons)
+
+
+def evaluate(
+    scores: EdgeScores,
+    networks: Sequence[NetworkTable],
+    universes: Sequence[Universe] = UNIVERSES,
+    *,
+    matched: Mapping[str, Sequence[MaskedUniverse]] | None = None,
+    tissue: str,
+    n_cells: int,
+    model: str,
+    checkpoint: str | None,
+    simulated: bool,
+    directions: Sequence[Direction] = DIRECTIONS,
+    intervals: Intervals | None = None,
+) -> EvaluationResult:
+    """Say how well every matrix of scores ranks the edges of every network, in every universe and direction.
+
+    Every matrix is looked up once; networks, universes, directions and resamples share that (`Ranked`). All methods,
+    layers and repeats of a tissue share their draws (`Draws`).
+
+    Parameters
+    ----------
+    scores
+        Scores of all ordered pairs of the panel; its `left_out` gives the intervals over cells.
+    networks
+        Tidied networks of the atlas's organism.
+    universes
+        Which pairs are ranked.
+    matched
+        Further universes, by network (`scfm_assets.core.universes.matched_universes`).
+    tissue, n_cells, model, checkpoint, simulated
+        Stand in every row; the tissue also chooses the network's edges.
+    directions
+        How matrices that have a direction are read; the others are read as ``symmetric``.
+    intervals
+        How uncertainty is told; the default of `Intervals` if None.
+
+    Returns
+    -------
+    Rows in `SCHEMA`. A network without a TF or an edge in the panel, or a universe without positives or negatives,
+    gives no rows but a reason.
+    """
+    intervals = intervals or Intervals()
+    references, reasons = references_in_panel(networks, scores, universes, matched, tissue=tissue)
+    coverage = {
+        (repeat, place, universe): coverage_of(universe, reference.edges, pairs)
+        for repeat, pairs in scores.pairs.items()
+        for place, reference in enumerate(references)
+        for universe in reference.universes
+    }
+    seen = {repeat: pairs > 0 for repeat, pairs in scores.pairs.items()}
+    draws, panels = Draws(intervals.resamples), [reference.edges for reference in references]
+    same = {"tissue": tissue, "n_cells": n_cells, "model": model, "checkpoint": checkpoint, "simulated": simulated}
+    rows = []
+    for key, matrix in zip(scores.keys, scores.scores, strict=True) if references else ():
+        turns = key.directions(directions)
+        ranked = Ranked(matrix, seen[key.repeat], panels, turns)
+        groups = None
+        if "cells" in intervals.kinds and scores.left_out is not None:
+            groups = WithoutGroups(scores.left_out, key, references, turns)
+        for (place, reference), direction in product(enumerate(references), turns):
+            reading, network = ranked.read(direction, reference.edges), reference.network
+            for universe in reference.universes:
+                ranking = reading.ranking(universe)
+                if not ranking.has_both:
+                    reasons.append(_nothing_to_rank(network, universe, key))
+                    continue
+                covered = coverage[key.repeat, place, universe]
+                named = {**same, **names_of(key, direction), **_network(network, universe, covered)}
+                shared = {
+                    "pairs": partial(draws.over_pairs, ranking, network.digest, universe.name, tissue),
+                    "tfs": partial(over_tfs, [ranking]),
+                    "cells": partial(groups.shared, ranking, direction, place, universe) if groups else lambda: None,
+                }
+                told = {kind: own for kind in intervals.kinds if (own := shared[kind]()) is not None}
+                rows += [{**named, **row} for row in _numbers(ranking, told, level=intervals.level)]
+    return EvaluationResult(pa.Table.from_pylist(rows, schema=SCHEMA), tuple(dict.fromkeys(reasons)))
+
+
+def _numbers(ranking: Ranking, told: Mapping[str, Shared], *, level: float) -> list[dict[str, object]]:
+    """Give value and limits of each metric and kind of interval."""
+    n_pos, n_neg = int(ranking.bins.n_pos), int(ranking.bins.n_neg)
+    counts = {"n_pos": n_pos, "n_neg": n_neg, "base_rate": n_pos / (n_pos + n_neg)}
+    rows = []
+    for kind, shared in told.items():
+        (lows,), (highs,) = shared.intervals(level=level)
+        for metric, value, low, high in zip(METRICS, ranking.values, lows, highs, strict=True):
+            ends = {"lo": None, "hi": None} if np.isnan(low) else {"lo": float(low), "hi": float(high)}
+            named = {"metric": metric.name, "value": float(value), "interval": kind, "resamples": shared.units}
+            rows.append({**named, **ends, **counts})
+    return rows
+
+
+def names_of(key: ScoreKey, direction: Direction) -> dict[str, object]:
+    """Name a matrix of scores and how it is read."""
+    names = {"repeat": key.repeat, "method": key.method, "layer": key.layer, "head": key.head}
+    return {**names, "direction": direction.name}
+
+
+def _network(network: NetworkTable, universe: AnyUniverse, covered: Coverage) -> dict[str, object]:
+    names = {"network": network.name, "network_version": network.version, "universe": universe.name}
+    return {**names, "pair_coverage": covered.pairs, "positive_coverage": covered.positives}
+
+
+def _nothing_to_rank(network: NetworkTable, universe: AnyUniverse, key: ScoreKey) -> str:
+    where = f"network '{network.name}', universe '{universe.name}', repeat {key.repeat}"
+    return f"{where}: no positives or no negatives to rank: no metrics"

@@ -1,0 +1,149 @@
+"""How uncertainty of a metric is told: by drawing pairs, by leaving out TFs, or by leaving out groups of cells.
+
+All give what `core.statistics.uncertainty` makes limits of, from rankings that are already counted into bins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.evaluation.readings import readings_of_rows
+from scfm_assets.core.metrics.metrics import METRICS, values_of
+from scfm_assets.core.statistics.resampling import PairBootstrap, tf_jackknife
+from scfm_assets.core.statistics.uncertainty import Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scfm_assets.core.evaluation.readings import Ranking
+    from scfm_assets.core.scores.left_out import LeftOut
+    from scfm_assets.core.scores.score_keys import Direction, ScoreKey
+    from scfm_assets.core.universes.references import Reference
+    from scfm_assets.core.universes.universe import AnyUniverse
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How uncertainty is told.
+
+    Limits are value +- t times its error, on the scale of the metric (`scfm_assets.core.metrics.scales`).
+
+    Attributes
+    ----------
+    kinds
+        ``pairs``: candidate pairs are drawn with replacement, as the published numbers do. ``tfs``: each TF is left
+        out in turn with all its pairs; pairs whose first gene is no TF of the network stay. ``cells``: each group of
+        cells is left out in turn and the pairs are ranked anew; for universes of the TFs' pairs, and for methods whose
+        scores without a group are known.
+    resamples
+        Draws of pairs.
+    level
+        Share of intervals that should hold the truth.
+    """
+
+    kinds: tuple[Literal["pairs", "tfs", "cells"], ...] = ("pairs", "tfs", "cells")
+    resamples: int = 200
+    level: float = 0.95
+
+
+@dataclass
+class Draws:
+    """Draws of pairs, made when first needed and shared by all rankings of the same network and universe.
+
+    What is drawn is decided by the network's content, the universe and the tissue alone: all methods, layers and
+    repeats of a tissue see the same draws, so that their intervals can be compared.
+    """
+
+    resamples: int
+    _pairs: dict[tuple[object, ...], PairBootstrap] = field(default_factory=dict)
+
+    def over_pairs(self, ranking: Ranking, *seed: str) -> Shared:
+        """Draw the pairs of one ranking with replacement."""
+        n_pos, n_neg = (int(n) for n in (ranking.bins.n_pos, ranking.bins.n_neg))
+        name = (*seed, n_pos, n_neg)
+        if name not in self._pairs:
+            self._pairs[name] = PairBootstrap(n_pos, n_neg, resamples=self.resamples, seed=seed_from(*seed, "pairs"))
+        return Shared("pairs", ranking.values[None], self._pairs[name].values(ranking.bins)[None], n_pos, n_pos, n_neg)
+
+
+def over_tfs(rankings: Sequence[Ranking]) -> Shared:
+    """Leave each TF out of rankings of the same pairs; the units are the TFs with an edge."""
+    without = np.stack([tf_jackknife(ranking.of_tfs, ranking.others) for ranking in rankings])
+    edges = rankings[0].of_tfs.n_pos
+    return _left_out("tfs", rankings, without, np.ones(len(edges), np.int64), int(np.count_nonzero(edges)))
+
+
+def over_cells(rankings: Sequence[Ranking], left_out: Sequence[np.ndarray], sizes: np.ndarray) -> Shared:
+    """Leave each group of cells out of rankings of the same pairs.
+
+    Parameters
+    ----------
+    rankings
+        Of all cells.
+    left_out
+        Metrics of each ranking without each group, shapes (n_groups, n_metrics).
+    sizes
+        Cells of each group, shape (n_groups,).
+    """
+    without = np.stack([own.T for own in left_out])
+    return _left_out("cells", rankings, without, sizes, int(np.count_nonzero(sizes)))
+
+
+def _left_out(
+    kind: Literal["tfs", "cells"], rankings: Sequence[Ranking], without: np.ndarray, sizes: np.ndarray, units: int
+) -> Shared:
+    values, bins = np.stack([ranking.values for ranking in rankings]), rankings[0].bins
+    return Shared(kind, values, without, units, int(bins.n_pos), int(bins.n_neg), sizes)
+
+
+class WithoutGroups:
+    """Metrics of one matrix without each group of cells, for all networks, universes and directions.
+
+    Parameters
+    ----------
+    left_out
+        The scores without each group.
+    key
+        Which matrix.
+    references
+        What it is read against; universes of all panel genes are left aside.
+    directions
+        How it is read.
+    """
+
+    def __init__(
+        self, left_out: LeftOut, key: ScoreKey, references: Sequence[Reference], directions: Sequence[Direction]
+    ) -> None:
+        self.sizes = left_out.n_cells[key.repeat]
+        self._values: dict[tuple[str, int, str], np.ndarray] = {}
+        scores, panels = left_out.scores(key), [reference.edges for reference in references]
+        if scores is None:
+            return
+        for direction in directions:
+            place = int(direction.transposed and not key.symmetric)
+            for group in np.flatnonzero(self.sizes):
+                seen = left_out.pairs[key.repeat][group] > 0
+                readings = readings_of_rows(scores[group, place], left_out.tfs, seen, panels)
+                for i, (reading, reference) in enumerate(zip(readings, references, strict=True)):
+                    for universe in reference.universes_of_tfs:
+                        kept = self._values.setdefault(
+                            (direction.name, i, universe.name), np.full((len(self.sizes), len(METRICS)), np.nan)
+                        )
+                        kept[group] = values_of(reading.total(universe))
+
+    def values(self, direction: Direction, reference: int, universe: AnyUniverse) -> np.ndarray | None:
+        """Give the metrics of one ranking without each group, shape (n_groups, n_metrics).
+
+        NaN without a group that has no cell; None where the scores without a group are not known. `reference` is its
+        place among the references.
+        """
+        return self._values.get((direction.name, reference, universe.name))
+
+    def shared(self, ranking: Ranking, direction: Direction, reference: int, universe: AnyUniverse) -> Shared | None:
+        """Leave each group out of one ranking; None where the scores without a group are not known."""
+        without = self.values(direction, reference, universe)
+        return None if without is None else over_cells([ranking], [without], self.sizes)

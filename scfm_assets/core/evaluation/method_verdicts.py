@@ -1,0 +1,282 @@
+"""What a comparison of methods says of each method: the rows of the table `method_verdicts`, and its hypotheses.
+
+A method beats the nulls if it is better than each of the gene-level nulls, over TFs and over cells. All of these
+comparisons have to exclude chance, so that the largest of their p values is a p value of the whole claim (Berger 1982,
+Technometrics 24, intersection-union test): no null is chosen on the data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from scfm_assets.core.evaluation.confounding import CHANCE, EXPLAINS, ControlReading, verdict_of
+from scfm_assets.core.evaluation.contenders import CONTENDER_FIELDS
+from scfm_assets.core.statistics.hypothesis_tests import Test
+from scfm_assets.core.statistics.power import POWER, power_of_difference, smallest_difference
+from scfm_assets.core.universes.grounds import GROUND_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Rows = Sequence[Mapping[str, Any]]
+
+SCHEMA = pa.schema(
+    [
+        *CONTENDER_FIELDS,
+        *GROUND_FIELDS,
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("tfs_lo", pa.float64()),
+        pa.field("tfs_hi", pa.float64()),
+        pa.field("cells_lo", pa.float64()),
+        pa.field("cells_hi", pa.float64()),
+        pa.field("n_pos", pa.int64(), nullable=False),
+        pa.field("n_neg", pa.int64(), nullable=False),
+        pa.field("n_repeats", pa.int32(), nullable=False),
+        pa.field("best_null", pa.string()),
+        pa.field("best_null_value", pa.float64()),
+        pa.field("rests_on", pa.string(), nullable=False),
+        pa.field("p", pa.float64()),
+        pa.field("effect", pa.float64()),
+        pa.field("units", pa.int32()),
+        pa.field("power", pa.float64()),
+        pa.field("mde", pa.float64()),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("control", pa.string()),
+        pa.field("value_random", pa.float64()),
+        pa.field("random_lo", pa.float64()),
+        pa.field("random_hi", pa.float64()),
+        pa.field("confounding", pa.string()),
+        pa.field("explained_by", pa.string()),
+    ]
+)
+"""One row: what one metric says of one method on one universe of one network."""
+
+METRICS = ("auroc", "auprc_ratio")
+"""Metrics that are judged; for the others the table `method_comparison` has the differences."""
+SMALLEST = {"auroc": 0.05}
+"""Smallest difference to a null that matters: published differences between attention and its nulls are 0.05 to 0.07,
+either way. There is no such number for a ratio to the base rate: its scale changes with the base rate."""
+UNIVERSE = "tf_grid"
+"""Where the hypotheses of a study stand; the matched universes say why."""
+STUDY = "methods"
+
+BEATS, WORSE, DOES_NOT_BEAT, UNDERPOWERED = (
+    "beats the nulls",
+    "worse than a null",
+    "does not beat the nulls",
+    "underpowered",
+)
+OF_SEVERAL = {
+    BEATS: "beat the nulls",
+    DOES_NOT_BEAT: "do not beat the nulls",
+    WORSE: "are worse than a null",
+    UNDERPOWERED: "are underpowered",
+}
+"""How verdicts are said of several methods."""
+NULL = "null"
+
+OF_SLICE = ("tissue", "n_cells", "simulated")
+OF_METHOD = ("model", "checkpoint", "method", "layer", "direction", "role")
+OF_GROUND = ("network", "network_version", "universe", "metric")
+
+
+def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
+    """Judge every method of a slice, or of each of several.
+
+    The verdict of a method is, the first that holds: ``beats the nulls``, if it is better than each of them with every
+    kind of interval; ``worse than a null``, if it is worse than some null with every kind, at an alpha divided by the
+    number of nulls, as any of them would do; ``underpowered``, if the power to tell a difference of `SMALLEST` from 0
+    is below 0.8 for some null and kind, or nothing could be tested; else ``does not beat the nulls``.
+
+    Parameters
+    ----------
+    comparison
+        Rows of the table `method_comparison`.
+    level
+        Confidence of its intervals.
+
+    Returns
+    -------
+    Rows in `SCHEMA`, after the columns of `OF_SLICE` that `comparison` has.
+    """
+    fields = [comparison.schema.field(name) for name in OF_SLICE if name in comparison.column_names]
+    rows = [row for row in comparison.to_pylist() if row["metric"] in METRICS]
+    together, found = (*(field.name for field in fields), *OF_GROUND), []
+    for ground, of_ground in _grouped(rows, together).items():
+        of_methods = _grouped(of_ground, OF_METHOD)
+        for method, own in of_methods.items():
+            names = dict(zip(together + OF_METHOD, ground + method, strict=True))
+            found.append({**names, **_values(own), **_judged(own, 1 - level), **_confounding(own, of_methods)})
+    return pa.Table.from_pylist(found, schema=pa.schema([*fields, *SCHEMA]))
+
+
+def hypotheses(table: pa.Table) -> list[Test]:
+    """Give the hypotheses of rows of `method_verdicts`: one for each method and network, at the largest n_cells.
+
+    Each says that a method ranks the edges of a network better than every gene-level null, by AUROC over `UNIVERSE`.
+
+    Parameters
+    ----------
+    table
+        Rows of `method_verdicts` of any slices: what `verdicts` makes of the stored rows of `method_comparison`.
+    """
+    rows = [row for row in table.to_pylist() if row["verdict"] != NULL]
+    rows = [row for row in rows if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
+    largest = {row["tissue"]: max(r["n_cells"] for r in rows if r["tissue"] == row["tissue"]) for row in rows}
+    return [
+        Test(
+            study=STUDY,
+            family=f"beats_nulls_{row['tissue']}",
+            hypothesis=f"{name_of(row)} ranks the edges of {row['network']} better than every gene-level null",
+            statistic="AUROC - AUROC of the best null",
+            value=row["value"] - row["best_null_value"],
+            n=row["units"],
+            **{name: np.nan if row[name] is None else row[name] for name in ("p", "effect", "power", "mde")},
+        )
+        for row in rows
+        if row["n_cells"] == largest[row["tissue"]]
+    ]
+
+
+def random_beats_no_null(table: pa.Table) -> tuple[bool, str]:
+    """Say whether a method with random weights beats the nulls, by AUROC over `UNIVERSE`: a warning, if it does."""
+    rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
+    random = [row for row in rows if row["role"] == "random"]
+    found = [f"{name_of(row)} on {row['network']}" for row in random if row["verdict"] == BEATS]
+    told = f"of {len(random)} rankings by random weights, {len(found)} beat the nulls"
+    return not found, f"{told}: {'; '.join(found)}" if found else told
+
+
+def counted(table: pa.Table) -> dict[str, str]:
+    """Say for each network how many methods got which verdict, by AUROC over `UNIVERSE`; and which beat the nulls."""
+    rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
+    told = {}
+    for name in dict.fromkeys(row["network"] for row in rows):
+        own = [row for row in rows if row["network"] == name and row["verdict"] != NULL]
+        times = Counter(row["verdict"] for row in own)
+        words = [f"{times[verdict]} {said}" for verdict, said in OF_SEVERAL.items() if times[verdict]]
+        best = [name_of(row) for row in own if row["verdict"] == BEATS]
+        named = f"; the nulls are beaten by {', '.join(best)}" if best else ""
+        told[name] = f"of {len(own)} methods {', '.join(words)}{named}"
+    return told
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """Name a method as people do: ``pearson``, ``attention of planted, layer 3``."""
+    method = row["method"].replace("_", " ")
+    if row["role"] in ("baseline", "null"):
+        return method
+    return f"{method} of {row['model']}" + (f", layer {row['layer']}" if row["layer"] is not None else "")
+
+
+def _grouped(rows: Rows, names: tuple[str, ...]) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
+    found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return found
+
+
+def _values(own: Rows) -> dict[str, Any]:
+    """Take the value of a method and its limits, which stand in each of its rows."""
+    same = {name: own[0][name] for name in ("value", "n_pos", "n_neg", "n_repeats")}
+    of_kind = {row["interval"]: row for row in own}
+    ends = ((kind, end) for kind in ("tfs", "cells") for end in ("lo", "hi"))
+    return same | {f"{kind}_{end}": of_kind.get(kind, {}).get(f"value_{end}") for kind, end in ends}
+
+
+def _judged(own: Rows, alpha: float) -> dict[str, Any]:
+    """Say whether a method beats the nulls, and how well that could be told."""
+    against = [row for row in own if row["reference_role"] == "null"]
+    judged: dict[str, Any] = {"rests_on": ", ".join(dict.fromkeys(row["interval"] for row in own))}
+    if own[0]["role"] == "null":
+        return judged | {"verdict": NULL}
+    best = max(against, key=lambda row: row["value_reference"])
+    judged |= {"best_null": best["reference"], "best_null_value": best["value_reference"]}
+    decisive = max(against, key=lambda row: (_directed(row), -_or_nan(row["effect"])))
+    numbers = {
+        "p": max(map(_directed, against)),
+        "effect": decisive["effect"],
+        **_power(own[0]["metric"], against, alpha),
+    }
+    of_nulls = list(_grouped(against, ("reference",)).values())
+    if all(row["verdict"] == "better" for row in against):
+        verdict = BEATS
+    elif any(_is_worse(rows, alpha / len(of_nulls)) for rows in of_nulls):
+        verdict = WORSE
+    else:
+        verdict = UNDERPOWERED if numbers["power"] < POWER or numbers["p"] == np.inf else DOES_NOT_BEAT
+    known = {name: _or_null(number) for name, number in numbers.items()}
+    return judged | known | {"units": decisive["units"], "verdict": verdict}
+
+
+def _is_worse(rows: Rows, alpha: float) -> bool:
+    """Say whether a method is worse than one null by every kind of interval."""
+    return all(row["verdict"] == "worse" and row["p"] is not None and row["p"] <= alpha for row in rows)
+
+
+def _directed(row: Mapping[str, Any]) -> float:
+    """Give p of being better: two-sided where the method is above the reference, else 1; infinite if not testable."""
+    if row["p"] is None:
+        return np.inf
+    return row["p"] if row["difference"] > 0 else 1.0
+
+
+def _power(metric: str, against: Rows, alpha: float) -> dict[str, float]:
+    """Give power and smallest detectable difference of the least certain comparison; NaN without a difference to tell.
+
+    All comparisons have to tell it at once: the power of the claim is at most this.
+    """
+    if metric not in SMALLEST:
+        return {"power": np.nan, "mde": np.nan}
+    of_kind = _grouped(against, ("interval", "units"))
+    worst = [(float(np.max([_or_nan(row["error"]) for row in rows])), units) for (_, units), rows in of_kind.items()]
+    told = [power_of_difference(SMALLEST[metric], error, alpha=alpha, units=units) for error, units in worst]
+    needed = [smallest_difference(error, alpha=alpha, units=units) for error, units in worst]
+    return {"power": float(np.min(told)), "mde": float(np.max(needed))}
+
+
+def _confounding(own: Rows, of_methods: Mapping[tuple[Any, ...], Rows]) -> dict[str, Any]:
+    """Say what random weights of the same architecture score; of several controls, the one farthest from chance.
+
+    Their limits are the wider ones of TFs and cells: that random weights happen to favour the edges at hand is no
+    knowledge either, and only other TFs tell.
+    """
+    if own[0]["metric"] != "auroc":
+        return {}
+    controls = {row["reference_model"] for row in own if row["reference_role"] == "random"}
+    rows_of_controls = [
+        rows
+        for rows in of_methods.values()
+        if rows[0]["model"] in controls and all(rows[0][name] == own[0][name] for name in ("method", "layer"))
+    ]
+    if own[0]["role"] == "random":
+        rows_of_controls.append(own)
+    if not rows_of_controls:
+        return {}
+    rows = max(rows_of_controls, key=lambda rows: abs(rows[0]["value"] - CHANCE))
+    ends = [(_or_nan(row["value_lo"]), _or_nan(row["value_hi"])) for row in rows]
+    low, high = float(np.min(ends)), float(np.max(ends))
+    reading = ControlReading(rows[0]["model"], rows[0]["value"], low, high)
+    alike = {row["reference"]: row["correlation"] or 0.0 for row in rows if row["reference_role"] == "null"}
+    null = max(alike, key=lambda name: abs(alike[name]), default=None)
+    return {
+        "control": reading.name,
+        "value_random": reading.value,
+        "random_lo": _or_null(low),
+        "random_hi": _or_null(high),
+        "confounding": verdict_of(reading),
+        "explained_by": null if null is not None and abs(alike[null]) >= EXPLAINS else None,
+    }
+
+
+def _or_nan(number: float | None) -> float:
+    return np.nan if number is None else number
+
+
+def _or_null(number: float | None) -> float | None:
+    return None if number is None or not np.isfinite(number) else number

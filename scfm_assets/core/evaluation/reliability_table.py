@@ -1,0 +1,202 @@
+"""Rows of the table `reliability`: how alike the scores of every method are in two halves of the cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+from scfm_assets.core.scores.baselines import cells_of, columns_of
+from scfm_assets.core.scores.edges import attention_methods
+from scfm_assets.core.scores.group_scores import MeansOverCells
+from scfm_assets.core.scores.left_out import IS_LIFTED
+from scfm_assets.core.scores.score_keys import SYMMETRIC, Direction, ScoreKey
+from scfm_assets.core.scores.scores_of_cells import ScoresOfCells
+from scfm_assets.core.statistics.reliability import Reliability, split_half
+from scfm_assets.core.universes.universe import TF_GRID, PanelEdges, candidates, edges_in_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from scipy.sparse import csr_matrix
+
+    from scfm_assets.core.attention.sums import AttentionSums
+    from scfm_assets.core.networks.table import NetworkTable
+    from scfm_assets.core.scores.baselines import BaselineMethod
+    from scfm_assets.core.scores.group_scores import ScoresOfGroups
+
+SPLITS = 6
+"""Halvings of the groups of cells. With ten groups there are 126, which share cells: the mean over six of them is as
+near to the mean over all as 0.4 of the spread that is told beside it."""
+MEASURES = ("pearson", "spearman", "auroc_of_tfs")
+SCHEMA = pa.schema(
+    [
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("checkpoint", pa.string()),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("layer", pa.int32()),
+        pa.field("head", pa.int32()),
+        pa.field("direction", pa.string(), nullable=False),
+        pa.field("network", pa.string(), nullable=False),
+        pa.field("network_version", pa.string(), nullable=False),
+        pa.field("universe", pa.string(), nullable=False),
+        *(pa.field(f"{measure}{part}", pa.float64()) for measure in MEASURES for part in ("", "_half", "_spread")),
+        pa.field("auroc_half", pa.float64(), nullable=False),
+        pa.field("auroc_error", pa.float64(), nullable=False),
+        pa.field("cell_groups", pa.int32(), nullable=False),
+        pa.field("splits", pa.int32(), nullable=False),
+        pa.field("n_pos", pa.int64(), nullable=False),
+        pa.field("n_neg", pa.int64(), nullable=False),
+    ]
+)
+"""One row: one matrix of scores against one network, in tf_grid. Numbers are null where one half is constant."""
+
+
+@dataclass(frozen=True, eq=False)
+class Halvable:
+    """One matrix of scores that any choice of the groups of cells can make.
+
+    Attributes
+    ----------
+    key, direction
+        Which matrix, and how it is read.
+    tfs
+        Panel indices of the TFs whose pairs can be scored, ascending.
+    sizes
+        Cells of each group, shape (n_groups,).
+    of
+        Scores pairs from masks whose rows are `tfs`.
+    """
+
+    key: ScoreKey
+    direction: Direction
+    tfs: np.ndarray
+    sizes: np.ndarray
+    of: Callable[[CandidatePairs], ScoresOfGroups]
+
+
+def from_attention(
+    sums_of_repeat: Mapping[int, AttentionSums], layer: int | None, direction: Direction
+) -> Iterator[Halvable]:
+    """Take one layer's attention, by every method that its sums were made for; nothing where it has no groups.
+
+    Parameters
+    ----------
+    sums_of_repeat
+        The sums of each repeat.
+    layer
+        The layer that the catalog fixes; None gives nothing.
+    direction
+        Which end of a pair is the TF.
+    """
+    for repeat, sums in sorted(sums_of_repeat.items()):
+        groups, parts = sums.groups, sums.parts
+        if groups is None or layer is None or (layer, None) not in parts:
+            continue
+        how = {"part": parts.index((layer, None)), "transposed": direction.transposed}
+        for method in attention_methods(sums):
+
+            def of(
+                pairs: CandidatePairs, *, groups: Any = groups, lifted: bool = IS_LIFTED[method], how: Any = how
+            ) -> ScoresOfGroups:
+                return MeansOverCells.of_group_sums(groups, pairs, lifted=lifted, **how)
+
+            yield Halvable(ScoreKey(repeat, method, layer), direction, groups.tfs, groups.n_cells, of)
+
+
+def from_counts(
+    counts: csr_matrix,
+    gene_ids: Sequence[str],
+    panel: pa.Table,
+    *,
+    cells_of_repeat: Mapping[int, np.ndarray],
+    group_of_repeat: Mapping[int, np.ndarray],
+    tfs: np.ndarray,
+    methods: Sequence[BaselineMethod],
+) -> Iterator[Halvable]:
+    """Take the methods that are not dear; the parameters are those of `scfm_assets.core.scores.baselines.score`."""
+    columns = columns_of(gene_ids, panel)
+    cheap = [method for method in methods if not method.dear]
+    for repeat, rows in sorted(cells_of_repeat.items()):
+        group = np.asarray(group_of_repeat[repeat])
+        scores = ScoresOfCells(cells_of(counts[np.asarray(rows)], columns), group, tfs, cheap)
+        for method in cheap:
+
+            def of(pairs: CandidatePairs, *, scores: Any = scores, method: Any = method) -> ScoresOfGroups:
+                return scores.of(method, pairs)
+
+            yield Halvable(ScoreKey(repeat, method.name, symmetric=True), SYMMETRIC, tfs, scores.sizes, of)
+
+
+def reliability_table(
+    found: Iterable[Halvable],
+    networks: Sequence[NetworkTable],
+    panel: pa.Table,
+    *,
+    tissue: str,
+    model: str,
+    checkpoint: str | None,
+    splits: int = SPLITS,
+    seed: int = 0,
+) -> pa.Table:
+    """Split the cells of every matrix of one model in halves, and hold the halves against each other.
+
+    All methods of a repeat share their halves. A matrix with cells in fewer than two groups gives no rows, nor does a
+    network without positives or negatives.
+
+    Parameters
+    ----------
+    found
+        The matrices.
+    networks
+        Networks of the tissue's organism.
+    panel
+        The gene panel, with columns ``gene_id`` and ``symbol``.
+    tissue
+        Chooses the networks' edges.
+    model, checkpoint
+        Stand in every row.
+    splits, seed
+        Number of halvings, and what decides them.
+
+    Returns
+    -------
+    Rows in `SCHEMA`.
+    """
+    names = [panel.column(name).to_pylist() for name in ("gene_id", "symbol")]
+    known = [(network, edges_in_panel(network, *names, tissue=tissue)) for network in networks]
+    rows = []
+    for matrix in found:
+        groups = int(np.count_nonzero(matrix.sizes))
+        key = {"repeat": matrix.key.repeat, "method": matrix.key.method, "layer": matrix.key.layer}
+        named = {"model": model, "checkpoint": checkpoint, "direction": matrix.direction.name, **key}
+        for network, edges in known if groups > 1 else ():
+            pairs = _pairs_of(edges, matrix.tfs)
+            if not pairs.n_pos or not pairs.n_neg:
+                continue
+            halves = split_half(matrix.of(pairs), matrix.sizes, pairs, splits=splits, seed=seed)
+            of_network = {"network": network.name, "network_version": network.version, "universe": TF_GRID.name}
+            counted = {"cell_groups": groups, "splits": splits, "n_pos": pairs.n_pos, "n_neg": pairs.n_neg}
+            rows.append({**named, **of_network, **_numbers(halves), **counted})
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _pairs_of(edges: PanelEdges, tfs: np.ndarray) -> CandidatePairs:
+    """Take the pairs of tf_grid from matrices whose rows are `tfs`, the network's among them."""
+    if not np.isin(edges.tfs, tfs).all():
+        message = f"rows of {len(tfs)} genes do not hold all {len(edges.tfs)} TFs of a network"
+        raise ValueError(message)
+    candidate = candidates(TF_GRID, edges, np.zeros((edges.n_genes, edges.n_genes), np.int32))[tfs]
+    return CandidatePairs.of_masks(candidate, candidate & edges.mask[tfs], np.searchsorted(tfs, edges.tfs))
+
+
+def _numbers(halves: Reliability) -> dict[str, float | None]:
+    numbers = {"auroc_half": float(halves.aurocs.mean()), "auroc_error": halves.auroc_error}
+    for measure in MEASURES:
+        own = getattr(halves, measure)
+        numbers |= {measure: own.whole, f"{measure}_half": own.half, f"{measure}_spread": own.spread}
+    return {name: None if np.isnan(value) else value for name, value in numbers.items()}

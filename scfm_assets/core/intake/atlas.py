@@ -1,0 +1,175 @@
+"""Atlases: the raw counts of one tissue, read from what people have and brought into the one form that we work on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from scfm_assets.core.intake import files as atlas_files
+from scfm_assets.core.intake.count_source import matrix_lines, take_counts, wanted
+from scfm_assets.core.intake.counts import prove_counts
+from scfm_assets.core.intake.files.stored import quietly
+from scfm_assets.core.intake.gene_intake import check_organism, take_genes, unite_genes
+from scfm_assets.core.intake.obs import choose, take_barcodes, take_labels, take_rows
+from scfm_assets.core.intake.spec import AUTO, AtlasSpec
+from scfm_assets.errors import ScfmError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from scipy import sparse
+
+__all__ = ["SCANPY_ATLASES", "AtlasSpec", "process", "qc_table", "read", "read_scanpy"]
+
+SCANPY_ATLASES = ("pbmc68k_reduced",)
+"""Atlases that come with scanpy itself, so that no network is needed."""
+
+
+def read(spec: AtlasSpec) -> AnnData:
+    """Open an atlas's file or folder, of any of `atlas_files.FORMATS`.
+
+    Matrices are read one by one, the declared one first, until one of them holds raw counts, which alone is kept. If
+    none does, all are there for the error to say what they hold.
+
+    Parameters
+    ----------
+    spec
+        What is declared about it.
+
+    Returns
+    -------
+    AnnData with obs, var and the matrix that holds counts, as CSR (dense and CSC ones are converted).
+
+    Raises
+    ------
+    ScfmError
+        If the file is not there, damaged or of no known format, or has no matrix at the declared place.
+    """
+    if spec.path is None:
+        raise ScfmError(spec.place, "has no file", f"Name one for {spec.entry}.")
+
+    def order(places: Sequence[str]) -> tuple[list[str], list[str]]:
+        first = wanted(spec, places)
+        others = dict.fromkeys(place for place in (*AUTO, *places) if place in places and place not in first)
+        return first, list(others)
+
+    def enough(matrix: sparse.csr_matrix) -> bool:
+        return spec.recover is not None or prove_counts(matrix).ok
+
+    return atlas_files.load(spec.path, order, enough, matrix_lines)
+
+
+def read_scanpy(name: str) -> AnnData:
+    """Read an atlas that comes with scanpy.
+
+    Parameters
+    ----------
+    name
+        One of `SCANPY_ATLASES`.
+
+    Raises
+    ------
+    ScfmError
+        If it is no such atlas.
+    """
+    if name not in SCANPY_ATLASES:
+        place, problem = f"atlas {name!r}", "does not come with scanpy"
+        raise ScfmError(place, problem, f"Allowed: {', '.join(SCANPY_ATLASES)}.")
+    import scanpy
+
+    return quietly(getattr(scanpy.datasets, name))
+
+
+def process(adata: AnnData, spec: AtlasSpec) -> AnnData:
+    """Bring an atlas into the one form that everything downstream reads.
+
+    Parameters
+    ----------
+    adata
+        From `read`, `read_scanpy` or a simulator, which says so by ``uns["scfm"]["simulated"]``. It is not changed.
+    spec
+        What is declared about it.
+
+    Returns
+    -------
+    AnnData with raw counts in ``X`` (CSR int32, sorted indices, no empty cell or gene), cells and genes in their order
+    in the file; obs has ``cell_type``, ``donor``, ``batch``, ``assay`` if one is declared, ``n_counts``, ``n_genes``;
+    var is indexed by canonical gene id and has ``symbol`` and ``mapped``; ``uns["scfm"]`` has ``tissue``, ``organism``,
+    ``simulated``, ``counts_from`` and ``repairs`` (JSON list of ``what``, ``n``, ``example``).
+
+    Raises
+    ------
+    ScfmError
+        If anything in the file contradicts the declaration or cannot be counts.
+    """
+    from anndata import AnnData
+
+    source = take_counts(adata, spec)
+    frame: Any = adata.obs
+    chosen, not_taken = take_rows(frame, spec)
+    taken = source.counts
+    if not chosen.all():
+        taken, frame = taken[chosen], frame[chosen]
+    barcodes = take_barcodes(frame.index, spec)
+    labels = take_labels(frame, spec)
+    names = take_genes(source.var, spec)
+    check_organism(names, frame, spec)
+    counts, first, merged = unite_genes(taken, names, spec)
+    rows, columns, dropped = choose(counts, barcodes, spec)
+    kept = counts if rows.all() and columns.all() else counts[rows][:, columns]
+    kept_labels = labels[rows].apply(lambda column: column.cat.remove_unused_categories())
+    obs = kept_labels.assign(
+        n_counts=np.asarray(kept.sum(axis=1, dtype=np.int64)).ravel(), n_genes=np.diff(kept.indptr).astype(np.int32)
+    )
+    genes = first[columns]
+    var = pd.DataFrame(
+        {"symbol": names.symbols[genes], "mapped": names.mapped[genes]}, index=pd.Index(names.ids[genes])
+    )
+    left_out = atlas_files.notes_of(adata).left_out
+    repairs = (*left_out, *source.repairs, *not_taken, *names.repairs, *merged, *dropped)
+    about = {
+        "tissue": spec.tissue,
+        "organism": spec.organism,
+        "simulated": _is_simulated(adata),
+        "counts_from": source.place,
+        "repairs": json.dumps([asdict(repair) for repair in repairs]),
+    }
+    return AnnData(X=kept, obs=obs.set_axis(pd.Index(barcodes[rows])), var=var, uns={"scfm": about})
+
+
+def _is_simulated(adata: AnnData) -> bool:
+    said = adata.uns.get("scfm", {})
+    return bool(said.get("simulated", False)) if isinstance(said, dict) else False
+
+
+def qc_table(processed: AnnData) -> pa.Table:
+    """List what quality plots show of the cells of a processed atlas.
+
+    Returns
+    -------
+    A row per cell: ``tissue``, ``cell`` (its row in the processed atlas), ``barcode``, ``cell_type``, ``donor``,
+    ``batch``, ``n_counts``, ``n_genes`` and ``mitochondrial`` (share of counts in genes named ``MT-*``, null if there
+    are none).
+    """
+    obs: Any = processed.obs
+    counts: Any = processed.X
+    mitochondrial = processed.var["symbol"].astype(str).str.upper().str.startswith("MT-").to_numpy()
+    share = np.asarray(counts[:, mitochondrial].sum(axis=1)).ravel() / obs["n_counts"].to_numpy()
+    n_cells = processed.n_obs
+    return pa.table(
+        {
+            "tissue": pa.array([processed.uns["scfm"]["tissue"]] * n_cells, pa.string()),
+            "cell": pa.array(np.arange(n_cells), pa.int32()),
+            "barcode": pa.array(processed.obs_names.tolist(), pa.string()),
+            **{name: pa.array(obs[name].astype(str).tolist(), pa.string()) for name in ("cell_type", "donor", "batch")},
+            "n_counts": pa.array(obs["n_counts"].to_numpy(), pa.int64()),
+            "n_genes": pa.array(obs["n_genes"].to_numpy(), pa.int32()),
+            "mitochondrial": pa.array(share if mitochondrial.any() else [None] * n_cells, pa.float64()),
+        }
+    )

@@ -1,0 +1,43 @@
+"""AnnData in HDF5 (.h5ad) and in zarr: obs, var, X, layers and raw, in the encodings of every age."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scfm_assets.core.intake.files.contents import Contents
+from scfm_assets.core.intake.files.frames import read_frame
+from scfm_assets.core.intake.files.matrices import matrix_at
+
+if TYPE_CHECKING:
+    from scfm_assets.core.intake.files.stored import Node
+
+DOC = "obs and var at the top"
+
+
+def is_anndata(top: Node) -> bool:
+    """Whether there are cells and genes as anndata writes them."""
+    return {"obs", "var"} <= set(top.names())
+
+
+def anndata_contents(top: Node) -> Contents:
+    """Read the labels of an AnnData and describe its matrices."""
+    uns = top.get("uns")
+    obs, var = (read_frame(top.need(part), uns) for part in ("obs", "var"))
+    places = {"X": top.get("X")}
+    if (layers := top.get("layers")) is not None:
+        places |= {f"layers/{name}": top.get(f"layers/{name}") for name in layers.names()}
+    places["raw.X"] = top.get("raw/X") or top.get("raw.X")
+    described = (matrix_at(place, node) for place, node in places.items())
+    matrices = tuple(matrix for matrix in described if matrix is not None)
+    raw_node = (top.get("raw/var") or top.get("raw.var")) if any(m.place == "raw.X" for m in matrices) else None
+    raw_var = None if raw_node is None else read_frame(raw_node)
+    return Contents(obs, var, matrices, raw_var, simulated=_simulated(top))
+
+
+def _simulated(top: Node) -> bool:
+    said = top.get("uns/scfm/simulated")
+    if said is None or not said.is_array or said.shape != () or said.kind not in "bi":
+        return False
+    return bool(said.attempt(lambda: np.asarray(said.raw[()]).item()))

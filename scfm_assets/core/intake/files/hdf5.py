@@ -1,0 +1,79 @@
+"""HDF5 files, opened without following links out of them."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets.core.intake.files.scouting import send_scout
+from scfm_assets.core.intake.files.stored import ElsewhereError, Library, Node, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_SMALL = 2**20
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Node]:
+    """Open an HDF5 file for reading.
+
+    Raises
+    ------
+    ScfmError
+        If it is damaged.
+    """
+    import h5py
+
+    send_scout(path)
+    file = attempt(str(path), lambda: h5py.File(path, "r"))
+    try:
+        yield Node(path, "", file, LIBRARY)
+    finally:
+        file.close()
+
+
+def _names(folder: Any) -> list[str]:
+    return [name if isinstance(name, str) else repr(name) for name in folder]
+
+
+def _child(folder: Any, name: str) -> Any:
+    import h5py
+
+    link = folder.get(name, getlink=True) if name in {"", "."} or name in set(folder) else None
+    if link is None or name in {"", "."}:
+        return None
+    if not isinstance(link, h5py.HardLink):
+        problem = f"{name!r} is a link to elsewhere"
+        raise ElsewhereError(problem)
+    found = folder[name]
+    if not isinstance(found, h5py.Group | h5py.Dataset):
+        problem = f"{name!r} is neither folder nor array"
+        raise TypeError(problem)
+    return found
+
+
+def _is_array(found: Any) -> bool:
+    import h5py
+
+    return isinstance(found, h5py.Dataset)
+
+
+def _unsound(array: Any) -> str | None:
+    if array.shape is None:
+        return "is an array without values"
+    if array.is_virtual or array.external:
+        return "keeps its values in another file, which is not followed"
+    n_bytes = math.prod(array.shape) * array.dtype.itemsize
+    if n_bytes <= _SMALL or len(array.shape) != 1:
+        return None
+    if array.chunks is None:
+        stored = array.id.get_storage_size()
+        return f"claims {n_bytes:,} bytes and holds {stored:,}" if stored < n_bytes else None
+    wanted, there = -(-array.shape[0] // array.chunks[0]), array.id.get_num_chunks()
+    return f"claims {wanted:,} pieces and holds {there:,}" if there < wanted else None
+
+
+LIBRARY = Library(names=_names, child=_child, is_array=_is_array, unsound=_unsound)

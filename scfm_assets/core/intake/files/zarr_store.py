@@ -1,0 +1,109 @@
+"""Zarr stores, folders or zip files, opened without unpickling and without following links out of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets.core.intake.files.stored import Library, Node, attempt
+from scfm_assets.errors import ScfmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CODECS = frozenset(
+    (
+        *("bytes", "blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2", "shuffle", "transpose", "sharding_indexed"),
+        *("crc32c", "crc32", "adler32", "fletcher32", "vlen-utf8", "vlen-bytes", "vlen-array"),
+        *("delta", "packbits", "bitround", "quantize", "fixedscaleoffset", "astype"),
+    )
+)
+"""Codecs that can do nothing but decode; `pickle` runs what the file says."""
+_LARGE = 64 * 2**20
+_LARGEST_PIECE = 2**30
+
+
+@contextmanager
+def open_zarr(path: Path) -> Iterator[Node]:
+    """Open a zarr store, of format 2 or 3, for reading.
+
+    Raises
+    ------
+    ScfmError
+        If it is damaged, or holds links.
+    """
+    import zarr
+    from zarr.storage import LocalStore, ZipStore
+
+    place = str(path)
+    if path.is_dir():
+        refuse_links(path)
+        store: Any = LocalStore(path, read_only=True)
+    else:
+        store = attempt(place, lambda: ZipStore(path, mode="r"))
+    try:
+        # The consolidated copy of the metadata may be older than the arrays.
+        top = attempt(place, lambda: zarr.open_group(store, mode="r", use_consolidated=False))
+        yield Node(path, "", top, LIBRARY)
+    finally:
+        store.close()
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a store whose files are links."""
+    for file in folder.rglob("*"):
+        if file.is_symlink():
+            problem = "is a link to elsewhere, which is not followed"
+            raise ScfmError(str(file), problem, "Put the file itself there.")
+
+
+def _names(folder: Any) -> list[str]:
+    return [*folder.group_keys(), *folder.array_keys()]
+
+
+def _child(folder: Any, name: str) -> Any:
+    return folder[name] if name not in {"", ".", ".."} and name in folder else None
+
+
+def _is_array(found: Any) -> bool:
+    return hasattr(found, "shape")
+
+
+def _unsound(array: Any) -> str | None:
+    strange = _codecs(array.metadata.to_dict()) - CODECS
+    if strange:
+        return f"is encoded by {', '.join(sorted(strange))}, which is not among what is decoded here"
+    n_bytes = math.prod(array.shape) * array.dtype.itemsize
+    piece = math.prod(array.chunks) * array.dtype.itemsize
+    if piece > max(_LARGEST_PIECE, 2 * n_bytes):
+        return f"claims pieces of {piece:,} bytes"
+    if n_bytes <= _LARGE or len(array.shape) != 1:
+        return None
+    # Pieces that are all zero are not written: a column may lack some, not half of them.
+    there = array.nchunks_initialized
+    return f"claims {array.nchunks:,} pieces and holds {there:,}" if there < array.nchunks / 2 else None
+
+
+def _codecs(metadata: Any) -> set[str]:
+    """Collect the names of all codecs, also those within others."""
+    plain = json.loads(json.dumps(metadata, default=str))
+    given = [plain.get(key) for key in ("filters", "compressor", "compressors", "codecs")]
+    found: set[str] = set()
+    pending = [each for each in given if each]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, list):
+            pending += each
+        elif isinstance(each, dict):
+            found.add(str(each.get("id") or each.get("name")).removeprefix("numcodecs."))
+            inner = each.get("configuration") or {}
+            pending += [inner[key] for key in ("codecs", "index_codecs") if inner.get(key)]
+        else:
+            found.add(str(each))
+    return found
+
+
+LIBRARY = Library(names=_names, child=_child, is_array=_is_array, unsound=_unsound)

@@ -1,6 +1,0 @@
-"""Further edge scores from counts, each in a module of its own, and the choice among all of them by name."""
-
-from scfm_assets.core.methods.mutual_information import MUTUAL_INFORMATION
-from scfm_assets.core.methods.partial_correlation import PARTIAL_CORRELATION
-
-FURTHER_METHODS = (PARTIAL_CORRELATION, MUTUAL_INFORMATION)

@@ -1,0 +1,88 @@
+"""The pairs of a universe in one row, each with its TF: what resampling, permuting and choosing work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from scfm_assets.core.metrics.metrics import Bins, as_bins
+from scfm_assets.core.metrics.thresholds import codes_of
+
+
+@dataclass(frozen=True, eq=False)
+class CandidatePairs:
+    """The n candidate pairs of a universe, in the order of their matrix.
+
+    Attributes
+    ----------
+    place
+        Where each pair stands in the flattened matrix of scores, int64 (n,).
+    tf
+        Which TF each pair belongs to, int64 (n,) in 0 .. n_tfs - 1; -1 where its first gene is no TF.
+    positive
+        Whether the pair is an edge, boolean (n,).
+    n_tfs
+        Number of TFs, those without a pair counted.
+    """
+
+    place: np.ndarray
+    tf: np.ndarray
+    positive: np.ndarray
+    n_tfs: int
+
+    @classmethod
+    def of_masks(cls, candidate: np.ndarray, positive: np.ndarray, tfs: np.ndarray | None = None) -> CandidatePairs:
+        """Take the pairs of masks.
+
+        Parameters
+        ----------
+        candidate, positive
+            Boolean (R, K): the pairs that are ranked, and the edges among them; rows are the TF's end.
+        tfs
+            Rows that are TFs, ascending; all rows if None.
+        """
+        if not np.array_equal(candidate.shape, positive.shape):
+            message = f"candidates of shape {candidate.shape} and positives of shape {positive.shape}"
+            raise ValueError(message)
+        rows = np.arange(len(candidate)) if tfs is None else np.asarray(tfs)
+        tf_of_row = np.full(len(candidate), -1, np.int64)
+        tf_of_row[rows] = np.arange(len(rows))
+        place = np.flatnonzero(candidate)
+        return cls(place, tf_of_row[place // candidate.shape[1]], positive.reshape(-1)[place], len(rows))
+
+    def of(self, matrix: np.ndarray) -> np.ndarray:
+        """Take these pairs of matrices (..., R, K), turned so that rows are the TF's end; shape (..., n)."""
+        return matrix.reshape(*matrix.shape[:-2], -1)[..., self.place]
+
+    @property
+    def n(self) -> int:
+        """Number of pairs."""
+        return len(self.place)
+
+    @cached_property
+    def n_pos(self) -> int:
+        """Number of edges among them."""
+        return int(np.count_nonzero(self.positive))
+
+    @property
+    def n_neg(self) -> int:
+        """Number of pairs that are no edge."""
+        return self.n - self.n_pos
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """Edges of each TF, int64 (n_tfs,)."""
+        return np.bincount(self.tf[self.positive & (self.tf >= 0)], minlength=self.n_tfs)
+
+    def bins_by_tf(self, scores: np.ndarray) -> tuple[Bins, Bins | None]:
+        """Count the bins of each TF, shapes (n_tfs, p), and of the pairs without a TF, (p,); None without any."""
+        thresholds = np.unique(scores[self.positive])
+        codes, width = codes_of(scores, thresholds), 2 * len(thresholds) + 1
+        place, size = (self.tf + 1) * width + codes, (self.n_tfs + 1, width)
+        every = np.bincount(place, minlength=size[0] * width).reshape(size)
+        chosen = np.bincount(place[self.positive], minlength=size[0] * width).reshape(size)
+        bins = as_bins(every, chosen)
+        own = Bins(bins.positive[1:], bins.tied[1:], bins.below[1:], bins.n_neg[1:])
+        return own, bins[0] if every[0].any() else None

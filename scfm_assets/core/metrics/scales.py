@@ -1,0 +1,66 @@
+"""Scales on which a metric's error is the same on both sides, and intervals made there.
+
+Near its largest value a metric can only fall: value +- t times its error runs out of its range on one side and is too
+short on the other. On the scale of its log-odds both sides are alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import expit, logit, stdtrit
+
+from scfm_assets.core.metrics.metrics import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A scale for errors: there and back, each (values, pairs) -> values.
+
+    `pairs` is the number of (positive, negative) pairs: half of one of them keeps log-odds of 0 and 1 finite (Haldane
+    1956, Annals of Human Genetics 20), and is taken off again on the way back.
+    """
+
+    name: str
+    there: Callable[[np.ndarray, float], np.ndarray]
+    back: Callable[[np.ndarray, float], np.ndarray]
+
+
+def _log_odds(value: np.ndarray, pairs: float) -> np.ndarray:
+    return logit((value * pairs + 0.5) / (pairs + 1))
+
+
+def _share(odds: np.ndarray, pairs: float) -> np.ndarray:
+    return np.clip((expit(odds) * (pairs + 1) - 0.5) / pairs, 0, 1)
+
+
+LOG_ODDS = Scale("log odds", _log_odds, _share)
+LOGARITHM = Scale("logarithm", lambda v, _: np.log(np.maximum(v, np.finfo(float).tiny)), lambda x, _: np.exp(x))
+ROOT = Scale("square root", lambda v, _: np.sqrt(v), lambda x, _: np.maximum(x, 0) ** 2)
+SCALES = {"auroc": LOG_ODDS, "auprc": LOG_ODDS, "auprc_ratio": LOGARITHM, "epr": ROOT}
+"""The scale of each metric; early precision is a count, whose root has about the same error everywhere."""
+AT_LEAST = {"auprc_ratio": "auprc"}
+"""Ratios whose limits are at least as far apart as those of another metric over the base rate.
+
+Their own are too close where edges are few: for 40 among 4000 pairs, placed at random, 12 to 15 % of them excluded
+chance. Those over the base rate are too close where average precision is near 1, as they leave out how it varies.
+"""
+
+
+def rescaled(values: np.ndarray, pairs: float, *, back: bool = False) -> np.ndarray:
+    """Bring values of all `METRICS`, shape (n_metrics, ...), to their scales, or back."""
+    scales = [SCALES[metric.name] for metric in METRICS]
+    return np.stack(
+        [(scale.back if back else scale.there)(own, pairs) for scale, own in zip(scales, values, strict=True)]
+    )
+
+
+def reach(units: np.ndarray | float, *, level: float) -> np.ndarray:
+    """Give the quantile of Student's t for one less than the units; NaN for fewer than two."""
+    freedom = np.asarray(units, float) - 1
+    return np.where(freedom >= 1, stdtrit(np.maximum(freedom, 1), (1 + level) / 2), np.nan)

@@ -1,0 +1,256 @@
+"""Edge scores that need no model: correlations, and the nulls that a model has to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scfm_assets.core.scores.edges import EdgeScores, ScoreKey, edge_scores, mean_over_cells
+from scfm_assets.core.scores.left_out import LeftOut
+from scfm_assets.errors import ScfmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
+    from scipy.sparse import csr_matrix
+
+MODEL = "baselines"
+"""What stands in the column `model` beside these methods; their checkpoint is null."""
+Genes = slice | np.ndarray
+"""Panel genes at the first end of the pairs that are scored."""
+EVERY = slice(None)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one repeat, as far as the baselines look at them.
+
+    Attributes
+    ----------
+    panel_counts
+        Raw counts of the panel genes, dense float64 (n_cells, K).
+    depth
+        Counts of each whole cell, shape (n_cells,).
+    n_detected
+        Genes with a count in each whole cell, shape (n_cells,).
+    """
+
+    panel_counts: np.ndarray
+    depth: np.ndarray
+    n_detected: np.ndarray
+
+    @cached_property
+    def expression(self) -> np.ndarray:
+        """log1p of counts per 10,000, shape (n_cells, K)."""
+        return np.log1p(self.panel_counts * (1e4 / self.depth)[:, None])
+
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """Midranks of `expression` among the cells, shape (n_cells, K)."""
+        from scipy.stats import rankdata
+
+        return rankdata(self.expression, axis=0)
+
+    @cached_property
+    def detected(self) -> np.ndarray:
+        """1 where a cell holds a gene, else 0, shape (n_cells, K)."""
+        return (self.panel_counts > 0).astype(np.float64)
+
+    def pairs(self, genes: Genes = EVERY) -> np.ndarray:
+        """Cells that hold both genes, int32 (genes, K)."""
+        return (self.detected[:, genes].T @ self.detected).astype(np.int32)
+
+    def chosen(self, rows: np.ndarray) -> Cells:
+        """Give some of the cells, by a mask or by their numbers."""
+        return Cells(self.panel_counts[rows], self.depth[rows], self.n_detected[rows])
+
+    def without(self, left_out: np.ndarray) -> Cells:
+        """Give the cells that are left without some, boolean (n_cells,)."""
+        return self.chosen(~left_out)
+
+
+def pearson(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
+    """Absolute Pearson correlation of log1p CP10k over the cells; 0 for a gene that does not vary."""
+    return _absolute_correlation(cells.expression, genes)
+
+
+def spearman(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
+    """Absolute Spearman correlation (midranks) of log1p CP10k over the cells; 0 for a gene that does not vary."""
+    return _absolute_correlation(cells.ranks, genes)
+
+
+def mean_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
+    """Product of the two genes' means of log1p CP10k."""
+    return _product(cells.expression.mean(axis=0), genes)
+
+
+def detection_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
+    """Product of the two genes' detection rates."""
+    return _product(cells.detected.mean(axis=0), genes)
+
+
+def variance_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
+    """Product of the two genes' variances of log1p CP10k."""
+    return _product(cells.expression.var(axis=0), genes)
+
+
+def uniform_attention(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
+    """Mean of 1/L over the cells that hold both genes, L = genes detected in the cell; 0 for an unseen pair.
+
+    What an attention that looks at every gene of a cell evenly would score: it ranks pairs by the size of their cells.
+    """
+    weighted = cells.detected / np.sqrt(cells.n_detected)[:, None]
+    return mean_over_cells(weighted[:, genes].T @ weighted, cells.pairs(genes))
+
+
+def _product(values: np.ndarray, genes: Genes) -> np.ndarray:
+    return np.outer(values[genes], values)
+
+
+def _absolute_correlation(values: np.ndarray, genes: Genes) -> np.ndarray:
+    constant = values.min(axis=0) == values.max(axis=0)
+    centred = values - values.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    scaled = centred / np.where(constant, 1, length)
+    scaled[:, constant] = 0
+    return np.minimum(np.abs(scaled[:, genes].T @ scaled), 1)
+
+
+@dataclass(frozen=True)
+class BaselineMethod:
+    """One way to score pairs from counts alone: cells, genes -> (genes, K); rows are the TF's end.
+
+    Attributes
+    ----------
+    name, function
+        Its name, and how it scores.
+    null
+        Whether it knows nothing of regulation.
+    dear
+        Whether it costs too much to be repeated without each group of cells.
+    """
+
+    name: str
+    function: Callable[[Cells, Genes], np.ndarray]
+    null: bool
+    dear: bool = False
+
+    @property
+    def doc(self) -> str:
+        """What the score is, in one sentence."""
+        return (self.function.__doc__ or "").split("\n")[0]
+
+
+METHODS = (
+    BaselineMethod("pearson", pearson, null=False),
+    BaselineMethod("spearman", spearman, null=False),
+    BaselineMethod("mean_product", mean_product, null=True),
+    BaselineMethod("detection_product", detection_product, null=True),
+    BaselineMethod("variance_product", variance_product, null=True),
+    BaselineMethod("uniform_attention", uniform_attention, null=True),
+)
+
+
+def score(
+    counts: csr_matrix,
+    gene_ids: Sequence[str],
+    panel: pa.Table,
+    *,
+    cells_of_repeat: Mapping[int, np.ndarray],
+    methods: Sequence[BaselineMethod] = METHODS,
+    group_of_repeat: Mapping[int, np.ndarray] | None = None,
+    tfs: np.ndarray | None = None,
+) -> EdgeScores:
+    """Score every pair of panel genes by every baseline, for each repeat.
+
+    Correlations count by their absolute value: a network's edge may repress.
+
+    Parameters
+    ----------
+    counts
+        Raw counts of the whole atlas, CSR (n_cells, n_genes).
+    gene_ids
+        Names of its columns.
+    panel
+        The gene panel, with columns ``gene_id`` and ``symbol``.
+    cells_of_repeat
+        Repeat to the rows of `counts` that its cell set holds.
+    methods
+        What is computed.
+    group_of_repeat
+        Repeat to the group of each of its cells, aligned with `cells_of_repeat`; None = no scores without groups.
+    tfs
+        Panel indices, ascending, of the genes that get scores without each group of cells, by methods that are not
+        dear.
+
+    Raises
+    ------
+    ScfmError
+        If the panel names a gene that the atlas does not hold.
+    """
+    columns = columns_of(gene_ids, panel)
+    keys, matrices, pairs = [], [], {}
+    sizes, held, left_out = {}, {}, {}
+    repeated = [method for method in methods if not method.dear]
+    for repeat, rows in sorted(cells_of_repeat.items()):
+        cells = cells_of(counts[np.asarray(rows)], columns)
+        pairs[repeat] = cells.pairs()
+        keys += [ScoreKey(repeat, method.name, symmetric=True) for method in methods]
+        matrices += [method.function(cells, EVERY).astype(np.float32) for method in methods]
+        if group_of_repeat is not None and tfs is not None and len(tfs):
+            group = np.asarray(group_of_repeat[repeat])
+            sizes[repeat] = np.bincount(group)
+            parts, held[repeat] = _without_groups(cells, group, tfs, repeated)
+            own = [ScoreKey(repeat, method.name, symmetric=True) for method in repeated]
+            left_out |= dict(zip(own, parts, strict=True))
+    made = edge_scores(panel, keys, matrices, pairs)
+    return (
+        replace(made, left_out=LeftOut.of_arrays(np.asarray(tfs, np.int64), sizes, left_out, held)) if sizes else made
+    )
+
+
+def _without_groups(
+    cells: Cells, group: np.ndarray, tfs: np.ndarray, methods: Sequence[BaselineMethod]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Score the TFs' pairs in the cells without each group; a group without cells leaves the scores as they are.
+
+    Returns
+    -------
+    For each method float32 (n_groups, 1, T, K), and int32 (n_groups, T, K): cells that hold both.
+    """
+    n_groups, shape = int(group.max()) + 1, (len(tfs), cells.panel_counts.shape[1])
+    parts = [np.zeros((n_groups, 1, *shape), np.float32) for _ in methods]
+    held = np.zeros((n_groups, *shape), np.int32)
+    for left_out in range(n_groups):
+        rest = cells.without(group == left_out)
+        if not len(rest.depth):
+            continue
+        held[left_out] = rest.pairs(tfs)
+        for part, method in zip(parts, methods, strict=True):
+            part[left_out, 0] = method.function(rest, tfs)
+    return parts, held
+
+
+def cells_of(counts: csr_matrix, columns: np.ndarray) -> Cells:
+    """Take what the baselines need from the counts (n_cells, n_genes) of some cells; `columns` are the panel's."""
+    return Cells(
+        panel_counts=counts[:, columns].toarray().astype(np.float64),
+        depth=np.asarray(counts.sum(axis=1), np.float64).ravel(),
+        n_detected=np.asarray(counts.astype(bool).sum(axis=1), np.float64).ravel(),
+    )
+
+
+def columns_of(gene_ids: Sequence[str], panel: pa.Table) -> np.ndarray:
+    """Find the panel's genes among the columns of the counts; refuse a panel of another atlas."""
+    column = {gene: i for i, gene in enumerate(gene_ids)}
+    wanted = panel["gene_id"].to_pylist()
+    missing = [gene for gene in wanted if gene not in column]
+    if missing:
+        problem = f"{len(missing)} of {len(wanted)} genes are not in the atlas (first: '{missing[0]}')"
+        place, remedy = "atlas/gene_panel", "The panel belongs to another atlas: materialize it again."
+        raise ScfmError(place, problem, remedy)
+    return np.array([column[gene] for gene in wanted], np.int64)

@@ -1,0 +1,269 @@
+"""Edge scores: what each method says about every ordered pair of panel genes, and the same as a table for SQL."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from scfm_assets.core.scores.left_out import LeftOut
+from scfm_assets.core.scores.score_keys import DIRECTIONS, SYMMETRIC, TF_KEYS, TF_QUERIES, Direction, ScoreKey
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from scfm_assets.core.attention.sums import AttentionSums
+
+
+__all__ = [
+    "DIRECTIONS",
+    "SYMMETRIC",
+    "TF_KEYS",
+    "TF_QUERIES",
+    "Direction",
+    "EdgeScores",
+    "ScoreKey",
+    "edge_scores",
+    "edge_table",
+    "from_attention",
+    "mean_over_cells",
+]
+
+
+@dataclass(frozen=True)
+class EdgeScores:
+    """Scores of all ordered pairs of K panel genes; a gene is never an edge of itself.
+
+    Attributes
+    ----------
+    gene_ids, symbols
+        The panel, K of each.
+    keys
+        What each matrix is.
+    scores
+        float32 (n_keys, K, K), ``[source row i = query, column j = key]``; unseen pairs and the diagonal are 0.
+    pairs
+        Repeat to int32 (K, K): cells of the slice that hold both genes.
+    left_out
+        The scores of TFs without each group of cells in turn, where they are known; stored if they are at hand.
+    """
+
+    gene_ids: tuple[str, ...]
+    symbols: tuple[str, ...]
+    keys: tuple[ScoreKey, ...]
+    scores: np.ndarray
+    pairs: Mapping[int, np.ndarray]
+    left_out: LeftOut | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not belong together: that is a bug of the caller."""
+        K = len(self.gene_ids)
+        shapes = {"symbols": (len(self.symbols),), "scores": self.scores.shape}
+        shapes |= {f"pairs[{repeat}]": pairs.shape for repeat, pairs in self.pairs.items()}
+        expected = {"symbols": (K,), "scores": (len(self.keys), K, K)}
+        wrong = {name: shape for name, shape in shapes.items() if shape != expected.get(name, (K, K))}
+        missing = {key.repeat for key in self.keys} - set(self.pairs)
+        if wrong or missing:
+            message = (
+                f"panel of {K} genes, {len(self.keys)} keys: wrong shapes {wrong}, repeats without pairs {missing}"
+            )
+            raise ValueError(message)
+
+    @property
+    def n_genes(self) -> int:
+        """K."""
+        return len(self.gene_ids)
+
+    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Give the arrays and the text metadata of a safetensors container."""
+        tensors = {"scores": self.scores} | {f"pairs.{repeat}": pairs for repeat, pairs in self.pairs.items()}
+        if self.left_out is not None:
+            tensors |= self.left_out.to_tensors(self.keys)
+        metadata = {
+            "gene_ids": json.dumps(self.gene_ids),
+            "symbols": json.dumps(self.symbols),
+            "keys": json.dumps([asdict(key) for key in self.keys]),
+        }
+        return tensors, metadata
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> EdgeScores:
+        """Undo `to_tensors`."""
+        keys = tuple(ScoreKey(**key) for key in json.loads(metadata["keys"]))
+        return cls(
+            gene_ids=tuple(json.loads(metadata["gene_ids"])),
+            symbols=tuple(json.loads(metadata["symbols"])),
+            keys=keys,
+            scores=tensors["scores"],
+            pairs={int(name.split(".")[1]): pairs for name, pairs in tensors.items() if name.startswith("pairs.")},
+            left_out=LeftOut.from_tensors(tensors, keys),
+        )
+
+
+def from_attention(
+    sums_of_repeat: Mapping[int, AttentionSums], panel: pa.Table, token_vectors: np.ndarray | None = None
+) -> EdgeScores:
+    """Turn summed attention into mean attention per pair, plain and lifted, for every layer and chosen head.
+
+    ``attention`` is the mean, over the cells that hold both genes, of the attention weight from query to key (the
+    published score); ``attention_lift`` is the mean of that weight times the cell's number of keys, 1 where a cell
+    attends evenly; ``attention_max`` and ``attention_max_lift`` are the same of the largest weight over heads. Where
+    ranks were summed, their mean is ``attention_rank_normalised``. Where
+    hidden states were summed, ``hidden_state`` is the cosine of the two genes' mean hidden states at a layer. A pair
+    that no cell holds scores 0. ``token_embedding`` is the cosine of the genes' static embeddings, 0 for a gene without
+    one.
+
+    Parameters
+    ----------
+    sums_of_repeat
+        The sums of each repeat; all with the same layers.
+    panel
+        The gene panel in the order of the sums' rows, with columns ``gene_id`` and ``symbol``.
+    token_vectors
+        Static embedding of each panel gene, shape (K, hidden), zeros where a gene has none; None: no such method.
+    """
+    keys, matrices, pairs = [], [], {}
+
+    def add(key: ScoreKey, matrix: np.ndarray) -> None:
+        keys.append(key)
+        matrices.append(matrix)
+
+    for repeat, sums in sorted(sums_of_repeat.items()):
+        pairs[repeat] = sums.pairs
+        for method, summed in attention_methods(sums).items():
+            for (layer, head), matrix in zip(sums.parts, summed, strict=True):
+                own = method if head is None else method.replace("_max", "")
+                add(ScoreKey(repeat, own, layer, head), mean_over_cells(matrix, sums.pairs))
+        if sums.hidden is not None:
+            for layer, hidden in zip(sums.layers, sums.hidden, strict=True):
+                seen_together = np.where(sums.pairs > 0, cosines(hidden), 0)
+                add(ScoreKey(repeat, "hidden_state", layer, symmetric=True), seen_together)
+        if token_vectors is not None:
+            add(ScoreKey(repeat, "token_embedding", symmetric=True), cosines(token_vectors))
+    return edge_scores(panel, keys, matrices, pairs)
+
+
+def attention_methods(sums: AttentionSums) -> dict[str, np.ndarray]:
+    """Name the methods that score edges by these sums, heads aggregated; one head has no `_max`."""
+    if sums.ranked:
+        return {"attention_rank_normalised": sums.plain}
+    of_heads = "_max" if sums.aggregation == "max" else ""
+    return {f"attention{of_heads}": sums.plain, f"attention{of_heads}_lift": sums.lifted}
+
+
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    """Cosine of every pair of vectors (K, d), shape (K, K); 0 with a vector of zeros."""
+    exact = vectors.astype(np.float64)
+    length = np.sqrt((exact**2).sum(axis=1, keepdims=True))
+    unit = np.divide(exact, length, out=np.zeros_like(exact), where=length > 0)
+    return unit @ unit.T
+
+
+def mean_over_cells(summed: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Divide sums (K, K) by the number of cells that hold both genes; 0 where none does."""
+    return summed / np.maximum(pairs, 1).astype(summed.dtype)  # nothing is summed where no cell holds both
+
+
+def edge_scores(
+    panel: pa.Table, keys: Sequence[ScoreKey], matrices: Sequence[np.ndarray], pairs: Mapping[int, np.ndarray]
+) -> EdgeScores:
+    """Stack matrices (K, K) into edge scores, with the diagonal set to 0."""
+    K = panel.num_rows
+    scores = np.empty((len(keys), K, K), np.float32)
+    for i, matrix in enumerate(matrices):
+        scores[i] = matrix
+        np.fill_diagonal(scores[i], 0)
+    return EdgeScores(
+        gene_ids=tuple(panel["gene_id"].to_pylist()),
+        symbols=tuple(panel["symbol"].to_pylist()),
+        keys=tuple(keys),
+        scores=scores,
+        pairs={repeat: np.ascontiguousarray(counts, np.int32) for repeat, counts in pairs.items()},
+    )
+
+
+def edge_table(
+    scores: EdgeScores,
+    tfs: Collection[str],
+    *,
+    tissue: str,
+    n_cells: int,
+    model: str,
+    checkpoint: str | None,
+    simulated: bool,
+    directions: Sequence[Direction] = DIRECTIONS,
+) -> pa.Table:
+    """Write the scores of TF -> target pairs as a long table, one row per pair, direction and matrix.
+
+    Parameters
+    ----------
+    scores
+        Scores of the whole panel.
+    tfs
+        Symbols or gene ids; only panel genes named here get rows as TF.
+    tissue, n_cells, model, checkpoint, simulated
+        Stand in every row.
+    directions
+        How matrices that have a direction are read.
+
+    Returns
+    -------
+    Table with columns tissue, n_cells, repeat, model, checkpoint, method, layer, head, direction, tf, target (symbols),
+    score, n_cells_seen (cells of the repeat that hold both) and simulated. Text columns are dictionary-encoded.
+    """
+    K = scores.n_genes
+    known = set(tfs)
+    rows = [i for i, names in enumerate(zip(scores.symbols, scores.gene_ids, strict=True)) if known.intersection(names)]
+    source, target = np.divmod(np.arange(len(rows) * K, dtype=np.int32), K)
+    source = np.asarray(rows, np.int32)[source]
+    source, target = source[source != target], target[source != target]
+    blocks = [(i, key, direction) for i, key in enumerate(scores.keys) for direction in key.directions(directions)]
+    n, size = len(blocks) * len(source), len(source)
+    score, seen = np.empty((len(blocks), size), np.float32), np.empty((len(blocks), size), np.int32)
+    flat = {False: source * K + target, True: target * K + source}
+    for b, (i, key, direction) in enumerate(blocks):
+        np.take(scores.scores[i].reshape(-1), flat[direction.transposed], out=score[b])
+        np.take(scores.pairs[key.repeat].reshape(-1), flat[direction.transposed], out=seen[b])
+
+    def constant(value: str | None) -> pa.Array:
+        return pa.nulls(n, _TEXT) if value is None else _text(np.zeros(n, np.int32), [value])
+
+    def per_block(values: Sequence[int | None]) -> pa.Array:
+        filled = np.repeat(np.array([value or 0 for value in values], np.int32), size)
+        return pa.array(filled, mask=np.repeat(np.array([value is None for value in values], bool), size))
+
+    def text_per_block(values: Sequence[str]) -> pa.Array:
+        names = sorted(set(values))
+        return _text(np.repeat(np.array([names.index(value) for value in values], np.int32), size), names)
+
+    keys = [key for _, key, _ in blocks]
+    columns = {
+        "tissue": constant(tissue),
+        "n_cells": pa.array(np.full(n, n_cells, np.int32)),
+        "repeat": per_block([key.repeat for key in keys]),
+        "model": constant(model),
+        "checkpoint": constant(checkpoint),
+        "method": text_per_block([key.method for key in keys]),
+        "layer": per_block([key.layer for key in keys]),
+        "head": per_block([key.head for key in keys]),
+        "direction": text_per_block([direction.name for _, _, direction in blocks]),
+        "tf": _text(np.tile(source, len(blocks)), scores.symbols),
+        "target": _text(np.tile(target, len(blocks)), scores.symbols),
+        "score": pa.array(score.reshape(-1)),
+        "n_cells_seen": pa.array(seen.reshape(-1)),
+        "simulated": pa.array(np.full(n, simulated)),
+    }
+    return pa.table(columns)
+
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+
+
+def _text(indices: np.ndarray, names: Sequence[str]) -> pa.Array:
+    # Two genes may share a symbol; the values of a dictionary must not repeat.
+    distinct, code_of_name = np.unique(np.asarray(names, dtype=object), return_inverse=True)
+    codes = code_of_name.astype(np.int32)[indices]
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(distinct, pa.string()))

@@ -1,0 +1,181 @@
+"""The tests of all studies: Benjamini-Hochberg inside each family and over all of them, and what each test says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from scfm_assets.core.statistics.power import ALPHA, POWER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA = pa.schema(
+    [
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("hypothesis", pa.string(), nullable=False),
+        pa.field("statistic", pa.string(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("p", pa.float64()),
+        pa.field("q_family", pa.float64()),
+        pa.field("q_global", pa.float64()),
+        pa.field("n", pa.int64()),
+        pa.field("effect", pa.float64()),
+        pa.field("power", pa.float64()),
+        pa.field("mde", pa.float64()),
+        pa.field("verdict", pa.string(), nullable=False),
+    ]
+)
+"""One row: one hypothesis of one study. `q_family` is Benjamini-Hochberg over the tests of its family, `q_global` over
+all tests of the table; both are null where p is, and such a test counts in neither."""
+
+HYPOTHESES = pa.schema([field for field in SCHEMA if field.name not in {"q_family", "q_global", "verdict"}])
+"""One row: one hypothesis of one study and what the data say of it, before any adjustment."""
+
+Verdict = Literal["supported", "not supported", "underpowered"]
+NUMBERS = ("value", "p", "effect", "power", "mde")
+
+
+@dataclass(frozen=True)
+class Test:
+    """One hypothesis and what the data say of it; NaN where a number is not known.
+
+    Attributes
+    ----------
+    study, family
+        Families are declared by a study before it sees a p value; two studies' families of one name are two families.
+    hypothesis
+        What would be supported, as a sentence; once in its family.
+    statistic, value
+        What was computed, and its value.
+    p
+        Chance of a value as extreme without the effect; NaN if it could not be tested.
+    n
+        Independent units; None if there is no such number.
+    effect
+        Effect size.
+    power
+        Chance of detecting the smallest effect of interest that the study declares.
+    mde
+        Smallest effect that is detected with a power of 0.8.
+    """
+
+    __test__ = False  # not for pytest to collect
+
+    study: str
+    family: str
+    hypothesis: str
+    statistic: str
+    value: float
+    p: float
+    n: int | None = None
+    effect: float = np.nan
+    power: float = np.nan
+    mde: float = np.nan
+
+    def __post_init__(self) -> None:
+        for name in ("p", "power"):
+            number = getattr(self, name)
+            if not (np.isnan(number) or 0 <= number <= 1):
+                message = f"{self.study}, {self.family}, '{self.hypothesis}': {name} = {number} is no probability"
+                raise ValueError(message)
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """Adjust p values for the false discovery rate (Benjamini and Hochberg 1995, J. R. Stat. Soc. B 57).
+
+    Parameters
+    ----------
+    p
+        p values, shape (m,). NaN stands for what could not be tested: it stays NaN and does not count in m.
+    """
+    p = np.asarray(p, float)
+    q = np.full(p.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    if not len(tested):
+        return q
+    down = tested[np.argsort(p[tested], kind="stable")[::-1]]
+    rank = np.arange(len(down), 0, -1)
+    q[down] = np.minimum(np.minimum.accumulate(p[down] * len(down) / rank), 1)
+    return q
+
+
+def hypotheses_table(tests: Sequence[Test]) -> pa.Table:
+    """Give tests as rows in `HYPOTHESES`, null where a number is NaN."""
+    return pa.Table.from_pylist([_row(test) for test in tests], schema=HYPOTHESES)
+
+
+def tests_of(hypotheses: pa.Table) -> list[Test]:
+    """Undo `hypotheses_table`; other columns are left aside."""
+    rows = hypotheses.select(HYPOTHESES.names).to_pylist()
+    return [Test(**row | {name: np.nan for name in NUMBERS if row[name] is None}) for row in rows]
+
+
+def verdict_of(q: float, power: float, *, alpha: float = ALPHA) -> Verdict:
+    """Say what a test says.
+
+    ``supported``: q is at most alpha. Else ``underpowered`` if the power for the smallest effect of interest is below
+    0.8, or if nothing could be tested: then the lack of an effect means nothing. Else ``not supported``; this too
+    where no power was declared, as nothing is known against the test.
+    """
+    if q <= alpha:
+        return "supported"
+    return "underpowered" if power < POWER or np.isnan(q) else "not supported"
+
+
+def tests_table(tests: Sequence[Test], *, alpha: float = ALPHA) -> pa.Table:  # noqa: PT028 -- no test of pytest's
+    """Adjust all tests and judge them by `q_family`.
+
+    Parameters
+    ----------
+    tests
+        Tests of any studies; rows come in their order.
+    alpha
+        False discovery rate that is allowed inside a family.
+
+    Returns
+    -------
+    Rows in `SCHEMA`, null where a number is NaN.
+
+    Raises
+    ------
+    ValueError
+        If one family holds a hypothesis with the same statistic twice: it would count twice.
+    """
+    named = Counter((test.study, test.family, test.hypothesis, test.statistic) for test in tests)
+    for name, times in named.items():
+        if times > 1:
+            message = f"{times} tests of the same hypothesis: {name}"
+            raise ValueError(message)
+    p = np.array([test.p for test in tests], float)
+    q_global, q_family = benjamini_hochberg(p), np.full(len(tests), np.nan)
+    families = [(test.study, test.family) for test in tests]
+    for _, members in groupby(sorted(range(len(tests)), key=families.__getitem__), key=families.__getitem__):
+        places = list(members)
+        q_family[places] = benjamini_hochberg(p[places])
+    rows = [
+        {
+            **_row(test),
+            "q_family": _or_null(own),
+            "q_global": _or_null(overall),
+            "verdict": verdict_of(own, test.power, alpha=alpha),
+        }
+        for test, own, overall in zip(tests, q_family, q_global, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _row(test: Test) -> dict[str, object]:
+    return {
+        name: _or_null(getattr(test, name)) if name in NUMBERS else getattr(test, name) for name in HYPOTHESES.names
+    }
+
+
+def _or_null(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)

@@ -1,0 +1,222 @@
+"""Bootstraps of rankings from their bins: over pairs, and over TFs with all their pairs.
+
+Drawing pairs with replacement is a multinomial over the bins; drawing TFs with replacement is a weighted sum of the
+bins of each TF. Neither looks at a score again, and rankings of the same pairs by many methods share their draws.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scfm_assets.core.metrics.metrics import METRICS, Bins, auroc, values_of
+from scfm_assets.core.statistics.multinomial import Multinomial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AT_ONCE = 1 << 17
+"""Bins that are held at once while resampling: few enough to stay in the cache. No result depends on it."""
+
+
+class PairBootstrap:
+    """Draws pairs with replacement from rankings with the same numbers of positives and negatives.
+
+    How often each positive is drawn, in the order of the scores, and how many negatives, is decided once and shared by
+    all rankings. Each ranking by itself sees draws of pairs with equal chances.
+
+    Parameters
+    ----------
+    n_pos, n_neg
+        Positives and negatives of the rankings, at least 1 each.
+    resamples
+        Number of draws.
+    seed
+        Decides them.
+    """
+
+    def __init__(self, n_pos: int, n_neg: int, *, resamples: int, seed: int) -> None:
+        self.n_pos, self.n_neg, self.resamples = n_pos, n_neg, resamples
+        self.seed = seed
+
+    @cached_property
+    def positives(self) -> np.ndarray:
+        """How often each positive is drawn, ascending by score, shape (resamples, n_pos)."""
+        totals, which = (np.random.default_rng([self.seed, purpose]) for purpose in (0, 1))
+        n = self.n_pos + self.n_neg
+        n_drawn = totals.binomial(n, self.n_pos / n, size=self.resamples)
+        drawn = which.integers(self.n_pos, size=int(n_drawn.sum()), dtype=np.uint32).astype(np.int64)
+        drawn += np.repeat(np.arange(self.resamples) * self.n_pos, n_drawn)
+        counted = np.bincount(drawn, minlength=self.resamples * self.n_pos).astype(np.int32)
+        return counted.reshape(self.resamples, self.n_pos)
+
+    def draws(self, bins: Bins) -> Iterator[Bins]:
+        """Draw from one ranking with whole counts, shapes (p,); some resamples at a time, in order."""
+        held = np.flatnonzero(bins.positive)
+        if len(held) < len(bins.positive):
+            bins = Bins(bins.positive[held], bins.tied[held], bins.below[held], bins.n_neg)
+        of_score = bins.positive.astype(np.int64)
+        if (int(of_score.sum()), int(bins.n_neg)) != (self.n_pos, self.n_neg):
+            message = f"made for {self.n_pos} positives and {self.n_neg} negatives, not {bins.n_pos} and {bins.n_neg}"
+            raise ValueError(message)
+        first = np.cumsum(of_score) - of_score
+        tied = np.flatnonzero(bins.tied)
+        # Negatives in ascending order: below u_1, tied with u_1, between u_1 and u_2, ...; those without any left out.
+        counts = np.empty(2 * len(of_score) + 1, np.int64)
+        counts[1::2] = bins.tied
+        counts[0::2] = np.diff(np.append(bins.below, bins.n_neg), prepend=0) - np.append(0, bins.tied)
+        filled = np.flatnonzero(counts)
+        lower = np.searchsorted(filled, np.arange(1, len(counts), 2))
+        at = np.searchsorted(filled, 2 * tied + 1)
+        negatives = Multinomial(counts[filled], np.random.SeedSequence([self.seed, 2]))
+        size = max(1, AT_ONCE // len(filled))
+        for start in range(0, self.resamples, size):
+            drawn = self.positives[start : start + size]
+            totals = self.n_pos + self.n_neg - drawn.sum(axis=1)
+            drawn = drawn if len(of_score) == self.n_pos else np.add.reduceat(drawn, first, axis=1)
+            of_bin = negatives.draw(totals)
+            summed = np.zeros((len(totals), len(filled) + 1), np.int64)
+            np.cumsum(of_bin, axis=1, out=summed[:, 1:])
+            at_score = np.broadcast_to(0.0, drawn.shape)
+            if len(tied):
+                at_score = np.zeros(drawn.shape)
+                at_score[:, tied] = of_bin[:, at]
+            yield Bins(drawn, at_score, summed.take(lower, axis=1).astype(np.float64), totals)
+
+    def values(self, bins: Bins) -> np.ndarray:
+        """Give the metrics of each draw, shape (n_metrics, resamples); NaN where it lacks positives or negatives."""
+        return np.concatenate([values_of(drawn) for drawn in self.draws(bins)], axis=1)
+
+
+def pair_bootstrap(bins: Bins, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the pairs of one ranking with replacement.
+
+    Parameters
+    ----------
+    bins
+        Whole counts of one ranking with positives and negatives, shapes (p,).
+    resamples
+        Number of draws.
+    rng
+        Decides the draws.
+
+    Returns
+    -------
+    Metrics of each draw, shape (n_metrics, resamples); NaN where a draw holds no positive or no negative.
+    """
+    return _of(bins, resamples, rng).values(bins)
+
+
+def draw_pairs(bins: Bins, *, resamples: int, rng: np.random.Generator) -> Bins:
+    """Give the draws of `pair_bootstrap` and `auroc_of_resampled_pairs` themselves, shapes (resamples, p)."""
+    parts = list(_of(bins, resamples, rng).draws(bins))
+    names = ("positive", "tied", "below", "n_neg")
+    return Bins(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def auroc_of_resampled_pairs(bins: Bins, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Give the AUROC alone of each draw of `pair_bootstrap`, shape (resamples,)."""
+    return np.concatenate([auroc(drawn) for drawn in _of(bins, resamples, rng).draws(bins)])
+
+
+def _of(bins: Bins, resamples: int, rng: np.random.Generator) -> PairBootstrap:
+    return PairBootstrap(int(bins.n_pos), int(bins.n_neg), resamples=resamples, seed=int(rng.integers(2**62)))
+
+
+def tf_weights(n_tfs: int, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw TFs with replacement: how often each is drawn, shape (resamples, n_tfs)."""
+    return rng.multinomial(n_tfs, np.full(n_tfs, 1 / n_tfs), size=resamples)
+
+
+def tf_bootstrap(bins_of_tf: Bins, weights: np.ndarray, background: Bins | None = None) -> np.ndarray:
+    """Weigh TFs, each with all its pairs: pairs of one TF are not independent.
+
+    Parameters
+    ----------
+    bins_of_tf
+        Counts per TF, shapes (n_tfs, p).
+    weights
+        From `tf_weights`, shape (resamples, n_tfs).
+    background
+        Counts of pairs whose first gene is no TF; they stand in every draw.
+
+    Returns
+    -------
+    Metrics of each draw, shape (n_metrics, resamples); NaN where a draw holds no positive or no negative.
+    """
+    n_tfs, p = bins_of_tf.positive.shape
+    tied = np.flatnonzero(bins_of_tf.tied.any(axis=0))
+    most = (bins_of_tf.n_neg + bins_of_tf.n_pos).max()
+    # Counts up to 2**24 are exact in float32, and its matrix product is twice as fast.
+    exact = np.float32 if n_tfs * most < 2**24 else np.float64
+    parts = (bins_of_tf.positive, bins_of_tf.below, bins_of_tf.tied[:, tied], bins_of_tf.n_neg[:, None])
+    tables = [part.astype(exact) for part in parts]
+    size = max(1, AT_ONCE // max(1, p))
+    found = []
+    for start in range(0, len(weights), size):
+        chosen = weights[start : start + size].astype(exact)
+        positive, below, own, n_neg = (chosen @ table for table in tables)
+        at_score = np.broadcast_to(0.0, positive.shape)
+        if len(tied):
+            at_score = np.zeros(positive.shape)
+            at_score[:, tied] = own
+        bins = Bins(positive.astype(np.int64), at_score, below.astype(np.float64), n_neg[:, 0].astype(np.float64))
+        found.append(values_of(bins if background is None else bins + background))
+    return np.concatenate(found, axis=1) if found else np.empty((len(METRICS), 0))
+
+
+def tf_jackknife(bins_of_tf: Bins, background: Bins | None = None) -> np.ndarray:
+    """Leave each TF out in turn, with all its pairs.
+
+    Parameters
+    ----------
+    bins_of_tf
+        Whole counts per TF, shapes (n_tfs, p).
+    background
+        Counts of pairs whose first gene is no TF; they stay.
+
+    Returns
+    -------
+    Metrics without each TF, shape (n_metrics, n_tfs); NaN where no positive or no negative is left.
+    """
+    n_tfs, p = bins_of_tf.positive.shape
+    whole = bins_of_tf.total()
+    whole = whole if background is None else whole + background
+    size = max(1, AT_ONCE // max(1, p))
+    found = []
+    for start in range(0, n_tfs, size):
+        own = bins_of_tf[start : start + size]
+        tied, below, n_neg = (
+            np.subtract(every, of_tf, dtype=np.float64)
+            for every, of_tf in ((whole.tied, own.tied), (whole.below, own.below), (whole.n_neg, own.n_neg))
+        )
+        found.append(values_of(Bins((whole.positive - own.positive).astype(np.int64), tied, below, n_neg)))
+    return np.concatenate(found, axis=1) if found else np.empty((len(METRICS), 0))
+
+
+def percentile_interval(draws: np.ndarray, *, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the percentile intervals of resampled values, and how many of the values were defined.
+
+    Parameters
+    ----------
+    draws
+        Resampled values along the last axis, shape (..., resamples); NaN where undefined.
+    level
+        Share of the defined draws between the two limits.
+
+    Returns
+    -------
+    Lower and upper limits, NaN where no draw was defined, and the number of defined draws, shapes (...).
+    """
+    used = np.count_nonzero(~np.isnan(draws), axis=-1)
+    limits = [(1 - level) / 2, (1 + level) / 2]
+    if (used == draws.shape[-1]).all() and draws.shape[-1]:
+        low, high = np.quantile(draws, limits, axis=-1)
+        return low, high, used
+    ends = np.full((2, *used.shape), np.nan)
+    for place in np.ndindex(used.shape):
+        if used[place]:
+            ends[:, *place] = np.quantile(draws[place][~np.isnan(draws[place])], limits)
+    return ends[0], ends[1], used

@@ -1,0 +1,279 @@
+"""How certain the metrics of several methods are, and their differences, on shared resamples.
+
+All methods are ranked over the same pairs and see the same draws of pairs, the same TFs and the same groups of cells
+left out, so that what they have in common is no part of the uncertainty of a difference.
+
+Intervals are value +- t times an error, on the scale of `core.metrics.scales` for a value and on the plain one for
+a difference. The error over pairs is that of a bootstrap; over TFs and over groups of cells it is the jackknife's,
+with Student's t for one less than the units: percentiles of draws are too short for few units
+(`scfm_assets.core.evaluation.interval_study` has the numbers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from scfm_assets.core.metrics.metrics import METRICS, as_bins, bins_of, largest_values, values_of
+from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
+from scfm_assets.core.metrics.thresholds import codes_of
+from scfm_assets.core.statistics.ceilings import uninformed_average_precision
+from scfm_assets.core.statistics.jackknife import jackknife_error
+from scfm_assets.core.statistics.resampling import tf_jackknife
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+    from scfm_assets.core.metrics.metrics import Bins
+
+AT_ONCE = 1 << 20
+"""Pairs, times draws, that are held at once. No result depends on it."""
+
+Verdict = Literal["better", "worse", "indistinguishable"]
+
+
+def verdict_of(low: float, high: float, neutral: float = 0.0) -> Verdict:
+    """Say whether an interval lies above or below a value; without limits it says nothing."""
+    return "better" if low > neutral else "worse" if high < neutral else "indistinguishable"
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Metrics of M methods over the same pairs, and over the same resamples of them.
+
+    Attributes
+    ----------
+    kind
+        What is resampled: ``pairs``, ``tfs`` or ``cells``.
+    values
+        Shape (M, n_metrics).
+    resampled
+        Of each draw, or without each TF or group of cells, shape (M, n_metrics, R).
+    units
+        Independent units behind the error: edges (pairs), TFs with an edge, groups with cells.
+    n_pos, n_neg
+        Positives and negatives.
+    sizes
+        Size of what was left out, shape (R,); None for draws.
+    """
+
+    kind: Literal["pairs", "tfs", "cells"]
+    values: np.ndarray
+    resampled: np.ndarray
+    units: int
+    n_pos: int
+    n_neg: int
+    sizes: np.ndarray | None = None
+
+    def error(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Give the standard errors of a statistic of the metrics; NaN with fewer than two units.
+
+        `statistic` takes metrics (M, n_metrics, resamples), and keeps the last axis.
+        """
+        value, drawn = statistic(self.values[..., None])[..., 0], np.moveaxis(statistic(self.resampled), -1, 0)
+        if self.units < 2:
+            return np.full(np.shape(value), np.nan)
+        if self.sizes is None:
+            return _spread(drawn)
+        return jackknife_error(value, drawn, self.sizes)
+
+    def intervals(self, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Give the limits of all values, made on the scales of the metrics, shapes (M, n_metrics).
+
+        NaN where there is no error to tell: fewer than two units, or a value that no resample changes.
+        """
+        pairs = float(self.n_pos) * self.n_neg
+
+        def on_scale(metrics: np.ndarray) -> np.ndarray:
+            return rescaled(np.swapaxes(metrics, 0, 1), pairs)
+
+        half = _known(self.error(on_scale)) * reach(self.units, level=level)
+        most, values = largest_values(self.n_pos / (self.n_pos + self.n_neg))[:, None], on_scale(self.values)
+        low, high = (np.clip(rescaled(values + side * half, pairs, back=True), 0, most) for side in (-1, 1))
+        names = [metric.name for metric in METRICS]
+        for ratio, metric in AT_LEAST.items():
+            own, other, over = names.index(ratio), names.index(metric), (self.n_pos + self.n_neg) / self.n_pos
+            low[own] = np.minimum(low[own], low[other] * over)
+            high[own] = np.maximum(high[own], high[other] * over)
+        return low.T, high.T
+
+    def verdicts(self, *, level: float = 0.95) -> list[list[Verdict]]:
+        """Say of each method and metric whether it is better or worse than `chance`."""
+        low, high = self.intervals(level=level)
+        neutral = chance(self.n_pos, self.n_pos + self.n_neg)
+        return [
+            [verdict_of(*ends) for ends in zip(lows, highs, neutral, strict=True)]
+            for lows, highs in zip(low, high, strict=True)
+        ]
+
+    def difference(self, one: int, other: int, *, level: float = 0.95) -> list[Difference]:
+        """Say by how much method `one` is above method `other`, by each of `METRICS`."""
+        value = self.values[one] - self.values[other]
+        error = self.error(lambda metrics: metrics[one] - metrics[other])
+        half = np.where((error > 0) | (value == 0), error, np.nan) * reach(self.units, level=level)
+        most = largest_values(self.n_pos / (self.n_pos + self.n_neg))
+        low, high = np.clip(value - half, -most, most), np.clip(value + half, -most, most)
+        p, effect = student(value, error, self.units)
+        return [
+            Difference(
+                metric=metric.name,
+                kind=self.kind,
+                value=float(self.values[one, i]),
+                value_before=float(self.values[other, i]),
+                difference=float(value[i]),
+                low=float(low[i]),
+                high=float(high[i]),
+                error=float(error[i]),
+                effect=float(effect[i]),
+                p=float(p[i]),
+                units=self.units,
+                verdict=verdict_of(low[i], high[i]),
+            )
+            for i, metric in enumerate(METRICS)
+        ]
+
+
+class Difference(NamedTuple):
+    """By how much one metric of one method is above that of another, by one kind of resampling.
+
+    `effect` is the difference over its spread among the units, error times sqrt(units): Cohen's d of a paired test,
+    as `core.statistics.power.paired` takes it. `p` is two-sided, of Student's t. Without an error, limits, effect and
+    p are NaN and the verdict is ``indistinguishable``.
+    """
+
+    metric: str
+    kind: str
+    value: float
+    value_before: float
+    difference: float
+    low: float
+    high: float
+    error: float
+    effect: float
+    p: float
+    units: int
+    verdict: Verdict
+
+
+def verdict_of_all(differences: Sequence[Difference]) -> Verdict:
+    """Give the verdict that all kinds of resampling of one difference share, else ``indistinguishable``.
+
+    New cells, with the same edges, and new edges, with the same cells, are two questions; a claim about methods needs
+    both. An interval over cells alone takes the luck of the edges for knowledge.
+    """
+    found: set[Verdict] = {difference.verdict for difference in differences}
+    return found.pop() if len(found) == 1 else "indistinguishable"
+
+
+def chance(n_pos: int, n: int) -> np.ndarray:
+    """Give the expectation of each of `METRICS` for a random order of n pairs, shape (n_metrics,).
+
+    Average precision expects more than the base rate where there are few positives.
+    """
+    precision = uninformed_average_precision(n_pos, n)
+    known = {"auprc": precision, "auprc_ratio": precision * n / n_pos}
+    return np.array([known.get(metric.name, metric.chance) for metric in METRICS], float)
+
+
+def over_pairs(scores: np.ndarray, pairs: CandidatePairs, *, resamples: int = 200, seed: int = 0) -> Shared:
+    """Draw pairs with replacement, the same for all methods.
+
+    Parameters
+    ----------
+    scores
+        Finite scores of the pairs, shape (M, n).
+    pairs
+        The pairs.
+    resamples, seed
+        Number of draws, and what decides them.
+    """
+    coded = [_coded(own, pairs.positive) for own in scores]
+    drawn = np.full((len(scores), len(METRICS), resamples), np.nan)
+    rng, positive = np.random.default_rng(seed), pairs.positive
+    size = max(1, AT_ONCE // max(1, pairs.n))
+    for start in range(0, resamples, size):
+        here = slice(start, min(resamples, start + size))
+        weights = [np.bincount(rng.integers(pairs.n, size=pairs.n), minlength=pairs.n) for _ in range(resamples)[here]]
+        for m, (codes, width) in enumerate(coded):
+            every = np.stack([np.bincount(codes, weight, minlength=width) for weight in weights])
+            chosen = np.stack([np.bincount(codes[positive], w[positive], minlength=width) for w in weights])
+            drawn[m, :, here] = values_of(as_bins(every, chosen))
+    return Shared("pairs", _values(scores, positive), drawn, pairs.n_pos, pairs.n_pos, pairs.n_neg)
+
+
+def over_tfs(scores: np.ndarray, pairs: CandidatePairs) -> Shared:
+    """Leave each TF out, with all its pairs; pairs without a TF stay.
+
+    Parameters
+    ----------
+    scores
+        Finite scores of the pairs, shape (M, n).
+    pairs
+        The pairs.
+    """
+    binned = [pairs.bins_by_tf(own) for own in scores]
+    without = np.stack([tf_jackknife(of_tfs, others) for of_tfs, others in binned])
+    values = np.stack([values_of(_whole(*both)) for both in binned])
+    units, sizes = int(np.count_nonzero(pairs.targets)), np.ones(pairs.n_tfs, np.int64)
+    return Shared("tfs", values, without, units, pairs.n_pos, pairs.n_neg, sizes)
+
+
+def over_cells(scores: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, pairs: CandidatePairs) -> Shared:
+    """Leave out each group of cells, and rank the same pairs anew.
+
+    Parameters
+    ----------
+    scores
+        Finite scores of the pairs from all cells, shape (M, n).
+    left_out
+        The same without each group, shape (M, n_groups, n).
+    sizes
+        Cells of each group, shape (n_groups,).
+    pairs
+        The pairs: those of a universe that no group of cells changes.
+    """
+    values, sizes = _values(scores, pairs.positive), np.asarray(sizes)
+    without = np.stack([_values(own, pairs.positive).T for own in left_out])
+    return Shared("cells", values, without, int(np.count_nonzero(sizes)), pairs.n_pos, pairs.n_neg, sizes)
+
+
+def _whole(of_tfs: Bins, others: Bins | None) -> Bins:
+    own = of_tfs.total()
+    return own if others is None else own + others
+
+
+def _coded(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, int]:
+    thresholds = np.unique(scores[positive])
+    return codes_of(scores, thresholds), 2 * len(thresholds) + 1
+
+
+def _values(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Metrics of each of several rankings (M, n); shape (M, n_metrics)."""
+    return np.stack([values_of(bins_of(own, positive)) for own in scores])
+
+
+def _spread(drawn: np.ndarray) -> np.ndarray:
+    """Give the standard deviation of the defined draws along the first axis; NaN with fewer than two."""
+    defined = ~np.isnan(drawn)
+    used = np.count_nonzero(defined, axis=0)
+    centre = np.where(defined, drawn, 0).sum(axis=0) / np.maximum(used, 1)
+    squares = (np.where(defined, drawn - centre, 0) ** 2).sum(axis=0)
+    return np.where(used > 1, np.sqrt(squares / np.maximum(used - 1, 1)), np.nan)
+
+
+def _known(error: np.ndarray) -> np.ndarray:
+    """Take an error of 0 for what it is: nothing varied, so nothing is known."""
+    return np.where(error > 0, error, np.nan)
+
+
+def student(value: np.ndarray, error: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two-sided p of value over error, and value over its spread among the units; 1 and 0 of what never differs."""
+    from scipy.special import stdtr
+
+    nothing = (value == 0) & (error == 0)
+    t = np.divide(value, error, out=np.full(np.shape(value), np.nan), where=error > 0)
+    p = 2 * stdtr(max(units - 1, 1), -np.abs(t))
+    return np.where(nothing, 1.0, p), np.where(nothing, 0.0, t / np.sqrt(max(units, 1)))

@@ -1,1 +1,0 @@
-"""The computations of the studies: one module each, plain functions over specifications and tables."""

@@ -1,0 +1,84 @@
+"""Pairs on which methods are compared: universes that no cell changes, each of one network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+
+if TYPE_CHECKING:
+    from scfm_assets.core.universes.matched_universes import MaskedUniverse
+    from scfm_assets.core.universes.tissue_universes import TissueUniverses
+
+GROUND_FIELDS = (
+    pa.field("network", pa.string(), nullable=False),
+    pa.field("network_version", pa.string(), nullable=False),
+    pa.field("universe", pa.string(), nullable=False),
+)
+"""The columns that name a ground."""
+COMPARED = ("tf_grid", "expression_matched", "degree_matched")
+"""All that a TF can be left out of with all its pairs, and no cell changes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A universe of a network.
+
+    Attributes
+    ----------
+    network, network_version
+        What stands in a table.
+    universe
+        The pairs and the edges among them.
+    """
+
+    network: str
+    network_version: str
+    universe: MaskedUniverse
+
+    @cached_property
+    def pairs(self) -> CandidatePairs:
+        """Its pairs, from masks whose rows are the network's TFs."""
+        return self.pairs_of(self.universe.tfs)
+
+    def pairs_of(self, rows: np.ndarray) -> CandidatePairs:
+        """Give its pairs, from masks whose rows are some panel genes, ascending; they must hold the network's TFs."""
+        return CandidatePairs.of_masks(
+            self.universe.candidate[rows], self.universe.positive[rows], np.searchsorted(rows, self.universe.tfs)
+        )
+
+    @property
+    def names(self) -> dict[str, object]:
+        """The columns that name it and count its pairs."""
+        return {
+            "network": self.network,
+            "network_version": self.network_version,
+            "universe": self.universe.name,
+            "n_pos": self.pairs.n_pos,
+            "n_neg": self.pairs.n_neg,
+        }
+
+    @property
+    def can_be_ranked(self) -> bool:
+        """Whether it has positives and negatives."""
+        return 0 < self.pairs.n_pos < self.pairs.n
+
+
+def grounds_of(universes: TissueUniverses, *names: str) -> list[Ground]:
+    """Give the universes of a tissue over which methods can be compared: those with positives and negatives.
+
+    Parameters
+    ----------
+    universes
+        All that no slice changes.
+    names
+        Those that are wanted; of `COMPARED` if there are none.
+    """
+    found = [Ground(own.network, own.version, universe) for own in universes.networks for universe in own.fixed()]
+    wanted = names or COMPARED
+    return [ground for ground in found if ground.universe.name in wanted and ground.can_be_ranked]

@@ -1,0 +1,241 @@
+"""The universes of a tissue that no slice changes: matched ones as masks, and what there is to say of all of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from scfm_assets.core.sampling.gene_levels import GeneLevels
+from scfm_assets.core.statistics import ceilings
+from scfm_assets.core.statistics.ceilings import Labels
+from scfm_assets.core.universes import matched_universes
+from scfm_assets.core.universes.matched_universes import LIMIT, Difference, MaskedUniverse, universe_seed
+from scfm_assets.core.universes.universe import ALL_PAIRS, TF_GRID, PanelEdges, candidates, edges_in_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from scfm_assets.core.evaluation.checks import Passed
+    from scfm_assets.core.networks.table import NetworkTable
+
+MATCHED = ("expression_matched", "degree_matched")
+"""Universes that are made here; all others follow from the network and the cells of a slice."""
+COMPLETENESS = (0.1, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the true edges that a network may hold, from poor to complete."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkUniverses:
+    """What one network is ranked over.
+
+    Attributes
+    ----------
+    network, version
+        The network.
+    edges
+        It, as far as the panel holds it.
+    matched
+        Its matched universes.
+    """
+
+    network: str
+    version: str
+    edges: PanelEdges
+    matched: tuple[MaskedUniverse, ...]
+
+    def fixed(self) -> list[MaskedUniverse]:
+        """Give all universes that no slice changes: all pairs, the TF grid, and the matched ones."""
+        plain = [
+            MaskedUniverse(rule.name, candidates(rule, self.edges, np.empty((0, 0))), self.edges.mask, self.edges.tfs)
+            for rule in (ALL_PAIRS, TF_GRID)
+        ]
+        return [*plain, *self.matched]
+
+
+@dataclass(frozen=True, eq=False)
+class TissueUniverses:
+    """The universes of all networks in the panel of one tissue.
+
+    Attributes
+    ----------
+    levels
+        Mean and detection of the panel's genes over all cells of the processed atlas.
+    networks
+        Those with an edge in the panel.
+    """
+
+    levels: GeneLevels
+    networks: tuple[NetworkUniverses, ...]
+
+    @property
+    def matched(self) -> dict[str, tuple[MaskedUniverse, ...]]:
+        """Matched universes by network, as `scfm_assets.core.evaluation.evaluate.evaluate` takes them."""
+        return {own.network: own.matched for own in self.networks}
+
+    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Give arrays and words for a safetensors container."""
+        tensors = {"levels.mean": self.levels.mean, "levels.detection": self.levels.detection}
+        told = []
+        for i, own in enumerate(self.networks):
+            tensors |= {f"{i}.{end}": getattr(own.edges, end) for end in ("tfs", "source", "target")}
+            for universe in own.matched:
+                tensors[f"{i}.{universe.name}.candidate"] = np.flatnonzero(universe.candidate)
+                tensors[f"{i}.{universe.name}.positive"] = np.flatnonzero(universe.positive)
+            left_out = {universe.name: universe.left_out for universe in own.matched}
+            told.append({"network": own.network, "version": own.version, "left_out": left_out})
+        return tensors, {"networks": json.dumps(told)}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, np.ndarray], words: Mapping[str, str]) -> TissueUniverses:
+        """Undo `to_tensors`."""
+        levels, networks = GeneLevels(tensors["levels.mean"], tensors["levels.detection"]), []
+        n_genes = len(levels.mean)
+
+        def mask(name: str) -> np.ndarray:
+            marked = np.zeros(n_genes * n_genes, bool)
+            marked[tensors[name]] = True
+            return marked.reshape(n_genes, n_genes)
+
+        for i, told in enumerate(json.loads(words["networks"])):
+            edges = PanelEdges(n_genes, *(tensors[f"{i}.{end}"] for end in ("tfs", "source", "target")))
+            matched = (
+                MaskedUniverse(name, mask(f"{i}.{name}.candidate"), mask(f"{i}.{name}.positive"), edges.tfs, left_out)
+                for name, left_out in told["left_out"].items()
+            )
+            networks.append(NetworkUniverses(told["network"], told["version"], edges, tuple(matched)))
+        return cls(levels, tuple(networks))
+
+
+def tissue_universes(
+    networks: Sequence[NetworkTable],
+    gene_ids: Sequence[str],
+    symbols: Sequence[str],
+    levels: GeneLevels,
+    *,
+    tissue: str,
+    asked: Collection[str] = MATCHED,
+) -> TissueUniverses:
+    """Make the matched universes of a tissue.
+
+    Parameters
+    ----------
+    networks
+        Tidied networks of the atlas's organism; those without an edge in the panel are left aside.
+    gene_ids, symbols
+        The panel.
+    levels
+        Mean and detection of its genes.
+    tissue
+        Whose edges count.
+    asked
+        Names of universes; those of `MATCHED` are made.
+    """
+    found = []
+    for network in networks:
+        edges = edges_in_panel(network, gene_ids, symbols, tissue=tissue)
+        if not len(edges.source):
+            continue
+        seeds = {name: universe_seed(name, network.digest, gene_ids, tissue) for name in MATCHED if name in asked}
+        matched = tuple(_matched(name, edges, levels, seed) for name, seed in seeds.items())
+        found.append(NetworkUniverses(network.name, network.version, edges, matched))
+    return TissueUniverses(levels, tuple(found))
+
+
+def _matched(name: str, edges: PanelEdges, levels: GeneLevels, seed: int) -> MaskedUniverse:
+    if name == "degree_matched":
+        return matched_universes.degree_matched(edges, seed=seed)
+    return matched_universes.expression_matched(edges, levels, seed=seed)
+
+
+# What there is to say of them ---------------------------------------------------------------------------------------
+
+
+def universe_rows(universes: TissueUniverses) -> pa.Table:
+    """Give one row per network and universe that no slice changes, in the schema of `universes` less its place."""
+    rows = []
+    for own, universe in _every(universes):
+        n_pos, n = (int(np.count_nonzero(marked)) for marked in (universe.positive, universe.candidate))
+        differences = {
+            f"{row.end.lower()}_{row.level}_difference": None if np.isnan(row.after) else row.after
+            for row in matched_universes.balance(universe, own.edges, universes.levels)
+        }
+        named = {"network": own.network, "network_version": own.version, "universe": universe.name}
+        counts = {"n_tfs": len(own.edges.tfs), "n_pos": n_pos, "n_neg": n - n_pos, "base_rate": n_pos / max(1, n)}
+        rows.append({**named, **counts, "left_out": universe.left_out, **differences})
+    return _table(rows, UNIVERSE_TYPES)
+
+
+def ceiling_rows(universes: TissueUniverses) -> pa.Table:
+    """Give one row per network, universe of all its edges and completeness, in the schema of `ceilings`.
+
+    A completeness under which there would be as many edges as pairs has no row. Matched universes have none: what is
+    hidden among negatives that were chosen is no random share of what is hidden.
+    """
+    rows = []
+    for own, universe in _every(universes):
+        n_pos, n = (int(np.count_nonzero(marked)) for marked in (universe.positive, universe.candidate))
+        named = {"network": own.network, "network_version": own.version, "universe": universe.name}
+        possible = [share for share in COMPLETENESS if n_pos < share * n and universe.name not in MATCHED]
+        rows += [{**named, **_ceiling(Labels.of(n, n_pos, completeness=share), share)} for share in possible]
+    return _table(rows, CEILING_TYPES)
+
+
+def _ceiling(labels: Labels, completeness: float) -> dict[str, float]:
+    return {
+        "completeness": completeness,
+        "hidden_share": labels.hidden_share,
+        "best_auroc": ceilings.best_auroc(labels),
+        "best_auprc": ceilings.best_average_precision(labels),
+        "uninformed_auprc": ceilings.uninformed_average_precision(labels.labelled, labels.pairs),
+    }
+
+
+def _every(universes: TissueUniverses) -> Iterator[tuple[NetworkUniverses, MaskedUniverse]]:
+    return ((own, universe) for own in universes.networks for universe in own.fixed())
+
+
+NAMED = {name: pa.string() for name in ("network", "network_version", "universe")}
+UNIVERSE_TYPES = {
+    **NAMED,
+    **{name: pa.int64() for name in ("n_tfs", "n_pos", "n_neg")},
+    "base_rate": pa.float64(),
+    "left_out": pa.int64(),
+    **{f"{end}_{level}_difference": pa.float64() for end in ("tf", "target") for level in ("mean", "detection")},
+}
+CEILING_TYPES = {
+    **NAMED,
+    **{name: pa.float64() for name in ("completeness", "hidden_share", "best_auroc", "best_auprc", "uninformed_auprc")},
+}
+
+
+def _table(rows: list[dict[str, Any]], types: Mapping[str, pa.DataType]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
+
+
+def balance_of(universes: TissueUniverses) -> dict[str, tuple[Difference, ...]]:
+    """Give the balance of each network's expression-matched universe, as `plot_balance` draws it."""
+    return {
+        own.network: matched_universes.balance(universe, own.edges, universes.levels)
+        for own in universes.networks
+        for universe in own.matched
+        if universe.name == "expression_matched"
+    }
+
+
+def are_balanced(universes: TissueUniverses) -> Passed:
+    """Compare mean and detection of positives and negatives, at both ends, of all expression-matched universes."""
+    worst = {
+        network: max(rows, key=lambda row: abs(row.after) if not np.isnan(row.after) else np.inf)
+        for network, rows in balance_of(universes).items()
+    }
+    told = [
+        f"{network}: {row.after:+.3f} in {row.level} of the {row.end} (of all pairs {row.before:+.3f})"
+        for network, row in worst.items()
+    ]
+    if not told:
+        return True, "no expression-matched universe"
+    return all(abs(row.after) < LIMIT for row in worst.values()), f"largest standardised differences: {'; '.join(told)}"

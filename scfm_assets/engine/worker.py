@@ -1,0 +1,141 @@
+"""What is missing or stale at a place, asked of Dagster: the work of `scfm run` in one process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from scfm_assets.engine.declare import FORCE_TAG, Done, Failed, Node, Progress
+from scfm_assets.engine.lost_runs import HOST_TAG, this_host
+from scfm_assets.partitions import Place, Space
+from scfm_assets.resources.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from scfm_assets.engine.platform import Platform
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+VERSION_TAG = "dagster/data_version"
+
+Event = Progress | Done | Failed
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What works through places: in this process, or one of several (see `scfm_assets.engine.worker_pool`)."""
+
+    platform: Platform
+    job: dg.JobDefinition
+    store: Store
+    instance: dg.DagsterInstance
+    force: bool
+
+    @classmethod
+    def of(
+        cls, platform: Platform, definitions: dg.Definitions, home: Path, instance: dg.DagsterInstance, *, force: bool
+    ) -> Hand:
+        """Get ready to work."""
+        return cls(platform, definitions.resolve_implicit_global_asset_job_def(), Store(home), instance, force)
+
+    def work(
+        self, assets: Sequence[str], places: Iterable[Place], unseen: set[tuple[str, Place]]
+    ) -> list[tuple[str, Place]]:
+        """Materialize what is needed of some assets, place by place.
+
+        Parameters
+        ----------
+        assets
+            Names, inputs first.
+        places
+            Where, in an order in which no place reads a later one.
+        unseen
+            Sources that cannot be read.
+
+        Returns
+        -------
+        Assets that were not made because something that they read is not there.
+        """
+        blocked = []
+        for place in places:
+            needed = list(self.needed(assets, place, unseen))
+            blocked += [(node.asset, place) for node, there in needed if not there]
+            ready = [node for node, there in needed if there]
+            if ready:
+                self._execute(ready, place)
+        return blocked
+
+    def needed(
+        self, assets: Sequence[str], place: Place, unseen: set[tuple[str, Place]]
+    ) -> Iterator[tuple[Node, bool]]:
+        """Give the assets that have to be asked for at a place, and whether what they read is (or will be) there."""
+        platform = self.platform
+        coming: set[str] = set()
+        for node in (platform.nodes[name] for name in assets):
+            watched = {
+                (n, Place() if platform.sources[n].space is Space.WHOLE else Place(place.tissue)) for n in node.watches
+            }
+            upstream = platform.upstream(node, place, self.store)
+            missing = {
+                node.reads[parameter].asset
+                for parameter, found in upstream.items()
+                if not node.reads[parameter].may_lack and any(manifest is None for manifest in found.values())
+            }
+            if watched & unseen or missing - coming:
+                yield node, False
+            elif self.force or coming & {read.asset for read in node.reads.values()} or not self._is_fresh(node, place):
+                coming.add(node.asset)
+                yield node, True
+
+    def _is_fresh(self, node: Node, place: Place) -> bool:
+        """Whether the stored output is up to date, and Dagster's last word is on this very one.
+
+        One of the same content is not enough: its rows name another materialization, which lineage would never hear of.
+        """
+        stored = self.platform.fresh(node, place, self.store)
+        told = last_event(self.instance, dg.AssetKey(node.asset.split("/")), place)
+        return stored is not None and told is not None and stored.materialization == _materialization(told)
+
+    def _execute(self, nodes: Sequence[Node], place: Place) -> None:
+        """Materialize assets at one place in one Dagster run. Failures reach the listener from inside."""
+        result = self.job.execute_in_process(
+            instance=self.instance,
+            partition_key=place.key,
+            asset_selection=[dg.AssetKey(node.asset.split("/")) for node in nodes],
+            run_config=QUIET,
+            tags={
+                "scfm/catalog": self.platform.catalog.name,
+                HOST_TAG: this_host(),
+                **({FORCE_TAG: "true"} if self.force else {}),
+            },
+            raise_on_error=False,
+        )
+        for event in result.filter_events(lambda event: event.is_failure):
+            error = getattr(event.event_specific_data, "error", None)
+            if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+                raise KeyboardInterrupt
+
+
+def last_version(instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False) -> str | None:
+    """Give the data version of the last materialization (or observation) of an asset at a place, as Dagster has it."""
+    event = last_event(instance, key, place, observed=observed)
+    return (event.tags or {}).get(VERSION_TAG) if event else None
+
+
+def last_event(
+    instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False
+) -> dg.AssetMaterialization | dg.AssetObservation | None:
+    """Give the last materialization (or observation) of an asset at a place, as Dagster has it."""
+    fetch = instance.fetch_observations if observed else instance.fetch_materializations
+    partitions = [place.key] if place.key is not None else None
+    records = fetch(dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=1).records
+    return (records[0].asset_observation or records[0].asset_materialization) if records else None
+
+
+def _materialization(event: dg.AssetMaterialization | dg.AssetObservation) -> Any:
+    """Give the id that an event tells of; an output of before there were ids has an empty one."""
+    told = event.metadata.get("materialization")
+    return told.value if told else ""

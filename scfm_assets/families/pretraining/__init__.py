@@ -1,1 +1,0 @@
-"""Small checkpoints trained here: what is held out, how cells become batches, the objective, the loop, the folder."""

@@ -1,0 +1,75 @@
+"""The figure of what a new checkpoint changed: differences of a metric, layer by layer, with their intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets.figures.style import QUIET, End, colour_of, label_ends, layer_axis, nothing, panels, room_for
+from scfm_assets.figures.traces import Trace, aside, draw, rows_of, trace_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+    from matplotlib.figure import Figure
+
+DODGE = 0.06
+"""Layers by which the series of one layer stand apart."""
+
+
+def difference_by_layer(
+    comparison: pa.Table, *, layer: int | None, universe: str = "tf_grid", metric: str = "auroc"
+) -> Figure:
+    """Draw how much each layer gained or lost from one checkpoint of a model to the next.
+
+    Dots are repeats, markers their mean, bars the mean interval of the paired difference (over TFs where there is one).
+    One panel per method, one line per network.
+
+    Parameters
+    ----------
+    comparison
+        Rows of the table `checkpoint_comparison` of one model and slice.
+    layer
+        The layer that the catalog fixes; it is ringed.
+    universe, metric
+        What is drawn.
+    """
+    rows = [row for row in rows_of(comparison, universe=universe, metric=metric, head=None) if row["layer"] is not None]
+    if not rows:
+        return nothing("No layers to compare: there are no scores of two checkpoints over the same cells.")
+    methods, networks = (list(dict.fromkeys(row[name] for row in rows)) for name in ("method", "network"))
+    first = rows[0]
+    title = f"{first['model']}: what checkpoint {first['checkpoint']} changed since {first['checkpoint_before']}"
+    note = (
+        f"{metric.upper()} now minus before, by layer, in {first['tissue']}, {first['n_cells']:,} cells, {universe}.  "
+        "Solid: the TF is the query.  Dotted, hollow: the TF is the key.  Ring: the layer that the catalog fixes."
+    )
+    with panels(len(methods), title, note=note, right=room_for(networks)) as (figure, axes):
+        ends: list[list[End]] = [[End(0.0, "no change", QUIET)] for _ in methods]
+        for ax, method, labels in zip(axes, methods, ends, strict=True):
+            series = _series([row for row in rows if row["method"] == method])
+            for (network, direction), trace in series.items():
+                place, faint = networks.index(network), direction == "tf_keys"
+                moved = aside(trace, DODGE * (2 * place + faint - len(networks) + 0.5))
+                draw(ax, moved, place, faint=faint)
+                if not faint:
+                    labels.append(End(trace.mean[-1], network, colour_of(place)))
+                    ringed = trace.x == layer
+                    ax.plot(moved.x[ringed], moved.mean[ringed], "o", ms=15, mfc="none", mec=colour_of(place), mew=1.8)
+            ax.axhline(0, color=QUIET, lw=1.4, zorder=1)
+            ax.set_title(method.replace("_", " "))
+            layer_axis(ax)
+        axes[0].set_ylabel(f"{metric.upper()}, now − before")
+        for ax, labels in zip(axes, ends, strict=True):
+            label_ends(ax, labels)
+        return figure
+
+
+def _series(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Trace]:
+    """Traces over the layers by network and direction, the lesser direction first, so that it lies below."""
+    keys = sorted({(row["network"], row["direction"]) for row in rows}, key=lambda key: (key[1] != "tf_keys", key))
+    found = {
+        key: trace_of([row for row in rows if (row["network"], row["direction"]) == key], "layer", "difference")
+        for key in keys
+    }
+    return {key: trace for key, trace in found.items() if trace is not None}

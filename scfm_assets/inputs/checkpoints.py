@@ -1,0 +1,289 @@
+"""Checkpoints that the catalog names, opened and known by digest; controls are built when they are first asked for."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+from scfm_assets.core.base.digest import digest_json
+from scfm_assets.errors import ScfmError
+from scfm_assets.home import home
+from scfm_assets.inputs import hub, sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import numpy as np
+    import pyarrow as pa
+    from anndata import AnnData
+
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.attention.increments import Wanted
+    from scfm_assets.core.genes.vocabulary import Vocabulary
+    from scfm_assets.core.scores.edges import EdgeScores
+    from scfm_assets.core.universes.tissue_universes import TissueUniverses
+    from scfm_assets.families.family import FamilyModel
+    from scfm_assets.partitions import Place
+
+CONTROLS = "1"
+"""Version of how controls are built; raise it when the same specification gives other weights."""
+
+
+def checkpoint_folder(catalog: Catalog, model: str) -> Path:
+    """Give the folder of a model's files, building it first if the model is a control."""
+    folder = known_folder(catalog, model)
+    if catalog.models[model].control is not None and not folder.exists():
+        _build_control(catalog, model, folder)
+    return folder
+
+
+def known_folder(catalog: Catalog, model: str) -> Path:
+    """Give the folder in which a model's files are, or will be once its control has been built."""
+    entry = catalog.models[model]
+    if entry.checkpoint is not None:
+        return _local(str(entry.checkpoint), hub.fetched_folder)
+    identity = entry.model_dump(mode="json", include={"family", "control", "seed"})
+    if (config := architecture_of(catalog, model)) is not None:
+        told = sorted(config.glob("*.json")) if config.is_dir() else [config]
+        identity |= {"config": [sources.file_digest(path) for path in told]}
+    else:
+        identity |= {"world": sources.simulation(catalog), "genes": _versions_of_built_in_atlases(catalog)}
+    return home() / "checkpoints" / f"{entry.control}-{digest_json([CONTROLS, sources.SIMULATOR, identity])[:12]}"
+
+
+def checkpoint_version(catalog: Catalog, model: str) -> str:
+    """Digest a model's weights, configuration and dictionaries."""
+    entry = catalog.models[model]
+    how = [entry.family, entry.words, sorted(entry.files)]
+    return digest_json([how, *map(list, checkpoint_files(catalog, model).items())])
+
+
+def checkpoint_files(catalog: Catalog, model: str) -> dict[str, str]:
+    """Give the digest of every file that decides what a model computes."""
+    from scfm_assets.families import FAMILIES
+
+    entry = catalog.models[model]
+    files = FAMILIES[entry.family].digest_inputs(checkpoint_folder(catalog, model), options_of(catalog, model))
+    names = [path.name for path in files]
+    return {
+        path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}": sources.file_digest(path)
+        for path in files
+    }
+
+
+def checkpoint_digest(catalog: Catalog, model: str) -> str:
+    """First 12 hex digits of the checkpoint's digest, as they stand in every table."""
+    return checkpoint_version(catalog, model)[:12]
+
+
+def open_model(catalog: Catalog, model: str) -> FamilyModel:
+    """Open a model of the catalog; the one opened last is kept in memory."""
+    entry = catalog.models[model]
+    options = json.dumps(options_of(catalog, model) | {"expect": entry.expect.as_dict()}, sort_keys=True)
+    return _opened(entry.family, checkpoint_folder(catalog, model), checkpoint_version(catalog, model), options)
+
+
+@lru_cache(maxsize=2)
+def _opened(family_name: str, folder: Path, _version: str, options: str) -> FamilyModel:
+    from scfm_assets.families import FAMILIES
+
+    return FAMILIES[family_name].open(folder, json.loads(options))
+
+
+def architecture_of(catalog: Catalog, model: str) -> Path | None:
+    """Give the checkpoint folder or the file whose architecture a control takes over."""
+    config = catalog.models[model].config
+    if config is None:
+        return None
+    fetch = hub.fetched_file if str(config).endswith(".json") else hub.fetched_folder
+    return _local(str(config), fetch)
+
+
+def options_of(catalog: Catalog, model: str) -> dict[str, Any]:
+    """Give a model's options as its family takes them: files as paths on this machine."""
+    entry = catalog.models[model]
+    return {**entry.words, **{name: str(_local(place, hub.fetched_file)) for name, place in entry.files.items()}}
+
+
+def _local(place: str, fetch: Callable[[hub.HubAddress, Path], Path]) -> Path:
+    """Give a path on this machine; what is on the hub is fetched once per process and commit."""
+    if not hub.is_hub(place):
+        return Path(place)
+    return _fetched(place, hub.resolved_revision(hub.HubAddress.parse(place), home()), home(), fetch)
+
+
+@lru_cache(maxsize=64)
+def _fetched(place: str, _commit: str, to: Path, fetch: Callable[[hub.HubAddress, Path], Path]) -> Path:
+    return fetch(hub.HubAddress.parse(place), to)
+
+
+def _versions_of_built_in_atlases(catalog: Catalog) -> dict[str, str]:
+    return {t: sources.atlas_version(catalog, t) for t in _built_in(catalog)}
+
+
+# Controls ---------------------------------------------------------------------------------------------------------
+
+
+def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
+    """Build the checkpoint of a control: from the simulated world, or after a foreign architecture."""
+    from scfm_assets.core.simulate import network_table, nonzero_medians
+    from scfm_assets.families import FAMILIES
+    from scfm_assets.families.controls import CONTROLS, ControlInputs
+
+    entry = catalog.models[model]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    randomize = FAMILIES[entry.family].random
+    config = architecture_of(catalog, model)
+    if config is not None and randomize is not None:
+        randomize(folder, config, options_of(catalog, model), entry.seed)
+        return
+    medians: dict[str, float] = {}
+    for tissue in _built_in(catalog):
+        atlas = _processed(catalog, tissue)
+        counts: Any = atlas.X
+        found = nonzero_medians(counts, atlas.var_names.tolist())
+        medians = {**found, **medians}
+    network = network_table(sources.world(catalog))
+    inputs = ControlInputs(list(medians), medians, network, options={"seed": entry.seed})
+    CONTROLS[str(entry.control)].build(folder, inputs)
+
+
+def _built_in(catalog: Catalog) -> list[str]:
+    """Tissues that need no file: the vocabulary of the controls is made of their genes."""
+    return [tissue for tissue, entry in catalog.atlases.items() if entry.simulated or entry.scanpy is not None]
+
+
+def _processed(catalog: Catalog, tissue: str) -> AnnData:
+    from scfm_assets.core.intake.atlas import process
+
+    return process(sources.read_atlas(catalog, tissue), sources.atlas_spec(catalog, tissue))
+
+
+def ceilings(
+    catalog: Catalog, tissue: str, panel: pa.Table, detection: Mapping[str, float]
+) -> dict[tuple[str, str], float]:
+    """Give the AUROC that planted controls would reach with infinitely many cells, by tissue and model.
+
+    Parameters
+    ----------
+    catalog
+        What is declared.
+    tissue
+        Where.
+    panel
+        The tissue's gene panel.
+    detection
+        Share of the tissue's cells that hold each gene.
+    """
+    from scfm_assets.core.simulate import network_table
+    from scfm_assets.families.controls import ceiling
+
+    planted = [name for name, entry in catalog.models.items() if entry.control == "planted"]
+    if not planted or not catalog.atlases[tissue].simulated:
+        return {}
+    network = network_table(sources.world(catalog))
+    column = pc.field("tissue")
+    here = network.filter(column.is_null() | (column == tissue))
+    genes = panel.column("gene_id").to_pylist()
+    return {
+        (tissue, name): ceiling(checkpoint_folder(catalog, name), network=here, panel=genes, detection=detection)
+        for name in planted
+    }
+
+
+# What is collected of a model -----------------------------------------------------------------------------------------
+
+
+def wanted_of(catalog: Catalog, model: str, regulators: pa.Table | None) -> Wanted:
+    """Give what a model's forward passes should leave; `regulators` are the TFs of the panel, None for no groups."""
+    from scfm_assets.core.attention.increments import Wanted
+
+    entry = catalog.models[model]
+    return Wanted(
+        layers=() if entry.layers == "all" else entry.layers,
+        aggregation=entry.aggregation,
+        heads=entry.heads,
+        ranked=entry.attention == "rank_normalised",
+        states=entry.hidden_states,
+        tfs=() if regulators is None else tuple(regulators.column("panel_index").to_pylist()),
+        n_groups=0 if regulators is None else catalog.experiment.cell_groups,
+    )
+
+
+def panel_vectors(catalog: Catalog, model: str, panel: pa.Table) -> np.ndarray | None:
+    """Give the static embeddings of the panel's genes, (K, hidden), None where hidden states are not asked for."""
+    from scfm_assets.core.attention.increments import panel_vectors
+
+    if not catalog.models[model].hidden_states:
+        return None
+    return panel_vectors(open_model(catalog, model), panel)
+
+
+# Rows of SQL tables -----------------------------------------------------------------------------------------------
+
+
+def edge_rows(catalog: Catalog, place: Place, scores: EdgeScores, networks: Iterable[pa.Table], model: str) -> pa.Table:
+    """Give the rows of `edge_scores` for SQL: the pairs whose first gene is a TF of some network."""
+    from scfm_assets.core.scores.edges import edge_table
+
+    ends = [table.column(end) for table in networks for end in ("tf", "tf_id") if end in table.column_names]
+    tfs = {tf for end in ends for tf in end.unique().to_pylist()}
+    return edge_table(
+        scores,
+        tfs,
+        tissue=str(place.tissue),
+        n_cells=int(place.n_cells or 0),
+        model=model,
+        checkpoint=checkpoint_digest(catalog, model) if model in catalog.models else None,
+        simulated=catalog.atlases[str(place.tissue)].simulated,
+    )
+
+
+def evaluation_of(
+    catalog: Catalog, place: Place, model: str, universes: TissueUniverses | None = None
+) -> dict[str, Any]:
+    """Give what `core.evaluation.evaluate` wants to know about a slice and a model, from the catalog.
+
+    `universes` are the matched ones of the tissue, those that the catalog asks for.
+    """
+    from scfm_assets.core.evaluation.evaluate import Intervals
+    from scfm_assets.core.scores.edges import DIRECTIONS
+    from scfm_assets.core.universes.universe import UNIVERSES
+
+    experiment = catalog.experiment
+    return {
+        "universes": [universe for universe in UNIVERSES if universe.name in experiment.universes],
+        "matched": {} if universes is None else universes.matched,
+        "directions": [direction for direction in DIRECTIONS if direction.name in experiment.directions],
+        "intervals": Intervals(**experiment.intervals.model_dump()),
+        "tissue": str(place.tissue),
+        "n_cells": int(place.n_cells or 0),
+        "model": model,
+        "checkpoint": checkpoint_digest(catalog, model) if model in catalog.models else None,
+        "simulated": catalog.atlases[str(place.tissue)].simulated,
+    }
+
+
+def vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, ScfmError]]:
+    """Give the genes that each model of the catalog knows, and for the others what they lack."""
+    from scfm_assets.families import FAMILIES
+
+    found: dict[str, Vocabulary] = {}
+    missing: dict[str, ScfmError] = {}
+    for model, entry in catalog.models.items():
+        try:
+            folder, options = checkpoint_folder(catalog, model), options_of(catalog, model)
+            found[model] = FAMILIES[entry.family].vocabulary(folder, options)
+        except ScfmError as error:
+            missing[model] = error
+    return found, missing
+
+
+def names_of(catalog: Catalog, model: str, atlas: AnnData) -> list[str]:
+    """Give the names of an atlas's genes by which a model's vocabulary is asked."""
+    vocabulary = open_model(catalog, model).vocabulary
+    return vocabulary.names_of(atlas.var_names.tolist(), atlas.var["symbol"].tolist())

@@ -1,0 +1,51 @@
+"""Content digests of files, remembered by path, size and times of change, so that asking again costs nothing."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets.core.base.digest import digest_file, digest_json
+from scfm_assets.errors import ScfmError
+from scfm_assets.home import home
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def file_digest(path: Path) -> str:
+    """Digest a file's content, remembered by path, size and times of change.
+
+    Any number of processes may ask at once: what is remembered of one file is one small file, replaced as a whole.
+
+    Raises
+    ------
+    ScfmError
+        If there is no such file, or it changes while it is read.
+    """
+    stamp = _stamp(path)
+    remembered = home() / "digests" / f"{digest_json(str(path))}.json"
+    try:
+        known = json.loads(remembered.read_text())
+    except (FileNotFoundError, ValueError):  # a machine that lost power may leave an empty one
+        known = None
+    if isinstance(known, dict) and known.get("stamp") == stamp:
+        return known["digest"]
+    digest = digest_file(path)
+    if _stamp(path) != stamp:
+        raise ScfmError(str(path), "it changes while it is read", "Wait until it is written.")
+    remembered.parent.mkdir(parents=True, exist_ok=True)
+    fresh = remembered.with_name(f".{remembered.stem}.{uuid.uuid4().hex[:8]}")
+    fresh.write_text(json.dumps({"stamp": stamp, "digest": digest}))
+    fresh.replace(remembered)
+    return digest
+
+
+def _stamp(path: Path) -> list[Any]:
+    """Give what changes when a file does; copying tools set its time of modification back, but not that of change."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise ScfmError(str(path), "there is no such file", "Correct the path in the catalog.") from None
+    return [str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]

@@ -1,0 +1,277 @@
+"""How fast a metric rises with cells, and whether it does so less where labels are missing.
+
+A slope is the least-squares slope of a metric on log2 n: its change with every doubling of cells. The interaction is
+the least-squares slope of those slopes on completeness: the coefficient of log2 n x completeness, as every n is met at
+every completeness. Metrics are AUROC, average precision over the base rate (average precision itself falls with the
+labels, by definition) and its natural logarithm. Labels hidden at random leave slopes of AUROC as they are, up to the
+hidden edges among the negatives; they change those of the others where few labels are left, as `predicted` says. That
+is an expectation, which a logarithm does not keep: the excess over it is to be read off the other two.
+
+Intervals are means +- t standard errors over independent units: over simulated tissues, or, where there is one data
+set, over its TFs by the jackknife.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import stdtr
+
+from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+from scfm_assets.core.metrics.metrics import METRICS, auroc, bins_of
+from scfm_assets.core.metrics.scales import reach
+from scfm_assets.core.statistics.ceilings import Labels, apparent_auroc, apparent_average_precision
+from scfm_assets.core.statistics.jackknife import jackknife_error
+from scfm_assets.core.statistics.uncertainty import over_tfs
+from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, labels_of
+from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+GROUPS = ("density", "noise_growth", "method")
+"""Columns that tell the curves of `measure` apart."""
+ASKED = ("auroc", "log_auprc_ratio")
+"""Those whose slopes must not depend on labels."""
+EXPECTED = ("auroc", "auprc_ratio")
+"""Those whose expectation under labels hidden at random is known exactly."""
+ROUNDING = 1e-12
+"""Excess that is none: with every edge labelled, observed and predicted are computed along two ways."""
+METRIC_NAMES = ("auroc", "auprc_ratio", "log_auprc_ratio")
+
+ESTIMATES = pa.schema(
+    [
+        pa.field("hiding", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("term", pa.string(), nullable=False),
+        pa.field("completeness", pa.float64()),
+        pa.field("value", pa.float64()),
+        pa.field("lo", pa.float64()),
+        pa.field("hi", pa.float64()),
+        pa.field("error", pa.float64()),
+        pa.field("p", pa.float64()),
+        pa.field("predicted", pa.float64()),
+        pa.field("excess", pa.float64()),
+        pa.field("excess_lo", pa.float64()),
+        pa.field("excess_hi", pa.float64()),
+        pa.field("excess_p", pa.float64()),
+        pa.field("unit", pa.string(), nullable=False),
+        pa.field("units", pa.int64(), nullable=False),
+    ]
+)
+"""One row: `slope` at one completeness, or `interaction` (completeness null), of one metric.
+
+lo, hi: 95 %. p: two-sided, against 0. predicted: what labels hidden at random do to the same rankings. excess: value
+minus predicted, with its own interval. unit: `seeds` or `tfs`; units: how many there are."""
+SLOPES = pa.schema(
+    [
+        pa.field("density", pa.float64(), nullable=False),
+        pa.field("noise_growth", pa.float64(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        *ESTIMATES,
+    ]
+)
+"""One row of `ESTIMATES` of one method at one density and growth of noise, see `SCORES`."""
+
+
+class Estimate(NamedTuple):
+    """A mean, its standard error and the independent units behind it."""
+
+    value: float
+    error: float
+    units: int
+
+    @classmethod
+    def of_sample(cls, sample: np.ndarray) -> Estimate:
+        """Take the mean of independent numbers."""
+        error = np.std(sample, ddof=1) / np.sqrt(len(sample)) if len(sample) > 1 else np.nan
+        return cls(float(np.mean(sample)), float(error), len(sample))
+
+    def limits(self, level: float = 0.95) -> tuple[float, float]:
+        """Give value -+ t times error; NaN without an error."""
+        half = self.error * float(reach(self.units, level=level)) if self.error > 0 else np.nan
+        return self.value - half, self.value + half
+
+    def p(self, side: int = 0) -> float:
+        """Give the chance of a value as far from 0; with a side (1 above, -1 below) of one as far on that side."""
+        if not self.error > 0 or self.units < 2:
+            return np.nan
+        t = self.value / self.error
+        return float(2 * stdtr(self.units - 1, -abs(t)) if side == 0 else stdtr(self.units - 1, -side * t))
+
+
+def slope_weights(x: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Give the weights whose sum of products with y is the least-squares slope of y on x."""
+    centred = np.asarray(x, float) - np.mean(x)
+    return centred / (centred**2).sum()
+
+
+def slopes(scores: pa.Table, by: Sequence[str] = GROUPS) -> pa.Table:
+    """Estimate slopes and interactions over seeds.
+
+    Parameters
+    ----------
+    scores
+        Rows with the columns of `MEASURED` and those of `by`. Every seed has every n at every completeness.
+    by
+        Columns that tell curves apart.
+
+    Returns
+    -------
+    Columns of `by` (types as they came), then those of `ESTIMATES`.
+    """
+    curves: dict[tuple[Any, ...], dict[tuple[int, float, int], Mapping[str, Any]]] = defaultdict(dict)
+    for row in scores.to_pylist():
+        own = curves[*(row[name] for name in by), row["hiding"]]
+        own[row["seed"], row["completeness"], row["n_cells"]] = row
+    rows = []
+    for (*key, hiding), of_curve in curves.items():
+        head = dict(zip(by, key, strict=True)) | {"hiding": hiding, "unit": "seeds"}
+        rows += [head | row for row in _over_seeds(of_curve)]
+    fields = [scores.schema.field(name) for name in by]
+    return pa.Table.from_pylist(rows, schema=pa.schema([*fields, *ESTIMATES]))
+
+
+def _over_seeds(curve: Mapping[tuple[int, float, int], Mapping[str, Any]]) -> list[dict[str, Any]]:
+    seeds, shares, ladder = (sorted(set(axis)) for axis in zip(*curve, strict=True))
+    shape, weights = (len(seeds), len(shares), len(ladder), -1), slope_weights(np.log2(ladder))
+    cells = list(product(seeds, shares, ladder))
+    observed, predicted = (
+        np.einsum("scnm,n->msc", np.array([_metrics(curve[cell], prefix) for cell in cells]).reshape(shape), weights)
+        for prefix in ("", "predicted_")
+    )
+    rows = []
+    for metric, own, theirs in zip(METRIC_NAMES, observed, predicted, strict=True):
+        for term, share, found, expected in _terms(shares, own, theirs):
+            beyond = np.where(np.isclose(found, expected, rtol=0, atol=ROUNDING), 0.0, found - expected)
+            estimates = Estimate.of_sample(found), Estimate.of_sample(beyond)
+            rows.append(_row(metric, term, share, *estimates, predicted=float(expected.mean())))
+    return rows
+
+
+def _metrics(row: Mapping[str, Any], prefix: str = "") -> tuple[float, float, float]:
+    """Read `METRIC_NAMES` of a row of scores."""
+    ratio = row[f"{prefix}auprc"] * (row["n_pos"] + row["n_neg"]) / row["n_pos"]
+    return row[f"{prefix}auroc"], ratio, float(np.log(ratio))
+
+
+def _terms(shares: Sequence[float], *slopes: np.ndarray) -> list[tuple[Any, ...]]:
+    """Take the slope at each completeness, and the interaction, of arrays (..., completenesses)."""
+    terms: list[tuple[Any, ...]] = [
+        ("slope", share, *(own[..., i] for own in slopes)) for i, share in enumerate(shares)
+    ]
+    if len(shares) > 1:
+        terms.append(("interaction", None, *(own @ slope_weights(shares) for own in slopes)))
+    return terms
+
+
+def _row(
+    metric: str, term: str, share: float | None, estimate: Estimate, excess: Estimate, *, predicted: float
+) -> dict[str, Any]:
+    lo, hi = estimate.limits()
+    excess_lo, excess_hi = excess.limits()
+    numbers = {
+        "value": estimate.value,
+        "lo": lo,
+        "hi": hi,
+        "error": estimate.error,
+        "p": estimate.p(),
+        "predicted": predicted,
+        "excess": excess.value,
+        "excess_lo": excess_lo,
+        "excess_hi": excess_hi,
+        "excess_p": excess.p(),
+    }
+    told = {name: number if np.isfinite(number) else None for name, number in numbers.items()}
+    return {"metric": metric, "term": term, "completeness": share, "units": estimate.units} | told
+
+
+def slopes_over_tfs(
+    scores_of_n: Mapping[int, np.ndarray],
+    edges: np.ndarray,
+    candidates: np.ndarray,
+    *,
+    completeness: Sequence[float] = COMPLETENESS,
+    hidings: Sequence[str] = ("random", "degree"),
+    seed: int = 0,
+    draws: int = 10,
+    strength: np.ndarray | None = None,
+) -> pa.Table:
+    """Estimate slopes and interactions of one data set, with intervals over its TFs.
+
+    Every TF is left out, with all its pairs, at all n and at every completeness alike. Slopes are means over
+    draws of labels: which labels happened to be hidden is no part of the interval.
+
+    Parameters
+    ----------
+    scores_of_n, edges, candidates, completeness, hidings, seed, draws, strength
+        As for `measure_scores`; every row is a TF.
+
+    Returns
+    -------
+    Rows in `ESTIMATES`; without an interval of the excess, whose prediction is not made anew without each TF.
+    """
+    edges, rows = np.asarray(edges, bool) & candidates, []
+    ladder = sorted(scores_of_n)
+    weights = slope_weights(np.log2(ladder))
+    of_n = np.stack([np.asarray(scores_of_n[n]) for n in ladder])
+    for hiding in hidings:
+        parts = [
+            _of_labels(
+                of_n,
+                edges,
+                candidates,
+                labels_of(edges, completeness, hiding, seed, draw=draw, strength=strength),
+            )
+            for draw in range(draws if HIDINGS[hiding].drawn else 1)
+        ]
+        values, without, predicted = (np.mean(own, axis=0) for own in zip(*parts, strict=True))
+        units = int(np.count_nonzero(edges.any(axis=1)))
+        for m, metric in enumerate(METRIC_NAMES):
+            taken = (np.tensordot(own, weights, (0, 0))[m] for own in (values, without, predicted))
+            all_tfs, left_out, expected = (np.moveaxis(own, 0, -1) for own in taken)
+            for term, share, value, left, theirs in _terms(completeness, all_tfs, left_out, expected):
+                error = float(jackknife_error(value, left, np.ones(len(left))))
+                estimate = Estimate(float(value), error, units)
+                excess = Estimate(float(value - theirs), np.nan, units)
+                rows.append(
+                    {"hiding": hiding, "unit": "tfs"}
+                    | _row(metric, term, share, estimate, excess, predicted=float(theirs))
+                )
+    return pa.Table.from_pylist(rows, schema=ESTIMATES)
+
+
+def _of_labels(
+    of_n: np.ndarray, edges: np.ndarray, candidates: np.ndarray, labelled: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Measure the scores (N, R, K) with each of C label masks.
+
+    Returns
+    -------
+    Metrics (N, 3, C), the same without each TF (N, 3, C, R), and those predicted (N, 3, C).
+    """
+    values, without, predicted = [], [], []
+    whole = CandidatePairs.of_masks(candidates, edges)
+    ranked = whole.of(of_n)
+    complete = [bins_of(scores, whole.positive) for scores in ranked]
+    for mask in labelled:
+        pairs = CandidatePairs.of_masks(candidates, mask)
+        shared = over_tfs(ranked, pairs)
+        values.append(_pick(shared.values))
+        without.append(_pick(shared.resampled))
+        labels = Labels(pairs.n, whole.n_pos, pairs.n_pos)
+        ratio = [float(apparent_average_precision(bins, labels)) * pairs.n / pairs.n_pos for bins in complete]
+        areas = [float(apparent_auroc(float(auroc(bins)), labels)) for bins in complete]
+        predicted.append(np.column_stack([areas, ratio, np.log(ratio)]))
+    return np.stack(values, axis=2), np.stack(without, axis=2), np.stack(predicted, axis=2)
+
+
+def _pick(metrics: np.ndarray) -> np.ndarray:
+    """Take `METRIC_NAMES` of all metrics (N, n_metrics, ...)."""
+    names = [metric.name for metric in METRICS]
+    area, ratio = metrics[:, names.index("auroc")], metrics[:, names.index("auprc_ratio")]
+    return np.stack([area, ratio, np.log(np.where(ratio > 0, ratio, np.nan))], axis=1)

@@ -1,0 +1,238 @@
+"""What the slopes say: hypotheses with their power, and whether missing labels explain a scaling failure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scfm_assets.core.statistics.hypothesis_tests import Test
+from scfm_assets.core.statistics.power import power_of_difference, smallest_difference
+from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS
+from scfm_assets.studies.reference_saturation.slopes import ASKED, GROUPS, Estimate
+from scfm_assets.studies.study_verdict import StudyVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+
+Answer = Literal["yes", "no", "no failure", "underpowered"]
+Rows = list[dict[str, Any]]
+
+STUDY = "reference_saturation"
+PUBLISHED_RISE = 0.0223884 * float(np.log(2))
+"""AUROC per doubling of cells of the published scaling curve (its logarithmic fit): the rise that labels would have to
+hide where nobody knows the true one."""
+TITLES = {
+    "auroc": "AUROC",
+    "auprc_ratio": "average precision over the base rate",
+    "log_auprc_ratio": "log average precision over the base rate",
+}
+HOW = {"random": "at random", "degree": "by degree", "circular": "by their own score"}
+
+
+def answer_with_truth(curve: Iterable[Mapping[str, Any]]) -> Answer:
+    """Say whether missing labels explain a scaling failure, where complete labels are the truth.
+
+    ``no``: the metric rises with n at every completeness (lower limits above 0), or falls with every edge labelled
+    (upper limit below 0), which no missing label can explain. ``yes``: it rises with every edge labelled, at some
+    completeness it does not (upper limit at most 0), and the interaction is above 0. ``underpowered``: anything else.
+
+    Parameters
+    ----------
+    curve
+        Rows of `slopes` of one curve, hiding and metric.
+    """
+    at, interaction = _parts(curve)
+    complete = at[max(at)]
+    if complete["hi"] is None:
+        return "underpowered"
+    if complete["hi"] < 0 or all(row["lo"] is not None and row["lo"] > 0 for row in at.values()):
+        return "no"
+    lost = any(row["hi"] is not None and row["hi"] <= 0 for row in at.values())
+    return "yes" if complete["lo"] > 0 and lost and _above(interaction, 0.0) else "underpowered"
+
+
+def answer_for_known_edges(curve: Iterable[Mapping[str, Any]], rise: float = PUBLISHED_RISE) -> Answer:
+    """Say the same of stored scores and a reference that may lack edges itself.
+
+    ``no failure``: AUROC rises with n by the labels that there are. Else what hiding more of them does is carried on
+    to those that are not there: ``no`` if slopes grow with completeness by less than `rise` (upper limit of the
+    interaction, which leads from no labels to all that there are); else ``yes`` if they grow at all (lower limit above
+    0), and ``underpowered`` if not even that is known.
+
+    Parameters
+    ----------
+    curve
+        Rows of `slopes` or `slopes_over_tfs` of one curve and hiding, metric ``auroc``.
+    rise
+        AUROC per doubling of cells that labels would have to hide.
+    """
+    at, interaction = _parts(curve)
+    if _above(at[max(at)], 0.0):
+        return "no failure"
+    if interaction["hi"] is not None and interaction["hi"] < rise:
+        return "no"
+    return "yes" if _above(interaction, 0.0) else "underpowered"
+
+
+def _above(row: Mapping[str, Any], limit: float) -> bool:
+    return row["lo"] is not None and row["lo"] > limit
+
+
+def _parts(curve: Iterable[Mapping[str, Any]]) -> tuple[dict[float, Mapping[str, Any]], Mapping[str, Any]]:
+    """Tell slopes, by completeness, from the interaction."""
+    rows = list(curve)
+    (interaction,) = (row for row in rows if row["term"] == "interaction")
+    return {row["completeness"]: row for row in rows if row["term"] == "slope"}, interaction
+
+
+def curves_of(slopes: pa.Table, by: Sequence[str] = GROUPS) -> dict[tuple[Any, ...], Rows]:
+    """Gather the rows of each curve, hiding and metric; those are the last two parts of the key."""
+    curves: dict[tuple[Any, ...], Rows] = defaultdict(list)
+    for row in slopes.to_pylist():
+        curves[tuple(row[name] for name in (*by, "hiding", "metric"))].append(row)
+    return dict(curves)
+
+
+def hypotheses(slopes: pa.Table) -> list[Test]:
+    """Test, in three families, one test per density and method (and hiding and metric).
+
+    ``labels_explain``: the rise without growing noise shrinks as labels are hidden (one-sided). ``beyond_prediction``:
+    labels hidden at random change slopes of AUROC other than their ceilings predict (two-sided). ``growth_of_noise``:
+    it falls with n although every edge is labelled, with and without growth (one-sided). The smallest effect of
+    interest is in all of them the slope without growth and with every edge labelled: what there is to lose.
+
+    Parameters
+    ----------
+    slopes
+        Table of `slopes` of `measure`.
+    """
+    curves = curves_of(slopes)
+    tests = []
+    for (density, growth, method, hiding, metric), rows in curves.items():
+        at, interaction = _parts(rows)
+        rise = _rise(curves, density, method, metric)
+        of = f"{TITLES[metric]} of {method} (density {density:g})"
+        if growth == 0 and metric in ASKED and not HIDINGS[hiding].control:
+            said = f"{of} rises less with cells the fewer edges are labelled, hidden {HOW[hiding]}"
+            estimate = _of(interaction)
+            tests.append(
+                _test("labels_explain", said, "interaction, log2 n x completeness", estimate, rise=rise, side=1)
+            )
+        if growth == 0 and hiding == "random" and metric == "auroc":
+            beyond = _over_error(interaction["excess"], interaction["excess_lo"], interaction["units"])
+            said = f"{of} changes with hidden labels other than hidden edges among the negatives explain"
+            tests.append(
+                _test("beyond_prediction", said, "interaction, observed - predicted", beyond, rise=rise, side=0)
+            )
+        if hiding == "random" and metric == "auroc":
+            said = f"{of} falls with cells, every edge labelled, noise growing by {growth:g} a cell"
+            tests.append(_test("growth_of_noise", said, "slope on log2 n", _of(at[max(at)]), rise=rise, side=-1))
+    return tests
+
+
+def _rise(curves: Mapping[tuple[Any, ...], Rows], density: float, method: str, metric: str) -> float:
+    """Give the slope with every edge labelled and the least growth of noise."""
+    least = min(key[1] for key in curves)
+    found = next(rows for key, rows in curves.items() if key == (density, least, method, key[3], metric))
+    at, _ = _parts(found)
+    return float(at[max(at)]["value"])
+
+
+def _of(row: Mapping[str, Any]) -> Estimate:
+    return Estimate(row["value"], np.nan if row["error"] is None else row["error"], row["units"])
+
+
+def _over_error(value: float, low: float | None, units: int) -> Estimate:
+    """Take the error back out of an interval."""
+    reach = float(Estimate(0.0, 1.0, units).limits()[1])
+    return Estimate(value, np.nan if low is None else (value - low) / reach, units)
+
+
+def _test(family: str, said: str, statistic: str, estimate: Estimate, *, rise: float, side: int) -> Test:
+    sided = "two-sided" if side == 0 else "greater"
+    return Test(
+        STUDY,
+        family,
+        said,
+        statistic,
+        value=estimate.value,
+        p=estimate.p(side),
+        n=estimate.units,
+        effect=estimate.value / (estimate.error * np.sqrt(estimate.units)) if estimate.error > 0 else np.nan,
+        power=power_of_difference(rise, estimate.error, sided=sided, units=estimate.units),
+        mde=smallest_difference(estimate.error, sided=sided, units=estimate.units),
+    )
+
+
+def verdict(slopes: pa.Table) -> StudyVerdict:
+    """Answer the study's question by `answer_with_truth` of every curve without growing noise.
+
+    Where a control is not seen, nothing is: growing noise must make AUROC fall with every edge labelled, and circular
+    labels, which make any method fail, must be found out, wherever they were simulated. Then ``yes`` if any curve says
+    so, ``no`` if all do, else ``underpowered``.
+
+    Parameters
+    ----------
+    slopes
+        Table of `slopes` of `measure`.
+    """
+    curves = curves_of(slopes)
+    own = {key: rows for key, rows in curves.items() if key[1] == 0 and key[4] in ASKED and not HIDINGS[key[3]].control}
+    answers = {key: answer_with_truth(rows) for key, rows in own.items()}
+    missed = _missed_controls(curves)
+    said = [key for key, answer in answers.items() if answer == "yes"]
+    if said and not missed:
+        return StudyVerdict("yes", _said_yes(own, said), holds=False)
+    unknown = sum(answer != "no" for answer in answers.values())
+    if missed or unknown or not answers:
+        problem = f"{unknown} of {len(answers)} curves do not say; controls missed: {', '.join(missed) or 'none'}."
+        return StudyVerdict("underpowered", problem, holds=None)
+    return StudyVerdict("no", _said_no(own), holds=True)
+
+
+def _missed_controls(curves: Mapping[tuple[Any, ...], Rows]) -> list[str]:
+    """Name the controls of AUROC that some curve does not show."""
+    missed = []
+    for (density, growth, method, hiding, metric), rows in curves.items():
+        if metric != "auroc":
+            continue
+        at, _ = _parts(rows)
+        falls = at[max(at)]["hi"] is not None and at[max(at)]["hi"] < 0
+        if growth > 0 and hiding == "random" and not falls:
+            missed.append(f"growing noise ({method}, density {density:g})")
+        if growth == 0 and HIDINGS[hiding].control and answer_with_truth(rows) != "yes":
+            missed.append(f"{hiding} labels ({method}, density {density:g})")
+    return missed
+
+
+def _said_yes(curves: Mapping[tuple[Any, ...], Rows], said: Sequence[tuple[Any, ...]]) -> str:
+    density, _, method, hiding, metric = key = said[0]
+    at, _ = _parts(curves[key])
+    worst, complete = min(at.values(), key=lambda row: row["value"]), at[max(at)]
+    return (
+        f"{len(said)} of {len(curves)} curves lose their rise: {TITLES[metric]} of {method} (density {density:g}) "
+        f"changes by {complete['value']:+.4f} per doubling of cells with every edge labelled, by {_told(worst)} with "
+        f"{worst['completeness']:.0%} of them, hidden {HOW[hiding]}."
+    )
+
+
+def _said_no(curves: Mapping[tuple[Any, ...], Rows]) -> str:
+    areas = {key: _parts(rows)[0] for key, rows in curves.items() if key[4] == "auroc"}
+    complete = [at[max(at)]["value"] for at in areas.values()]
+    ends = (_parts(rows)[0] for rows in curves.values())
+    falling = sum(at[max(at)]["hi"] < 0 for at in ends)
+    fall = f", but for {falling} that fall with every edge labelled" if falling else ""
+    key, worst = min(((key, row) for key, at in areas.items() for row in at.values()), key=lambda own: own[1]["lo"])
+    return (
+        f"All {len(curves)} curves rise however many labels are hidden{fall}: AUROC by {min(complete):+.4f} to "
+        f"{max(complete):+.4f} per doubling of cells with every edge labelled; the lowest limit is met with "
+        f"{worst['completeness']:.0%} of them, hidden {HOW[key[3]]} ({key[2]}, density {key[0]:g}): {_told(worst)}."
+    )
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    return f"{row['value']:+.4f} [{row['lo']:+.4f}, {row['hi']:+.4f}]"

@@ -1,0 +1,179 @@
+"""The hypotheses of the study, its families declared, and the answer to its question."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow.compute as pc
+from scipy.special import stdtr
+from scipy.stats import binom
+
+from scfm_assets.core.evaluation.method_verdicts import SMALLEST
+from scfm_assets.core.statistics import hypothesis_tests
+from scfm_assets.core.statistics.hypothesis_tests import Test
+from scfm_assets.core.statistics.power import ALPHA, power_of_difference, smallest_difference
+from scfm_assets.studies.study_verdict import StudyVerdict
+from scfm_assets.studies.synthetic_truth.orderings import Block, blocks, kendall
+from scfm_assets.studies.synthetic_truth.scores import NULLS
+from scfm_assets.studies.synthetic_truth.spec import NONE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STUDY = "synthetic_truth"
+BEATS_NULLS, MISLED, AGREE = "beats_nulls", "misled", "simulators_agree"
+"""Families: a method against all nulls; a case against none; the orders of two simulators."""
+CORRELATIONS = ("pearson", "spearman")
+"""Methods that the adversarial cases are made to mislead."""
+AGREEING = 0.9
+"""Share of data sets in agreement from which on two simulators are said to order methods alike."""
+
+
+class Paired(NamedTuple):
+    """Differences over independent data sets: their mean, its error, and the one-sided p of a mean above 0."""
+
+    mean: float
+    error: float
+    p: float
+    n: int
+
+    @property
+    def effect(self) -> float:
+        """Cohen's d of the differences."""
+        return self.mean / (self.error * np.sqrt(self.n)) if self.error > 0 else np.nan
+
+    @property
+    def power(self) -> float:
+        """Chance of finding the smallest difference of AUROCs that matters, `method_verdicts.SMALLEST`."""
+        return power_of_difference(SMALLEST["auroc"], self.error, sided="greater", units=self.n)
+
+    @property
+    def smallest(self) -> float:
+        """Difference that is found with a power of 0.8."""
+        return smallest_difference(self.error, sided="greater", units=self.n)
+
+
+def paired(differences: np.ndarray) -> Paired:
+    """Test differences (n,) of independent data sets; NaN where fewer than two, or where they do not vary."""
+    n, mean = len(differences), float(differences.mean())
+    error = float(differences.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
+    p = float(stdtr(n - 1, -mean / error)) if error > 0 else np.nan
+    return Paired(mean, error, p, n)
+
+
+def hypotheses(scores: pa.Table, orderings: pa.Table) -> list[Test]:
+    """Test what the study declares; all by AUROC, over independent data sets.
+
+    Parameters
+    ----------
+    scores
+        Rows in `scores.SCORES`.
+    orderings
+        Rows in `orderings.ORDERINGS`.
+
+    Returns
+    -------
+    Three families. ``beats_nulls``: a method is above each gene-level null (largest p of the four, so that none is
+    chosen on the data). ``misled``: a case lowers the AUROC of a correlation. ``simulators_agree``: in a data set of
+    one simulator and one of the other, methods stand in the same order more often than in opposite ones (sign test).
+    """
+    known, of_nulls = blocks(scores, "auroc"), blocks(scores, "auroc", nulls=True)
+    found: list[Test] = []
+    for (simulator, case), block in known.items():
+        if case == NONE:
+            nulls = of_nulls[simulator, case].of([null.name for null in NULLS])
+            found += [_beats(simulator, name, block.of([name]) - nulls) for name in block.methods]
+        else:
+            clean = known[simulator, NONE]
+            shared = [name for name in CORRELATIONS if name in block.methods and name in clean.methods]
+            found += [_misled(simulator, case, name, clean.of([name]) - block.of([name])) for name in shared]
+    clean_blocks = {simulator: block for (simulator, case), block in known.items() if case == NONE}
+    found += [_agree(one, other, clean_blocks, orderings) for one, other in combinations(clean_blocks, 2)]
+    return found
+
+
+def _beats(simulator: str, method: str, above: np.ndarray) -> Test:
+    """Test a method against the nulls; `above` (n_seeds, n_nulls)."""
+    rivals = [paired(own) for own in above.T]
+    untested = any(np.isnan(own.p) for own in rivals)
+    hardest = max(rivals, key=lambda own: np.inf if np.isnan(own.p) else own.p)
+    null = NULLS[rivals.index(hardest)].name
+    what = f"{method} ranks the edges of the {simulator} simulator better than every gene-level null"
+    statistic = f"mean difference of AUROC to the hardest null ({null})"
+    return _test(BEATS_NULLS, what, statistic, hardest._replace(p=np.nan) if untested else hardest)
+
+
+def _misled(simulator: str, case: str, method: str, lowered: np.ndarray) -> Test:
+    what = f"the case {case} lowers the AUROC of {method} on the {simulator} simulator"
+    return _test(MISLED, what, "mean fall of AUROC", paired(lowered[:, 0]))
+
+
+def _test(family: str, hypothesis: str, statistic: str, own: Paired) -> Test:
+    numbers = {"effect": own.effect, "power": own.power, "mde": own.smallest}
+    return Test(STUDY, family, hypothesis, statistic, own.mean, own.p, own.n, **numbers)
+
+
+def _agree(one: str, other: str, of: dict[str, Block], orderings: pa.Table) -> Test:
+    """Test by signs whether tau of one data set each is above 0; ties count against it."""
+    methods = [name for name in of[one].methods if name in of[other].methods]
+    taus = kendall(of[one].of(methods), of[other].of(methods)) if len(methods) > 1 else np.empty(0)
+    n, above = len(taus), int(np.count_nonzero(taus > 0))
+    # The fewest of n that are too many for a fair coin.
+    needed = next((k for k in range(n + 1) if binom.sf(k - 1, n, 0.5) <= ALPHA), n + 1)
+    of_pair = (pc.field("compared") == "simulators") & (pc.field("metric") == "auroc")
+    of_pair &= (pc.field("simulator") == one) & (pc.field("simulator_other") == other)
+    row = orderings.filter(of_pair).to_pylist()
+    return Test(
+        STUDY,
+        AGREE,
+        f"the simulators {one} and {other} put the methods into one order",
+        "Kendall's tau of the means over seeds; p by the signs of tau between data sets",
+        row[0]["tau"] if row else np.nan,
+        float(binom.sf(above - 1, n, 0.5)) if n else np.nan,
+        n,
+        effect=above / n if n else np.nan,
+        power=float(binom.sf(needed - 1, n, AGREEING)),
+    )
+
+
+def verdict(scores: pa.Table, orderings: pa.Table) -> StudyVerdict:
+    """Say whether any method beats every gene-level null in every simulator, by the tests of `hypotheses`.
+
+    Yes if each of a method's tests is supported; underpowered if not, but a method has none that is not supported.
+    """
+    tests = hypothesis_tests.tests_table(hypotheses(scores, orderings)).to_pylist()
+    by_method: dict[str, list[str]] = {}
+    for test in tests:
+        if test["family"] == BEATS_NULLS:
+            by_method.setdefault(test["hypothesis"].split()[0], []).append(test["verdict"])
+    winners = [name for name, said in by_method.items() if set(said) == {"supported"}]
+    open_still = [name for name, said in by_method.items() if "not supported" not in said]
+    holds = True if winners else None if open_still else False
+    simulators = list(dict.fromkeys(scores["simulator"].to_pylist()))
+    counted = f"{len(winners)} ({', '.join(winners)})" if winners else "none"
+    sentences = [
+        f"Methods that beat every gene-level null in each of {', '.join(simulators)}: {counted} of {len(by_method)}.",
+        _of_orders(orderings),
+        _of_cases([test["verdict"] for test in tests if test["family"] == MISLED]),
+    ]
+    return StudyVerdict(
+        "yes" if holds else "underpowered" if holds is None else "no",
+        " ".join(sentence for sentence in sentences if sentence),
+        holds,
+    )
+
+
+def _of_orders(orderings: pa.Table) -> str:
+    rows = orderings.filter((pc.field("compared") == "simulators") & (pc.field("metric") == "auroc")).to_pylist()
+    pairs = [f"{row['tau']:.2f} between {row['simulator']} and {row['simulator_other']}" for row in rows]
+    return f"Their order by AUROC agrees with Kendall's tau {', '.join(pairs)}." if pairs else ""
+
+
+def _of_cases(verdicts: list[str]) -> str:
+    if not verdicts:
+        return ""
+    return (
+        f"Adversarial cases lower the AUROC of a correlation in {verdicts.count('supported')} of {len(verdicts)} tests."
+    )

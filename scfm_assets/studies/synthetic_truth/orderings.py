@@ -1,0 +1,205 @@
+"""Do simulators, cases and seeds put the methods into one order? Nulls are left out: they would agree for nothing."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.stats import rankdata
+
+from scfm_assets.core.metrics.scales import reach
+from scfm_assets.core.statistics.jackknife import jackknife_error
+from scfm_assets.studies.documented import documented
+from scfm_assets.studies.synthetic_truth.spec import NONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+COMPARED = ("auroc", "auprc_ratio")
+"""Metrics by which methods are put into an order."""
+RESAMPLES, LEVEL = 1000, 0.95
+
+ORDERINGS = pa.schema(
+    [
+        documented(
+            "compared", pa.string(), "What is compared: simulators, cases (of one simulator), seeds (of one of both)."
+        ),
+        documented("metric", pa.string(), "Metric whose mean over seeds gives the order."),
+        documented("simulator", pa.string(), "Simulator of the first order."),
+        documented("case", pa.string(), "Its case."),
+        documented("simulator_other", pa.string(), "Simulator of the second order."),
+        documented("case_other", pa.string(), "Its case."),
+        documented("tau", pa.float64(), "Kendall's tau of the two orders; of seeds the mean over all pairs of them."),
+        documented("lo", pa.float64(), "Lower end of the interval of tau, over seeds.", nullable=True),
+        documented("hi", pa.float64(), "Upper end.", nullable=True),
+        documented("interval", pa.string(), "How it was made: bootstrap over seeds (percentiles), or jackknife."),
+        documented("spearman", pa.float64(), "Spearman's correlation of the two orders; of seeds the mean over pairs."),
+        documented("n_methods", pa.int32(), "Methods that were scored on both sides."),
+        documented("n_seeds", pa.int32(), "Data sets on each side."),
+        documented("ordered", pa.string(), "The methods by the first mean, best first."),
+        documented("ordered_other", pa.string(), "The same by the second."),
+    ]
+)
+"""One row: how far two simulators, two cases or the seeds of one put the methods into the same order."""
+
+RANKS = pa.schema(
+    [
+        documented("simulator", pa.string(), "Simulator that made the cells."),
+        documented("case", pa.string(), "Adversarial case, or none."),
+        documented("metric", pa.string(), "What the methods are ranked by."),
+        documented("method", pa.string(), "The method; nulls are left out."),
+        documented("mean", pa.float64(), "Mean of the metric over seeds."),
+        documented("sd", pa.float64(), "Standard deviation over seeds.", nullable=True),
+        documented("rank", pa.float64(), "Rank of the mean, 1 the best; ties share theirs."),
+        documented("rank_lo", pa.float64(), "2.5th percentile of the rank over draws of seeds."),
+        documented("rank_hi", pa.float64(), "97.5th percentile."),
+        documented("n_seeds", pa.int32(), "Data sets."),
+    ]
+)
+"""One row: where one method stands among the methods of one simulator and case."""
+
+
+class Block(NamedTuple):
+    """One metric of one simulator and case: methods, and values (n_seeds, n_methods)."""
+
+    methods: tuple[str, ...]
+    values: np.ndarray
+
+    def of(self, methods: Sequence[str]) -> np.ndarray:
+        """Take some methods' columns."""
+        return self.values[:, [self.methods.index(name) for name in methods]]
+
+
+def blocks(scores: pa.Table, metric: str, *, nulls: bool = False) -> dict[tuple[str, str], Block]:
+    """Gather the values of the methods, or of the nulls, by simulator and case, in the order of the table."""
+    own = scores.filter((pc.field("metric") == metric) & (pc.field("is_null") == nulls))
+    found: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
+    for row in own.select(["simulator", "case", "method", "seed", "value"]).to_pylist():
+        place = found.setdefault((row["simulator"], row["case"]), {})
+        place.setdefault(row["method"], {})[row["seed"]] = np.nan if row["value"] is None else row["value"]
+    return {
+        place: Block(tuple(of), np.array([[own[seed] for seed in sorted(own)] for own in of.values()]).T)
+        for place, of in found.items()
+    }
+
+
+def orderings(scores: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> pa.Table:
+    """Compare the orders of the methods: between simulators, between each case and none, and between seeds.
+
+    Parameters
+    ----------
+    scores
+        Rows in `scores.SCORES`.
+    resamples, seed
+        Draws of seeds behind the intervals, and what decides them. Data sets of two simulators are drawn apart, those
+        of two cases of one simulator together.
+
+    Returns
+    -------
+    Rows in `ORDERINGS`; pairs with fewer than two methods in common are left out.
+    """
+    rows: list[dict[str, Any]] = []
+    for metric in COMPARED:
+        known = blocks(scores, metric)
+        for compared, one, other in _comparisons(known):
+            methods = [name for name in known[one].methods if name in known[other].methods]
+            if len(methods) < 2:
+                continue
+            of_one, of_other = known[one].of(methods), known[other].of(methods)
+            if compared == "seeds":
+                numbers = _between_seeds(of_one)
+            else:
+                rng = np.random.default_rng(seed)
+                numbers = _between(of_one, of_other, resamples, rng, together=compared == "cases")
+            head = {"compared": compared, "metric": metric, "simulator": one[0], "case": one[1]}
+            head |= {"simulator_other": other[0], "case_other": other[1]}
+            head |= {"ordered": _in_words(methods, of_one), "ordered_other": _in_words(methods, of_other)}
+            rows.append(head | numbers | {"n_methods": len(methods), "n_seeds": len(of_one)})
+    return pa.Table.from_pylist(rows, schema=ORDERINGS)
+
+
+Place = tuple[str, str]
+
+
+def _comparisons(known: Mapping[Place, Block]) -> Iterator[tuple[str, Place, Place]]:
+    clean = [place for place in known if place[1] == NONE]
+    yield from (("simulators", one, other) for one, other in combinations(clean, 2))
+    yield from (("cases", one, other) for one in clean for other in known if other[0] == one[0] and other != one)
+    yield from (("seeds", place, place) for place in known)
+
+
+def kendall(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Give Kendall's tau-a of values (..., n_methods): pairs in one order minus pairs in the other, over all pairs."""
+    upper = np.triu_indices(one.shape[-1], 1)
+    turned = [np.sign(own[..., upper[0]] - own[..., upper[1]]) for own in (one, other)]
+    return (turned[0] * turned[1]).mean(axis=-1)
+
+
+def spearman(one: np.ndarray, other: np.ndarray) -> float:
+    """Give Spearman's correlation of values (n_methods,); 0 where one side ties all."""
+    ranks = [rankdata(own) - (len(own) + 1) / 2 for own in (one, other)]
+    length = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
+    return float(ranks[0] @ ranks[1] / length) if length > 0 else 0.0
+
+
+def _between(
+    one: np.ndarray, other: np.ndarray, resamples: int, rng: np.random.Generator, *, together: bool
+) -> dict[str, Any]:
+    means = one.mean(axis=0), other.mean(axis=0)
+    drawn = rng.integers(len(one), size=(resamples, len(one)))
+    drawn_other = drawn if together else rng.integers(len(other), size=(resamples, len(other)))
+    taus = kendall(one[drawn].mean(axis=1), other[drawn_other].mean(axis=1))
+    lo, hi = np.quantile(taus, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(one) > 1 else (None, None)
+    return {"tau": float(kendall(*means)), "lo": lo, "hi": hi, "interval": "bootstrap", "spearman": spearman(*means)}
+
+
+def _between_seeds(values: np.ndarray) -> dict[str, Any]:
+    """Mean over pairs of seeds. Draws would hold a seed twice, in perfect agreement with itself: jackknife instead."""
+    n = len(values)
+    if n < 2:
+        return {"tau": 1.0, "lo": None, "hi": None, "interval": "jackknife", "spearman": 1.0}
+    tau = np.array([[kendall(a, b) for b in values] for a in values])
+    rho = np.array([[spearman(a, b) for b in values] for a in values])
+    upper = np.triu_indices(n, 1)
+    value = tau[upper].mean()
+    lo = hi = None
+    if n > 2:
+        kept = [np.delete(np.delete(tau, s, 0), s, 1) for s in range(n)]
+        without = np.array([own[np.triu_indices(n - 1, 1)].mean() for own in kept])
+        half = float(jackknife_error(value, without, np.ones(n)) * reach(n, level=LEVEL))
+        lo, hi = max(value - half, -1.0), min(value + half, 1.0)
+    return {"tau": value, "lo": lo, "hi": hi, "interval": "jackknife", "spearman": rho[upper].mean()}
+
+
+def _in_words(methods: Sequence[str], values: np.ndarray) -> str:
+    best_first: list[int] = np.argsort(-values.mean(axis=0), kind="stable").tolist()
+    return " > ".join([methods[i] for i in best_first])
+
+
+def ranks(scores: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> pa.Table:
+    """Rank the methods of each simulator and case by their mean over seeds, with how far the rank moves over seeds.
+
+    Parameters are those of `orderings`.
+
+    Returns
+    -------
+    Rows in `RANKS`.
+    """
+    rows = []
+    for metric in COMPARED:
+        for (simulator, case), block in blocks(scores, metric).items():
+            n = len(block.values)
+            drawn = np.random.default_rng(seed).integers(n, size=(resamples, n))
+            of_draws = rankdata(-block.values[drawn].mean(axis=1), axis=1)
+            lo, hi = np.quantile(of_draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+            mean = block.values.mean(axis=0)
+            sd = block.values.std(axis=0, ddof=1) if n > 1 else [None] * len(mean)
+            head = {"simulator": simulator, "case": case, "metric": metric, "n_seeds": n}
+            rows += [
+                head | dict(zip(("method", "mean", "sd", "rank", "rank_lo", "rank_hi"), own, strict=True))
+                for own in zip(block.methods, mean, sd, rankdata(-mean), lo, hi, strict=True)
+            ]
+    return pa.Table.from_pylist(rows, schema=RANKS)

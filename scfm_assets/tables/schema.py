@@ -1,0 +1,204 @@
+"""What the declarations of the tables are good for: DDL, Arrow schemas, and checking rows before they are stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from scfm_assets.errors import ScfmError
+from scfm_assets.tables.columns import Column, Table
+from scfm_assets.tables.platform import TABLES
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+__all__ = ["TABLES", "Column", "Table", "arrow_schema", "check_table", "ddl", "table_named"]
+
+ARROW_TYPES = {
+    "VARCHAR": "string",
+    "BOOLEAN": "bool",
+    "TINYINT": "int8",
+    "INTEGER": "int32",
+    "BIGINT": "int64",
+    "FLOAT": "float32",
+    "DOUBLE": "float64",
+    "TIMESTAMP": "timestamp[us]",
+}
+
+
+def table_named(name: str) -> Table:
+    """Give a declared table.
+
+    Raises
+    ------
+    ScfmError
+        If there is none of this name.
+    """
+    if name not in TABLES:
+        place = f"table {name}"
+        raise ScfmError(place, "is not declared", f"Declared are: {', '.join(TABLES)}.")
+    return TABLES[name]
+
+
+def ddl(table: Table) -> str:
+    """Give the ``create table`` statement of a table with its constraints."""
+    lines = [
+        f'"{c.name}" {c.type}' + ("" if c.nullable else " not null") + (f" check ({c.check})" if c.check else "")
+        for c in table.columns
+    ]
+    return f'create table "{table.name}" (\n    ' + ",\n    ".join(lines) + "\n)"
+
+
+def arrow_schema(name: str) -> pa.Schema:
+    """Give the Arrow schema of a declared table.
+
+    Text of tables without a key is dictionary-encoded: they are long and their words are few.
+    """
+    import pyarrow as pa
+
+    table = table_named(name)
+    text = pa.string() if table.key else pa.dictionary(pa.int32(), pa.string())
+    types = {c.name: text if c.type == "VARCHAR" else pa.type_for_alias(ARROW_TYPES[c.type]) for c in table.columns}
+    return pa.schema([pa.field(c.name, types[c.name], nullable=c.nullable) for c in table.columns])
+
+
+def check_table(name: str, rows: pa.Table) -> pa.Table:
+    """Check rows against the declaration of their table.
+
+    Parameters
+    ----------
+    name
+        A table of `TABLES`.
+    rows
+        Any order of columns; types of the same kind (any integers, any text, whole floats for integers).
+
+    Returns
+    -------
+    pa.Table
+        The rows with the declared columns, order and types.
+
+    Raises
+    ------
+    ScfmError
+        If a column is missing or not declared, has values of another kind or out of its limits, or two rows share a
+        key: table, column, number of offending rows, and the first of them.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    table = table_named(name)
+    _check_names(table, rows)
+    schema = arrow_schema(name)
+    columns = [_cast(table, column, rows[column.name], schema.field(column.name).type) for column in table.columns]
+    typed = pa.Table.from_arrays(columns, schema=schema)
+    if typed.num_rows:
+        with duckdb.connect() as con:
+            con.execute("set threads = 2")
+            con.register("typed", typed)
+            _check_limits(con, table, typed)
+            _check_key(con, table)
+    return typed
+
+
+def _check_names(table: Table, rows: pa.Table) -> None:
+    declared = [column.name for column in table.columns]
+    missing = [name for name in declared if name not in rows.column_names]
+    unknown = [name for name in rows.column_names if name not in declared]
+    twice = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
+    place = f"table {table.name}"
+    if missing:
+        raise ScfmError(place, f"column {', '.join(missing)} is missing", f"Declared are: {', '.join(declared)}.")
+    if unknown:
+        raise ScfmError(place, f"column {', '.join(unknown)} is not declared", f"Declared are: {', '.join(declared)}.")
+    if twice:
+        raise ScfmError(place, f"column {', '.join(twice)} occurs twice")
+
+
+def _refuse(table: Table, column: Column, problem: str, remedy: str | None = None) -> NoReturn:
+    place = f"table {table.name}, column {column.name}"
+    raise ScfmError(place, problem, remedy)
+
+
+def _cast(table: Table, column: Column, values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Bring a column to its declared type without loss; refuse NULL where it is not allowed."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if values.null_count and not column.nullable:
+        first = pc.index(values.is_null(), value=True).as_py()
+        _refuse(table, column, f"{values.null_count:,} of {len(values):,} rows are NULL (first: row {first})")
+    if values.type == wanted:
+        return values
+    found = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if not (pa.types.is_null(found) or _kind(found) in _fitting(wanted)):
+        _refuse(table, column, f"holds {found} where {column.type} is declared")
+    if pa.types.is_dictionary(wanted):
+        return _encoded(values, wanted)
+    try:
+        return values.cast(found).cast(wanted)
+    except pa.ArrowInvalid as error:
+        _refuse(table, column, f"holds {found} that do not fit {column.type}: {error}")
+
+
+def _kind(found: pa.DataType) -> str:
+    import pyarrow as pa
+
+    kinds = {
+        "text": (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
+        "whole": (pa.types.is_integer,),
+        "number": (pa.types.is_floating,),
+        "flag": (pa.types.is_boolean,),
+        "time": (pa.types.is_timestamp,),
+    }
+    return next((kind for kind, tests in kinds.items() if any(test(found) for test in tests)), str(found))
+
+
+def _fitting(wanted: pa.DataType) -> set[str]:
+    import pyarrow as pa
+
+    kind = _kind(wanted.value_type if pa.types.is_dictionary(wanted) else wanted)
+    return {"whole", "number"} if kind in {"whole", "number"} else {kind}
+
+
+def _encoded(values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Dictionary-encode text, keeping an encoding that is there."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(values.type):
+        return values.cast(pa.string()).dictionary_encode()
+    chunks = [
+        pa.DictionaryArray.from_arrays(chunk.indices.cast(pa.int32()), chunk.dictionary.cast(pa.string()))
+        for chunk in values.chunks
+    ]
+    return pa.chunked_array(chunks, type=wanted)
+
+
+def _check_limits(con: duckdb.DuckDBPyConnection, table: Table, typed: pa.Table) -> None:
+    """Count the rows that break each column's condition, all in one pass."""
+    import numpy as np
+
+    checked = [column for column in table.columns if column.check]
+    counts = [f"count(*) filter (where not ({column.check}))" for column in checked]
+    broken = _one_row(con, f"select {', '.join(counts)} from typed")  # noqa: S608 (declared above, not by a user)
+    for column, count in zip(checked, broken, strict=True):
+        if count:
+            con.register("numbered", typed.append_column("__row", [np.arange(typed.num_rows)]))
+            first = f'"{column.name}", __row from numbered where not ({column.check}) order by __row limit 1'
+            value, row = _one_row(con, f"select {first}")
+            problem = f"{count:,} of {typed.num_rows:,} rows are not allowed (first: {value!r} in row {row})"
+            _refuse(table, column, problem, f"Allowed: {column.check}.")
+
+
+def _check_key(con: duckdb.DuckDBPyConnection, table: Table) -> None:
+    if not table.key:
+        return
+    key = ", ".join(f'"{name}"' for name in table.key)
+    shared = f"{key}, count(*), count(*) over () from typed group by all having count(*) > 1 order by all limit 1"
+    for *first, rows, keys in con.execute(f"select {shared}").fetchall():
+        told = ", ".join(f"{name}={value}" for name, value in zip(table.key, first, strict=True))
+        place, problem = f"table {table.name}", f"{keys:,} keys occur more than once (first: {told}: {rows} rows)"
+        raise ScfmError(place, problem, f"Each row has its own {', '.join(table.key)}.")
+
+
+def _one_row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    return con.execute(sql).fetchall()[0]

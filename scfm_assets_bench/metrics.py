@@ -1,0 +1,175 @@
+"""AUROC and its bootstraps against scikit-learn, one call per resample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from scfm_assets_bench import naive
+from scfm_assets_bench.measure import Timed, interleaved
+from scfm_assets_bench.record import Result
+from scfm_assets_bench.simulated import draw_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scfm_assets.core.metrics.metrics import Bins
+    from scfm_assets_bench.settings import Settings, Tell
+
+BENCH = "metrics"
+RESAMPLES = 1000
+
+NOTES = (
+    "Against scikit-learn: indices drawn with replacement, roc_auc_score on the pairs drawn, for each resample.",
+    f"Its time for {RESAMPLES} resamples is {RESAMPLES} times the median of the few that are run (extrapolated); every "
+    "resample costs the same. Ours runs all of them, and sorts and counts within its time.",
+    "Errors are absolute: the same draws, scored by both.",
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Scores of pairs with some positives."""
+
+    pairs: int
+    positives: int
+    ties: bool
+
+    @property
+    def name(self) -> str:
+        """How results call it."""
+        return f"{self.pairs:,} pairs, {self.positives:,} positives, {'ties' if self.ties else 'no ties'}"
+
+
+def cases(settings: Settings) -> list[Case]:
+    """Give the cases: few and many positives, with ties and without."""
+    pairs, positives = (20_000, (20, 160)) if settings.quick else (1_000_000, (161, 8000))
+    return [Case(pairs, n, ties) for n in positives for ties in (False, True)]
+
+
+def run(settings: Settings, tell: Tell) -> Iterator[Result]:
+    """Compare bootstraps over pairs, then one over TFs."""
+    for case in cases(settings):
+        scores, is_positive = draw_scores(case.pairs, case.positives, ties=case.ties)
+        yield compare(
+            f"{case.name}: AUROC and {RESAMPLES:,} resamples of pairs",
+            lambda s=scores, p=is_positive: resample_pairs(s, p, resamples=RESAMPLES),
+            lambda s=scores, p=is_positive: naive.bootstrap_pairs(p, s, resamples=1, rng=np.random.default_rng(0)),
+            error=error_of_pairs(scores, is_positive),
+            settings=settings,
+            tell=tell,
+        )
+    n_tfs, n_targets = (20, 500) if settings.quick else (1000, 1000)
+    scores, is_positive = draw_scores(n_tfs * n_targets, n_tfs * n_targets // 125, ties=False)
+    scores, is_positive = scores.reshape(n_tfs, n_targets), is_positive.reshape(n_tfs, n_targets)
+    yield compare(
+        f"{n_tfs:,} TFs x {n_targets:,} genes: AUROC and {RESAMPLES:,} resamples of TFs",
+        lambda: resample_tfs(scores, is_positive, resamples=RESAMPLES),
+        lambda: naive.bootstrap_tfs(is_positive, scores, resamples=1, rng=np.random.default_rng(0)),
+        error=error_of_tfs(scores, is_positive),
+        settings=settings,
+        tell=tell,
+    )
+
+
+def compare(
+    name: str,
+    ours: Callable[[], np.ndarray],
+    one_resample: Callable[[], np.ndarray],
+    *,
+    error: float,
+    settings: Settings,
+    tell: Tell,
+) -> Result:
+    """Time all resamples of ours and single ones of scikit-learn in turn."""
+    repeats = settings.repeats or (2 if settings.quick else 5)
+    ours()
+    timed = cast(
+        "dict[str, Timed[np.ndarray]]",
+        interleaved({"ours": ours, "scikit-learn": one_resample}, repeats=repeats, tell=tell, what=name),
+    )
+    theirs = timed["scikit-learn"].cpu * RESAMPLES
+    return Result(
+        BENCH,
+        name,
+        f"scikit-learn, {RESAMPLES} x one (extrapolated)",
+        ratio=theirs / timed["ours"].cpu,
+        seconds=timed["ours"].cpu,
+        baseline_seconds=theirs,
+        error=error,
+    )
+
+
+def resample_pairs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int) -> np.ndarray:
+    """Value and AUROC of resampled pairs with ours, from the scores on: (1 + resamples,)."""
+    from scfm_assets.core.metrics import metrics
+    from scfm_assets.core.statistics import resampling
+
+    bins = metrics.bins_of(scores, is_positive)
+    draws = resampling.auroc_of_resampled_pairs(bins, resamples=resamples, rng=np.random.default_rng(0))
+    return np.append(metrics.auroc(bins), draws)
+
+
+def resample_tfs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int) -> np.ndarray:
+    """Value and AUROC of resampled TFs with ours, from the scores (n_tfs, n_targets) on: (1 + resamples,)."""
+    from scfm_assets.core.metrics import metrics
+    from scfm_assets.core.statistics import resampling
+
+    bins = bins_of_rows(scores, is_positive)
+    weights = resampling.tf_weights(len(scores), resamples=resamples, rng=np.random.default_rng(0))
+    return np.append(metrics.auroc(bins.total()), _auroc_of(resampling.tf_bootstrap(bins, weights)))
+
+
+def bins_of_rows(scores: np.ndarray, is_positive: np.ndarray) -> Bins:
+    """Count the bins of each TF's pairs, shapes (n_tfs, p)."""
+    from scfm_assets.core.metrics import metrics
+    from scfm_assets.core.metrics.thresholds import codes_of
+
+    thresholds = np.unique(scores[is_positive])
+    n_tfs, width = len(scores), 2 * len(thresholds) + 1
+    flat = codes_of(scores, thresholds) + width * np.arange(n_tfs)[:, None]
+    every, chosen = (
+        np.bincount(codes.ravel(), minlength=n_tfs * width).reshape(n_tfs, width).astype(np.float64)
+        for codes in (flat, flat[is_positive])
+    )
+    return metrics.as_bins(every, chosen)
+
+
+def _auroc_of(draws: np.ndarray) -> np.ndarray:
+    from scfm_assets.core.metrics.metrics import METRICS
+
+    return draws[[metric.name for metric in METRICS].index("auroc")]
+
+
+def error_of_pairs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int = 3) -> float:
+    """Give the largest difference to scikit-learn, of the value and of resamples drawn by ours."""
+    from sklearn.metrics import roc_auc_score
+
+    from scfm_assets.core.metrics import metrics
+    from scfm_assets.core.statistics import resampling
+
+    bins = metrics.bins_of(scores, is_positive)
+    drawn = resampling.draw_pairs(bins, resamples=resamples, rng=np.random.default_rng(0))
+    value, *found = resample_pairs(scores, is_positive, resamples=resamples)
+    differences = [value - roc_auc_score(is_positive, scores)]
+    for draw, resampled in enumerate(found):
+        weights = metrics.weights_of(scores, is_positive, drawn[draw])
+        differences.append(resampled - roc_auc_score(is_positive, scores, sample_weight=weights))
+    return float(np.max(np.abs(differences)))
+
+
+def error_of_tfs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int = 3) -> float:
+    """Give the largest difference to scikit-learn, of the value and of the same draws of TFs."""
+    from sklearn.metrics import roc_auc_score
+
+    from scfm_assets.core.statistics import resampling
+
+    weights = resampling.tf_weights(len(scores), resamples=resamples, rng=np.random.default_rng(0))
+    value, *found = resample_tfs(scores, is_positive, resamples=resamples)
+    differences = [value - roc_auc_score(is_positive.ravel(), scores.ravel())]
+    for times, resampled in zip(weights, found, strict=True):
+        draw = np.repeat(np.arange(len(scores)), times)
+        differences.append(resampled - roc_auc_score(is_positive[draw].ravel(), scores[draw].ravel()))
+    return float(np.max(np.abs(differences)))

@@ -1,0 +1,82 @@
+"""Coverage of the intervals, and verdicts where there is nothing to find. Figures: `interval_study` run with 500."""
+
+import numpy as np
+import pytest
+
+from scfm_assets.core.evaluation.interval_study import (
+    WORLDS,
+    coverage,
+    false_positives,
+    permuted_labels,
+    structured_scores,
+)
+from scfm_assets.core.statistics.uncertainty import over_cells, over_tfs, verdict_of_all
+
+KEPT = {
+    "100 edges": ("auroc", "auprc", "auprc_ratio", "epr"),
+    "20 edges": ("auroc",),
+    "10 edges": ("auroc",),
+    "50 edges, AUROC 0.98": ("auroc", "auprc"),
+    "40 TFs": ("auroc", "auprc", "auprc_ratio"),
+    "10 TFs": ("auroc", "auprc"),
+    "5 TFs": ("auroc",),
+    "40 TFs, few have most edges": ("auroc", "auprc"),
+    "20 TFs, AUROC 0.98": ("auroc", "auprc"),
+    "cells share a signal": ("auroc", "auprc"),
+    "cells share a signal, 5 groups": ("auroc",),
+    "cells share little": ("auroc", "auprc"),
+    "cells share nothing": ("auroc", "auprc"),
+    "cells share nothing, more noise": ("auroc",),
+}
+"""What an interval of 95 % is trusted with. Average precision and early precision of 10 or 20 edges hang on the one or
+two that come first (81 to 89 %, early precision 55 to 85 %); over cells early precision moves in steps, and the
+jackknife makes too much of them (99 %)."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", KEPT)
+def test_intervals_hold_the_truth_as_often_as_they_say(name):
+    for row in coverage(WORLDS[name]):
+        if row["interval"] == "scaled" and row["metric"] in KEPT[name]:
+            assert 0.90 <= row["coverage"] <= 0.97, row
+        if row["interval"] == "difference" and row["metric"] == "auroc":
+            assert 0.90 <= row["coverage"] <= 0.97, row
+
+
+def test_percentiles_of_few_tfs_are_too_short_and_students_t_mends_it():
+    found = {row["interval"]: row for row in coverage(WORLDS["5 TFs"], datasets=150) if row["metric"] == "auroc"}
+    assert found["percentile"]["coverage"] < 0.87
+    assert found["scaled"]["coverage"] > 0.90
+
+
+@pytest.mark.long
+def test_verdicts_on_permuted_labels_are_seldom_other_than_indistinguishable():
+    found = false_positives(structured_scores(np.random.default_rng(1)), 200)
+    error = np.sqrt(0.05 * 0.95 / 1000)
+    for (kind, against, metric), share in found.items():
+        assert share <= 0.05 + 3 * error, (kind, against, metric)
+        if kind == "both":
+            assert share <= 0.05, metric
+
+
+def test_a_study_is_decided_by_its_seed():
+    world = WORLDS["10 TFs"]
+    assert coverage(world, datasets=3, seed=5) == coverage(world, datasets=3, seed=5)
+    scores = structured_scores(np.random.default_rng(0), 6, 30)
+    once = false_positives(scores, 20, permutations=3)
+    assert once == false_positives(scores, 20, permutations=3)
+    assert set(once) >= {("pairs", "chance", "auroc"), ("tfs", "difference", "auprc"), ("both", "difference", "epr")}
+
+
+def test_cells_alone_take_the_luck_of_the_edges_for_knowledge_and_tfs_as_well_do_not():
+    """Edges anywhere: over cells two methods differ far more often than in 5 % of cases, over cells and TFs not."""
+    rng = np.random.default_rng(0)
+    scores = structured_scores(np.random.default_rng(1)).reshape(2, 1, -1) + 3 * rng.normal(size=(2, 10, 4000))
+    total, sizes = scores.sum(axis=1), np.ones(10)
+    alone, both = 0, 0
+    for pairs in permuted_labels((40, 100), 200, 200, 3):
+        cells = over_cells(total / 10, (total[:, None] - scores) / 9, sizes, pairs).difference(0, 1)[0]
+        alone += cells.verdict != "indistinguishable"
+        both += verdict_of_all([cells, over_tfs(total / 10, pairs).difference(0, 1)[0]]) != "indistinguishable"
+    assert alone / 200 > 0.1
+    assert both / 200 <= 0.05

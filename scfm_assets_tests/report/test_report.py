@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from scfm_assets.core.curves.scaling import SCHEMA
+from scfm_assets.report.headline import scores_of
+from scfm_assets.report.html import element, html, limits, number, table
+from scfm_assets.report.report import Context, render, write_report
+from scfm_assets_tests.figures.test_plots import LAYERS, METRICS, curves_table, metrics_table
+
+CONTROLS = {"planted": "planted", "random": "random"}
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class Balanced(HTMLParser):
+    """Reads a page, insists that every element is closed, and keeps its tags, ids and links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.tags, self.ids, self.links, self.text = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.links += [value for name, value in attrs if name in ("href", "src", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def parsed(page: str) -> Balanced:
+    reader = Balanced()
+    reader.feed(page)
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pa.Table]:
+    metrics = pa.concat_tables([metrics_table("lung"), metrics_table("kidney", simulated=False)])
+    return {"metrics": metrics, "scaling_curves": curves_table(metrics)}
+
+
+@pytest.fixture(scope="module")
+def page(tables) -> str:
+    rng = np.random.default_rng(0)
+    context = Context(
+        title="A title",
+        catalog="demo",
+        tissues=("lung", "kidney", "pbmc"),
+        layer_of_model=LAYERS,
+        controls=CONTROLS,
+        reasons=("pbmc: no network of its organism is in the catalog",),
+        versions={"numpy": "2.0"},
+        data_versions={"atlas/processed[lung]": "0123abcd"},
+        cells={"lung": (rng.lognormal(8, 1, 50), rng.lognormal(6, 1, 50), ["a", "b"] * 25)},
+    )
+    return render(tables, context)
+
+
+def test_page_is_whole_and_needs_nothing_from_elsewhere(page):
+    found = parsed(page)
+    assert "script" not in found.tags
+    assert all(link.startswith("#") for link in found.links)
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+    assert len(found.ids) == len(set(found.ids))
+    assert {link[1:] for link in found.links} <= set(found.ids)
+
+
+def test_page_shows_every_tissue_with_figures_tables_and_provenance(page):
+    text = " ".join(parsed(page).text)
+    for said in ("lung", "kidney", "pbmc", "Planted control", "Random control", "Best null", "Best baseline"):
+        assert said in text
+    assert page.count("<svg") == 7  # curve, layers, coverage of two tissues, one atlas
+    assert "planted00000" in text
+    assert "0123abcd" in text
+    assert "pbmc: no network of its organism is in the catalog" in text
+    assert "lung: simulated data" in text
+    assert "degenerate" in text
+
+
+def test_numbers_of_the_page_are_those_of_the_table(tables, page):
+    rows = tables["metrics"].to_pylist()
+    at = [
+        row["value"]
+        for row in rows
+        if (row["tissue"], row["model"], row["method"], row["layer"], row["direction"])
+        == ("lung", "planted", "attention", 2, "tf_queries")
+        and (row["metric"], row["universe"], row["n_cells"], row["interval"]) == ("auroc", "tf_grid", 800, "tfs")
+    ]
+    assert len(at) == 2
+    assert f"<b>{np.mean(at):.3f}<i> AUROC</i></b>" in page
+
+
+def test_all_tissues_stand_beside_each_other_with_their_verdicts(page):
+    start = page.index("At a glance")
+    glance = page[start : page.index("</section>", start)]
+    assert [tissue for tissue in ("lung", "kidney", "pbmc") if f'href="#tissue-{tissue}"' in glance] == [
+        "lung",
+        "kidney",
+        "pbmc",
+    ]
+    assert glance.count('title="reaches its ceiling"') == 2
+    assert glance.count('title="at chance, as it must be"') == 2
+    assert glance.count("<tr>") == 4  # with the head; pbmc has no network and no numbers
+
+
+def judged(tables, **changes) -> dict[tuple[str, str], str]:
+    asked = {"direction": "tf_queries", "layer_of_model": LAYERS, "controls": CONTROLS} | changes
+    scores = scores_of(tables["metrics"], tables["scaling_curves"], "lung", **asked)
+    return {(s.model, s.method): s.verdict for s in scores if s.universe == "tf_grid"}
+
+
+def test_verdicts_follow_from_the_stated_thresholds(tables):
+    assert judged(tables) == {
+        ("planted", "attention"): "reaches its ceiling",
+        ("planted", "attention_lift"): "reaches its ceiling",
+        ("random", "attention"): "at chance, as it must be",
+        ("baselines", "pearson"): "above the best null",
+        ("baselines", "variance_product"): "best null",
+    }
+    # without its role, the random control is one more model, and lies below the null
+    assert judged(tables, controls={})["random", "attention"] == "below the best null"
+    # the planted model's other layer has no ceiling to reach, and its interval holds the null's value
+    assert judged(tables, layer_of_model={"planted": 1})["planted", "attention"] == "not told apart from the best null"
+
+
+def test_a_random_control_that_scores_and_a_planted_one_that_fails_are_marked(tables):
+    swapped = {"planted": "random", "random": "planted"}
+    far = tables | {"scaling_curves": SCHEMA.empty_table()}
+    assert judged(far, controls=swapped)["planted", "attention"] == "not at chance"
+    curves = tables["scaling_curves"]
+    lower = curves.set_column(curves.schema.get_field_index("ceiling"), "ceiling", pa.array([0.99] * curves.num_rows))
+    assert "from its ceiling" in judged(tables | {"scaling_curves": lower})["planted", "attention"]
+
+
+def test_hostile_names_are_shown_and_not_obeyed():
+    name = '<script>alert("x")</script>'
+    metrics = metrics_table(tissue=name, network="<b>&")
+    tables = {"metrics": metrics, "scaling_curves": curves_table(metrics)}
+    page = render(tables, {"title": name, "controls": CONTROLS, "reasons": [f"{name}: <img src=x>"]})
+    found = parsed(page)
+    assert not {"script", "img"} & set(found.tags)
+    assert "&lt;script&gt;" in page
+
+
+def test_empty_tables_make_a_page_that_says_what_is_missing():
+    tables = {"metrics": METRICS.empty_table(), "scaling_curves": SCHEMA.empty_table()}
+    page = render(tables, {"tissues": ["blood"]})
+    assert "no reference network is known" in " ".join(parsed(page).text)
+    parsed(render(tables, {}))
+
+
+def test_curves_without_enough_counts_are_explained(tables):
+    metrics = metrics_table(n_cells=(25, 50, 100))
+    page = render({"metrics": metrics, "scaling_curves": SCHEMA.empty_table()}, {"layer_of_model": LAYERS})
+    assert "fewer than four cell counts" in page
+
+
+def test_atlas_quality_falls_back_to_the_summary_table(tables):
+    quality = pa.table(
+        {
+            "tissue": ["lung"],
+            "cell_type": ["B cell"],
+            "donor": [None],
+            "cells": [12],
+            "median_counts": [900.0],
+            "median_genes": [300.0],
+        }
+    )
+    page = render(tables | {"atlas_qc": quality}, {"layer_of_model": LAYERS})
+    assert "B cell" in page
+
+
+def test_report_is_written_beside_and_renamed(tmp_path, tables, monkeypatch):
+    folder = tmp_path / "new" / "report"
+    path = write_report(folder, tables, {"title": "first", "layer_of_model": LAYERS})
+    assert path == folder / "index.html"
+    assert "first" in path.read_text(encoding="utf-8")
+    assert [p.name for p in folder.iterdir()] == ["index.html"]
+    with pytest.raises(KeyError):
+        write_report(folder, {}, {"title": "second"})
+    assert "first" in path.read_text(encoding="utf-8")
+
+
+def test_pieces_of_html_escape_texts_and_align_numbers():
+    assert html("<&>") == "&lt;&amp;&gt;"
+    assert element("p", "a<b", class_="x").markup == '<p class="x">a&lt;b</p>'
+    made = table(["name", "value"], [["a", "1.0"], ["b", None], ["c", "-2"]]).markup
+    assert made.count('<td class="number">') == 3
+    assert (number(None), number(0.12345)) == (None, "0.123")
+    assert (limits(None, None), limits(0.1, None)) == (None, "[0.100, ?]")

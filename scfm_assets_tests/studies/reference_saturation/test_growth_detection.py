@@ -1,0 +1,40 @@
+"""Planted growth of noise is found, and nothing where there is none."""
+
+from dataclasses import replace
+
+import pytest
+
+from scfm_assets.studies import reference_saturation as rs
+from scfm_assets_tests.studies.reference_saturation.small_saturation import SMALL
+
+
+def test_shares_come_with_their_errors_and_the_number_of_trials():
+    rows = rs.operating_characteristics(replace(SMALL, n_seeds=2), datasets=6).to_pylist()
+    assert {row["condition"] for row in rows} == {"growth 0", "growth 0.002", "no gain"}
+    assert {row["trials"] for row in rows if row["test"] == "falls, one tissue"} == {6}
+    assert {row["trials"] for row in rows if row["test"] != "falls, one tissue"} == {3}
+    for row in rows:
+        spread = min(max(row["detected"], 0.5 / row["trials"]), 1 - 0.5 / row["trials"])
+        assert row["error"] == pytest.approx((spread * (1 - spread) / row["trials"]) ** 0.5)
+
+
+@pytest.mark.long
+def test_growing_noise_is_detected_and_no_growth_is_not():
+    spec = rs.ReferenceSaturationSpec(densities=(1e-3,), n_genes=400, n_seeds=10)
+    rows = rs.operating_characteristics(spec, datasets=500).to_pylist()
+    share = {(row["condition"], row["test"]): row["detected"] for row in rows}
+    assert share["growth 0.002", "falls, all seeds"] >= 0.8
+    assert share["growth 0", "falls, all seeds"] <= 0.05
+    error = (0.05 * 0.95 / 50) ** 0.5
+    for condition in ("growth 0", "growth 0.002", "no gain"):
+        for test in ("auroc rises less with fewer labels", "auroc beyond prediction"):
+            assert share[condition, test] <= 0.05 + 3 * error, (condition, test)
+    assert share["no gain", "falls, all seeds"] <= 0.05 + 3 * error
+    assert share["no gain", "falls, one tissue"] <= 0.05 + 3 * (0.05 * 0.95 / 500) ** 0.5
+
+
+@pytest.mark.slow
+def test_the_study_says_no_for_a_sound_reference_and_finds_both_controls():
+    spec = rs.ReferenceSaturationSpec(densities=(1e-3,), n_genes=300, n_seeds=20, draws=5, methods=("pearson",))
+    found = rs.verdict(rs.slopes(rs.measure(spec)))
+    assert (found.answer, found.holds) == ("no", True)
