@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from transformers import BertModel
 
-    from scfm_assets.core.attention.stream import AttentionSums
+    from scfm_assets.core.attention import AttentionSums
     from scfm_assets_bench.settings import Settings, Tell
 
 BENCH = "attention"

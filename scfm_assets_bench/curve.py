@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from transformers import BertForMaskedLM, BertModel
 
-    from scfm_assets.core.attention.stream import AttentionSums
-    from scfm_assets.core.networks.table import NetworkTable
+    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.networks import NetworkTable
     from scfm_assets_bench.settings import Settings, Tell
 
 BENCH = "curve"
@@ -215,7 +215,7 @@ class SumsSoFar:
 
     def add(self, plan: Plan, encoder: BertModel, cells: Cells, *, base: int, n_cells: int) -> None:
         """Forward what lies between two numbers of cells and add it."""
-        from scfm_assets.core.sampling.cells import increment
+        from scfm_assets.core.sampling import increment
 
         added = increment(_cell_set_table(plan, n_cells), base)
         blocks = sum_blocks(encoder, cells.take(added.cells.tolist()), added.block_of_cell, len(added.blocks))
@@ -235,9 +235,9 @@ def zeros_like(sums: AttentionSums) -> AttentionSums:
 def _evaluate(
     plan: Plan, n_cells: int, sums: Mapping[int, AttentionSums], panel: pa.Table, network: NetworkTable
 ) -> dict[tuple[int, int, int], tuple[float, float, float]]:
-    from scfm_assets.core.evaluation.evaluate import Intervals, evaluate
-    from scfm_assets.core.scores.edges import TF_QUERIES, from_attention
-    from scfm_assets.core.universes.universe import TF_GRID
+    from scfm_assets.core.evaluation import Intervals, evaluate
+    from scfm_assets.core.scores import TF_QUERIES, from_attention
+    from scfm_assets.core.universes import TF_GRID
 
     scores = from_attention(sums, panel)
     plain = [place for place, key in enumerate(scores.keys) if key.method == "attention"]
@@ -262,14 +262,14 @@ def _evaluate(
 
 
 def _orders(plan: Plan) -> np.ndarray:
-    from scfm_assets.core.sampling.cells import cell_orders
+    from scfm_assets.core.sampling import cell_orders
 
     names = [f"cell{cell:06d}" for cell in range(len(plan.lengths))]
     return cell_orders(["one type"] * len(names), names, repeats=REPEATS, length=plan.n_cells[-1], seed=0)
 
 
 def _cell_set_table(plan: Plan, n_cells: int) -> pa.Table:
-    from scfm_assets.core.sampling.cells import cell_set_table
+    from scfm_assets.core.sampling import cell_set_table
 
     return cell_set_table(_orders(plan), n_cells, plan.n_cells)
 
@@ -300,7 +300,7 @@ def network_of(plan: Plan) -> NetworkTable:
     """Write the edges as a network."""
     import pyarrow as pa
 
-    from scfm_assets.core.networks.table import NetworkSpec, tidy_network
+    from scfm_assets.core.networks import NetworkSpec, tidy_network
 
     ids = panel_table(plan)["gene_id"].to_numpy()
     tfs, targets = edges(plan)

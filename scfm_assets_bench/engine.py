@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
-    from scfm_assets.core.attention.stream import AttentionSums
+    from scfm_assets.core.attention import AttentionSums
     from scfm_assets_bench.simulated import Cells
 
 
@@ -30,7 +30,7 @@ def sum_blocks(
     layers: Sequence[int] | None = None,
 ) -> list[AttentionSums]:
     """Sum attention into blocks of cells."""
-    from scfm_assets.core.attention.stream import AttentionCollector, stream
+    from scfm_assets.core.attention import AttentionCollector, stream
 
     wanted = tuple(layers) if layers else tuple(range(1, encoder.config.num_hidden_layers + 1))
     collector = AttentionCollector(cells.panel_of_token, cells.n_panel, wanted, block_of_cell, n_blocks)

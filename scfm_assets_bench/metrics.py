@@ -15,7 +15,7 @@ from scfm_assets_bench.simulated import draw_scores
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scfm_assets.core.metrics.metrics import Bins
+    from scfm_assets.core.metrics import Bins
     from scfm_assets_bench.settings import Settings, Tell
 
 BENCH = "metrics"
@@ -104,28 +104,27 @@ def compare(
 
 def resample_pairs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int) -> np.ndarray:
     """Value and AUROC of resampled pairs with ours, from the scores on: (1 + resamples,)."""
-    from scfm_assets.core.metrics import metrics
-    from scfm_assets.core.statistics import resampling
+    from scfm_assets.core.metrics import auroc, bins_of
+    from scfm_assets.core.statistics import auroc_of_resampled_pairs
 
-    bins = metrics.bins_of(scores, is_positive)
-    draws = resampling.auroc_of_resampled_pairs(bins, resamples=resamples, rng=np.random.default_rng(0))
-    return np.append(metrics.auroc(bins), draws)
+    bins = bins_of(scores, is_positive)
+    draws = auroc_of_resampled_pairs(bins, resamples=resamples, rng=np.random.default_rng(0))
+    return np.append(auroc(bins), draws)
 
 
 def resample_tfs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int) -> np.ndarray:
     """Value and AUROC of resampled TFs with ours, from the scores (n_tfs, n_targets) on: (1 + resamples,)."""
-    from scfm_assets.core.metrics import metrics
-    from scfm_assets.core.statistics import resampling
+    from scfm_assets.core.metrics import auroc
+    from scfm_assets.core.statistics import tf_bootstrap, tf_weights
 
     bins = bins_of_rows(scores, is_positive)
-    weights = resampling.tf_weights(len(scores), resamples=resamples, rng=np.random.default_rng(0))
-    return np.append(metrics.auroc(bins.total()), _auroc_of(resampling.tf_bootstrap(bins, weights)))
+    weights = tf_weights(len(scores), resamples=resamples, rng=np.random.default_rng(0))
+    return np.append(auroc(bins.total()), _auroc_of(tf_bootstrap(bins, weights)))
 
 
 def bins_of_rows(scores: np.ndarray, is_positive: np.ndarray) -> Bins:
     """Count the bins of each TF's pairs, shapes (n_tfs, p)."""
-    from scfm_assets.core.metrics import metrics
-    from scfm_assets.core.metrics.thresholds import codes_of
+    from scfm_assets.core.metrics import as_bins, codes_of
 
     thresholds = np.unique(scores[is_positive])
     n_tfs, width = len(scores), 2 * len(thresholds) + 1
@@ -134,11 +133,11 @@ def bins_of_rows(scores: np.ndarray, is_positive: np.ndarray) -> Bins:
         np.bincount(codes.ravel(), minlength=n_tfs * width).reshape(n_tfs, width).astype(np.float64)
         for codes in (flat, flat[is_positive])
     )
-    return metrics.as_bins(every, chosen)
+    return as_bins(every, chosen)
 
 
 def _auroc_of(draws: np.ndarray) -> np.ndarray:
-    from scfm_assets.core.metrics.metrics import METRICS
+    from scfm_assets.core.metrics import METRICS
 
     return draws[[metric.name for metric in METRICS].index("auroc")]
 
@@ -147,15 +146,15 @@ def error_of_pairs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: in
     """Give the largest difference to scikit-learn, of the value and of resamples drawn by ours."""
     from sklearn.metrics import roc_auc_score
 
-    from scfm_assets.core.metrics import metrics
-    from scfm_assets.core.statistics import resampling
+    from scfm_assets.core.metrics import bins_of, weights_of
+    from scfm_assets.core.statistics import draw_pairs
 
-    bins = metrics.bins_of(scores, is_positive)
-    drawn = resampling.draw_pairs(bins, resamples=resamples, rng=np.random.default_rng(0))
+    bins = bins_of(scores, is_positive)
+    drawn = draw_pairs(bins, resamples=resamples, rng=np.random.default_rng(0))
     value, *found = resample_pairs(scores, is_positive, resamples=resamples)
     differences = [value - roc_auc_score(is_positive, scores)]
     for draw, resampled in enumerate(found):
-        weights = metrics.weights_of(scores, is_positive, drawn[draw])
+        weights = weights_of(scores, is_positive, drawn[draw])
         differences.append(resampled - roc_auc_score(is_positive, scores, sample_weight=weights))
     return float(np.max(np.abs(differences)))
 
@@ -164,9 +163,9 @@ def error_of_tfs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int 
     """Give the largest difference to scikit-learn, of the value and of the same draws of TFs."""
     from sklearn.metrics import roc_auc_score
 
-    from scfm_assets.core.statistics import resampling
+    from scfm_assets.core.statistics import tf_weights
 
-    weights = resampling.tf_weights(len(scores), resamples=resamples, rng=np.random.default_rng(0))
+    weights = tf_weights(len(scores), resamples=resamples, rng=np.random.default_rng(0))
     value, *found = resample_tfs(scores, is_positive, resamples=resamples)
     differences = [value - roc_auc_score(is_positive.ravel(), scores.ravel())]
     for times, resampled in zip(weights, found, strict=True):

@@ -82,7 +82,7 @@ def base_encoder(shape: Shape, implementation: str, *, seed: int = 0) -> BertMod
 
 def collecting_encoder(shape: Shape, *, seed: int = 0) -> BertModel:
     """Build the encoder that the engine runs."""
-    from scfm_assets.core.attention.stream import register
+    from scfm_assets.core.attention import register
 
     return base_encoder(shape, register(), seed=seed)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from scfm_assets.core.intake.counts import shape_of
+from scfm_assets.core.intake import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.tokens.tokenize import Tokens
+    from scfm_assets.core.tokens import Tokens
     from scfm_assets_bench.models import Shape
 
 PANEL = 1000
@@ -48,7 +48,7 @@ class Cells:
     @cached_property
     def tokens(self) -> Tokens:
         """The same as our side takes them."""
-        from scfm_assets.core.tokens.tokenize import Tokens
+        from scfm_assets.core.tokens import Tokens
 
         return Tokens.of(self.rows)
 

@@ -152,7 +152,7 @@ def _read_text(path: Path) -> str:
 
 
 def _write(store: Any, asset: str, place: Any, tables: dict[str, pa.Table]) -> None:
-    from scfm_assets.core.base.digest import digest_json
+    from scfm_assets.core.base import digest_json
     from scfm_assets.resources.store import Format, Output
     from scfm_assets.tables.schema import arrow_schema
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from scfm_assets.core.intake.counts import shape_of
+from scfm_assets.core.intake import shape_of
 from scfm_assets_bench import naive
 from scfm_assets_bench.measure import Timed, interleaved, once, peak_so_far
 from scfm_assets_bench.processes import in_fresh_process
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     import scipy.sparse as sp
 
-    from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary
+    from scfm_assets.core.genes import Vocabulary
+    from scfm_assets.core.tokens import Tokens
     from scfm_assets_bench.settings import Settings, Tell
 
 BENCH = "tokenize"
@@ -81,7 +82,7 @@ def compare(counts: sp.csr_matrix, settings: Settings, tell: Tell) -> Iterator[R
 
 def vocabulary_of(n_genes: int) -> tuple[list[str], Vocabulary]:
     """Give gene ids, and a vocabulary that knows them all."""
-    from scfm_assets.core.tokens.tokenize import build_vocabulary
+    from scfm_assets.core.genes import build_vocabulary
 
     gene_ids = [f"ENSG{gene:011d}" for gene in range(n_genes)]
     medians = np.round(np.exp(0.5 * np.random.default_rng(1).standard_normal(n_genes)), DIGITS) + 0.01
@@ -91,7 +92,7 @@ def vocabulary_of(n_genes: int) -> tuple[list[str], Vocabulary]:
 
 def encode(counts: sp.csr_matrix, gene_ids: Sequence[str], vocabulary: Vocabulary) -> Tokens:
     """Rank with ours."""
-    from scfm_assets.core.tokens.tokenize import tokenize
+    from scfm_assets.core.tokens import tokenize
 
     return tokenize(counts, gene_ids, vocabulary, max_tokens=MAX_TOKENS, special=False)
 
@@ -172,9 +173,8 @@ def write_h5ad(path: Path, counts: sp.csr_matrix, times: int) -> None:
 
 def _from_disk(path: Path, budget: int) -> tuple[float, int]:
     """Give the CPU seconds of tokenizing a file, and the largest memory that this process ever had."""
-    from scfm_assets.core.disk_tokens.count_rows import open_counts
-    from scfm_assets.core.disk_tokens.token_file import write_tokens
-    from scfm_assets.core.tokens.tokenize import tokenize_rows
+    from scfm_assets.core.disk_tokens import open_counts, write_tokens
+    from scfm_assets.core.tokens import tokenize_rows
 
     def work() -> None:
         with open_counts(path, "X") as rows:

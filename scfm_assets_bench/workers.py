@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
-    from scfm_assets.core.attention.stream import AttentionSums
+    from scfm_assets.core.attention import AttentionSums
     from scfm_assets_bench.settings import Tell
     from scfm_assets_bench.simulated import Cells
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.base import seed_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scfm_assets.core.tokens.tokenize import Tokens
+    from scfm_assets.core.tokens import Tokens
 
 POOL = 1024
 """Cells that are drawn at random and then sorted by length, so that batches need little padding."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.base.digest import seed_from
-from scfm_assets.core.tokens.tokenize import Tokens, build_vocabulary, tokenize
+from scfm_assets.core.base import seed_from
+from scfm_assets.core.genes import build_vocabulary
+from scfm_assets.core.tokens import Tokens, tokenize
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     import scipy.sparse as sp
 
-    from scfm_assets.core.genes.vocabulary import Vocabulary
+    from scfm_assets.core.genes import Vocabulary
     from scfm_assets_pretrain.split import Split
 
     Encode = Callable[[sp.csr_matrix, Sequence[str], Vocabulary, int], Tokens]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.base.digest import digest_json
+from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import MEDIANS_FILE, TOKENS_FILE
 from scfm_assets.families.scgpt_files import VOCAB_FILE
@@ -125,7 +125,7 @@ def dictionaries_of_model(catalog: Catalog, name: str, objective: Objective) -> 
 
 def read_cells(catalog: Catalog, tissue: str, seed: int) -> Cells:
     """Read the atlas of a tissue as the platform does, and choose its held-out cells."""
-    from scfm_assets.core.intake.atlas import process
+    from scfm_assets.core.intake import process
     from scfm_assets_pretrain.corpus import Cells
     from scfm_assets_pretrain.split import hold_out
 

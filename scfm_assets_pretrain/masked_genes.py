@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertForMaskedLM
 
-from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.base import seed_from
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE, WEIGHTS
 from scfm_assets_pretrain import batches, corpus, masking
@@ -21,8 +21,8 @@ from scfm_assets_pretrain.objectives import Functions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scfm_assets.core.genes.vocabulary import Vocabulary
-    from scfm_assets.core.tokens.tokenize import Tokens
+    from scfm_assets.core.genes import Vocabulary
+    from scfm_assets.core.tokens import Tokens
     from scfm_assets_pretrain.masking import Batch
     from scfm_assets_pretrain.recipe import Recipe
 

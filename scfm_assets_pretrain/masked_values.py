@@ -11,9 +11,9 @@ from safetensors.torch import save
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from scfm_assets.core.base.digest import seed_from
-from scfm_assets.core.genes.vocabulary import build_vocabulary
-from scfm_assets.core.tokens.value_bins import Binning, tokenize_binned
+from scfm_assets.core.base import seed_from
+from scfm_assets.core.genes import build_vocabulary
+from scfm_assets.core.tokens import Binning, tokenize_binned
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.scgpt_encoder import ScgptConfig, ScgptEncoder
 from scfm_assets.families.scgpt_files import ARGS_FILE, SPECIAL, VOCAB_FILE, WEIGHTS, read_vocabulary
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import scipy.sparse as sp
 
-    from scfm_assets.core.genes.vocabulary import Vocabulary
-    from scfm_assets.core.tokens.tokenize import Tokens
+    from scfm_assets.core.genes import Vocabulary
+    from scfm_assets.core.tokens import Tokens
     from scfm_assets_pretrain.corpus import Cells
     from scfm_assets_pretrain.masking import Batch
     from scfm_assets_pretrain.recipe import Recipe

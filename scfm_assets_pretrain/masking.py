@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.base import seed_from
 
 if TYPE_CHECKING:
     import torch
 
-    from scfm_assets.core.genes.vocabulary import Vocabulary
-    from scfm_assets.core.tokens.tokenize import Tokens
+    from scfm_assets.core.genes import Vocabulary
+    from scfm_assets.core.tokens import Tokens
 
     Batch = dict[str, torch.Tensor]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.genes.vocabulary import Vocabulary
+    from scfm_assets.core.genes import Vocabulary
     from scfm_assets_pretrain.corpus import Cells, Corpus
     from scfm_assets_pretrain.inputs import Job
     from scfm_assets_pretrain.loop import Point

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from scfm_assets.core.genes.vocabulary import Vocabulary
-    from scfm_assets.core.tokens.tokenize import Tokens
+    from scfm_assets.core.genes import Vocabulary
+    from scfm_assets.core.tokens import Tokens
     from scfm_assets_pretrain.corpus import Cells, Encode
     from scfm_assets_pretrain.masking import Batch, Masking
     from scfm_assets_pretrain.recipe import Recipe

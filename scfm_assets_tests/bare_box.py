@@ -60,7 +60,7 @@ class Bare(PathFinder):
         owners = metadata.packages_distributions()
         cls.missing = {
             module for module, owned in owners.items() if not {spelled(owner) for owner in owned} & cls.allowed
-        } - {"scfm_assets", "scfm_assets_tests"}
+        } - {"scfm_assets", "scfm_assets_bench", "scfm_assets_pretrain", "scfm_assets_tests"}
         already = sorted({module.split(".")[0] for module in sys.modules} & cls.missing - {"packaging"})
         assert not already, already
         sys.meta_path[:] = [cls if finder is PathFinder else finder for finder in sys.meta_path]
@@ -118,9 +118,9 @@ def work(folder: Path) -> dict[str, object]:
     import pyarrow as pa
     import scipy.sparse as sp
 
-    from scfm_assets.core.attention.stream import AttentionCollector, CellGroups, States
+    from scfm_assets.core.attention.passes import AttentionCollector, CellGroups, States
     from scfm_assets.core.base.digest import digest_arrays
-    from scfm_assets.core.evaluation.evaluate import evaluate
+    from scfm_assets.core.evaluation.metric_rows import evaluate
     from scfm_assets.core.networks.table import NetworkSpec, tidy_network
     from scfm_assets.core.scores.edges import from_attention
     from scfm_assets.families import FAMILIES

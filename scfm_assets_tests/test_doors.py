@@ -8,9 +8,11 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from scfm_assets_tests import bare_box
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, TESTS = ROOT / "scfm_assets", ROOT / "scfm_assets_tests"
+PACKAGES = (PACKAGE, ROOT / "scfm_assets_bench", ROOT / "scfm_assets_pretrain")
 HEAVY = {"torch", "transformers", "scanpy", "anndata", "pandas", "numba", "sklearn", "matplotlib"}
 IN_A_NOTEBOOK = {"numpy", "scipy", "pandas", "pyarrow", "torch", "transformers", "safetensors"}
 """What core/ and families/ may ask for when they are imported: they work without the platform."""
@@ -82,8 +85,8 @@ def found_in(*below: str) -> list[tuple[str, Import]]:
 def test_the_reader_of_imports_tells_when_each_happens() -> None:
     source = """
 import os.path, torch as t
-from scfm_assets.core import cells
-from scfm_assets.core.cells import members
+from scfm_assets.core.sampling import cells
+from scfm_assets.core.sampling.cells import members
 from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import dagster as dg
@@ -118,22 +121,125 @@ class A:
 
 # Who imports whom ---------------------------------------------------------------------------------------------------
 
+DOORS = {
+    "errors": "",
+    "home": "",
+    "partitions": "",
+    "tables": "errors",
+    "core.base": "errors",
+    "core.metrics": "",
+    "core.curves": "errors",
+    "core.genes": "errors core.base",
+    "core.networks": "errors core.base core.genes",
+    "core.intake": "errors core.base core.genes",
+    "core.tokens": "errors core.base core.genes",
+    "core.disk_tokens": "errors core.intake core.tokens",
+    "core.sampling": "errors core.base core.intake",
+    "core.simulate": "errors core.base",
+    "core.attention": "errors core.base core.genes core.sampling core.tokens",
+    "core.scores": "errors core.attention core.base core.metrics",
+    "core.statistics": "core.metrics core.scores",
+    "core.universes": "core.base core.metrics core.networks core.sampling core.scores core.statistics",
+    "core.evaluation": "core.attention core.base core.metrics core.networks core.sampling core.scores core.statistics "
+    "core.universes",
+    "families": "errors core.attention core.base core.genes core.simulate core.tokens",
+    "catalog": "errors home core.base families",
+    "inputs": "errors home core families catalog",
+    "resources": "errors partitions tables core.attention core.base catalog",
+    "engine": "errors home partitions tables core.base families catalog inputs resources",
+    "warehouse": "errors tables resources",
+    "figures": "core.curves core.evaluation core.scores core.universes",
+    "report": "core.curves core.evaluation core.scores figures",
+    "studies": "errors core figures",
+    "defs": "errors partitions tables core inputs resources engine warehouse figures report studies catalog",
+    "definitions": "home partitions catalog resources engine defs",
+    "scfm_assets_pretrain": "errors core families catalog inputs engine figures",
+    "scfm_assets_bench": "errors home partitions tables core resources warehouse",
+    "cli": "errors home core catalog inputs resources engine warehouse definitions scfm_assets_pretrain "
+    "scfm_assets_bench",
+}
+"""Room -> rooms that it may import, whenever that happens; a room stands below all that may import it."""
+OUTSIDE = {"scfm_assets"}
+"""The package itself: its version."""
+UPWARD = {("engine", "definitions")}
 
-def test_core_imports_nothing_of_ours_outside_core() -> None:
-    ours = [(file, found) for file, found in found_in("core") if found.within("scfm_assets")]
-    allowed = {"typing": ("scfm_assets.core", "scfm_assets.families")}
+
+def room_of(module: str) -> str:
+    """Name the room of a module."""
+    package, *parts = module.split(".")
+    if package != "scfm_assets" or not parts:
+        return package
+    return ".".join(parts[:2]) if parts[0] == "core" else parts[0]
+
+
+def _may(room: str, other: str) -> bool:
+    allowed = DOORS[room].split()
+    return other == room or other in allowed or other.split(".")[0] in allowed
+
+
+def imports_between_rooms() -> list[tuple[str, str, str]]:
+    """Give room, imported room and place of all imports that leave a room."""
+    rows = []
+    for file in sorted(file for package in PACKAGES for file in package.rglob("*.py")):
+        room = room_of(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+        for imported in imports_of(file.read_text()):
+            other = room_of(imported.module)
+            if imported.module.split(".")[0].startswith("scfm_assets") and other != room:
+                rows.append((room, other, f"{file.relative_to(ROOT)}:{imported.line}"))
+    return rows
+
+
+def test_a_room_imports_what_its_door_allows_and_nothing_upwards() -> None:
+    rooms = list(DOORS)
+    allowed = [(room, other) for room in rooms for other in DOORS[room].split()]
+    above = {room: rooms.index(room) for room in rooms} | {"core": rooms.index("core.evaluation")}
+    assert [(room, other) for room, other in allowed if above[other] >= above[room]] == []
+    crossed = imports_between_rooms()
+    assert {room for room, _, _ in crossed} <= set(rooms)
     assert [
-        (file, found) for file, found in ours if not found.within(*allowed.get(found.when, ("scfm_assets.core",)))
+        (room, other, place)
+        for room, other, place in crossed
+        if other not in OUTSIDE and not _may(room, other) and (room, other) not in UPWARD
     ] == []
 
 
-def test_families_import_nothing_of_ours_but_core_and_families() -> None:
-    ours = [(file, found) for file, found in found_in("families") if found.within("scfm_assets")]
-    beyond = [(f, found) for f, found in ours if not found.within("scfm_assets.core", "scfm_assets.families")]
-    assert [(file, found) for file, found in beyond if found.module != "scfm_assets"] == []  # which holds the version
+def test_every_door_is_used() -> None:
+    crossed = {(room, other) for room, other, _ in imports_between_rooms()}
+    crossed |= {(room, other.split(".")[0]) for room, other in crossed}
+    assert [(room, other) for room in DOORS for other in DOORS[room].split() if (room, other) not in crossed] == []
 
 
-@pytest.mark.parametrize("part", ["core", "families", "catalog.py"])
+def test_nobody_reaches_past_the_door_of_a_room_of_core() -> None:
+    """What a room offers stands in its `__init__`; only the reader of counts on disk opens the reader of files."""
+    past = []
+    for file in sorted(file for package in PACKAGES for file in package.rglob("*.py")):
+        room = room_of(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+        for imported in imports_of(file.read_text()):
+            other, depth = room_of(imported.module), imported.module.count(".")
+            if other.startswith("core.") and other != room and depth > 2:
+                past.append((room, imported.module))
+    assert {(room, module) for room, module in past if not module.startswith("scfm_assets.core.intake.files")} == set()
+    assert {room for room, _ in past} <= {"core.disk_tokens"}
+
+
+def test_every_room_of_core_says_what_it_offers() -> None:
+    for room in (PACKAGE / "core").iterdir():
+        if (room / "__init__.py").is_file():
+            module = import_module(f"scfm_assets.core.{room.name}")
+            assert module.__doc__
+            assert [name for name in module.__all__ if not hasattr(module, name)] == []
+            assert {file.stem for file in room.glob("*.py")} & set(module.__all__) == set()
+
+
+def test_rooms_hold_no_more_than_one_remembers() -> None:
+    counted = Counter(file.parent for package in PACKAGES for file in package.rglob("*.py"))
+    assert {str(room.relative_to(ROOT)): n for room, n in counted.items() if n > 21} == {}
+    assert counted[PACKAGE] <= 5
+    lines = {str(file.relative_to(ROOT)): len(file.read_text().splitlines()) for file in PACKAGE.rglob("*.py")}
+    assert {file: n for file, n in lines.items() if n > 430} == {}
+
+
+@pytest.mark.parametrize("part", ["core", "families", "tables", "catalog"])
 def test_what_is_measured_does_not_know_dagster(part: str) -> None:
     assert [(file, found) for file, found in found_in(part) if found.module.split(".")[0].startswith("dagster")] == []
 
@@ -147,15 +253,15 @@ def test_core_and_families_load_without_the_platforms_packages(part: str) -> Non
 
 def test_in_core_only_the_engine_knows_torch() -> None:
     known = {file for file, found in found_in("core") if found.within("torch", "transformers")}
-    engine = re.compile(r"scfm_assets/core/(attention\w*|device_sums|machine)\.py")
-    assert "scfm_assets/core/attention.py" in known
+    engine = re.compile(r"scfm_assets/core/attention/\w+\.py")
+    assert "scfm_assets/core/attention/collector.py" in known
     assert {file for file in known if not engine.fullmatch(file)} == set()
 
 
 def test_nothing_that_the_code_location_loads_imports_a_heavy_package() -> None:
     loaded = [
         (file, found)
-        for file, found in found_in("defs", "definitions.py", "partitions.py", "catalog.py")
+        for file, found in found_in("defs", "engine", "definitions.py", "partitions.py", "catalog")
         if found.when == "loading"
     ]
     assert loaded

@@ -33,7 +33,7 @@ from scfm_assets.catalog.yaml_blocks import (
     read,
     refuse,
 )
-from scfm_assets.core.base.digest import digest_json
+from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import PACKAGE, home
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from scfm_assets.catalog.yaml_blocks import NAME, Block, read
-from scfm_assets.core.base.digest import digest_json
+from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from scfm_assets.catalog import yaml_lines
+from scfm_assets.catalog.hub_address import HubAddress
 from scfm_assets.errors import ScfmError
-from scfm_assets.inputs.hub import HubAddress
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -13,8 +13,8 @@ from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.genes.vocabulary import Vocabulary
-    from scfm_assets.core.intake.findings import Facts, Verdict
+    from scfm_assets.core.genes import Vocabulary
+    from scfm_assets.core.intake import Facts, Verdict
 
 
 @click.command()
@@ -52,8 +52,7 @@ def _audited(
     absent: dict[str, str],
 ) -> tuple[Verdict, Facts | None]:
     """Audit one file and print what was found."""
-    from scfm_assets.core.intake.findings import unreadable
-    from scfm_assets.core.intake.inspection import audit_file
+    from scfm_assets.core.intake import audit_file, unreadable
     from scfm_assets.inputs import sources
 
     if tissue is not None and tissue not in catalog.atlases:

@@ -47,25 +47,25 @@ def _counts_are_integers(_: Job, atlas: AnnData) -> tuple[bool, str]:
 
 
 def _panel_is_complete(job: Job, panel: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import panel_is_complete
+    from scfm_assets.core.evaluation import panel_is_complete
 
     return panel_is_complete(panel, job.catalog.experiment.panel)
 
 
 def _genes_are_distinct(_: Job, panel: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import genes_are_distinct
+    from scfm_assets.core.evaluation import genes_are_distinct
 
     return genes_are_distinct(panel)
 
 
 def _panel_holds_tfs(_: Job, regulators: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import panel_holds_tfs
+    from scfm_assets.core.evaluation import panel_holds_tfs
 
     return panel_holds_tfs(regulators)
 
 
 def _repeats_hold_their_cells(job: Job, cell_sets: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import repeats_hold_their_cells
+    from scfm_assets.core.evaluation import repeats_hold_their_cells
 
     return repeats_hold_their_cells(cell_sets, job.n_cells, job.catalog.experiment.repeats)
 
@@ -118,7 +118,7 @@ def _quality_table(_: Job, atlas: AnnData) -> pa.Table:
 )
 def processed(job: Job) -> AnnData:
     """Raw integer counts of one tissue, cells x genes, with cell types, donors and batches, and canonical gene ids."""
-    from scfm_assets.core.intake.atlas import process
+    from scfm_assets.core.intake import process
 
     spec = sources.atlas_spec(job.catalog, job.tissue)
     return process(sources.read_atlas(job.catalog, job.tissue), spec)
@@ -143,7 +143,7 @@ def processed(job: Job) -> AnnData:
 )
 def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
     """One row: a gene of the panel, whose pairs are scored in this tissue."""
-    from scfm_assets.core.sampling.panel import gene_panel as choose
+    from scfm_assets.core.sampling import gene_panel as choose
 
     symbols = atlas.var["symbol"].astype(str).tolist()
     counts: Any = atlas.X
@@ -169,16 +169,16 @@ def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
 )
 def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
     """One row: a cell that a repeat holds at this number of cells (or will hold from a larger one on)."""
-    from scfm_assets.core.sampling import cells
+    from scfm_assets.core.sampling import cell_orders, cell_set_table, shared
 
     experiment, types = job.catalog.experiment, atlas.obs["cell_type"].to_numpy()
     barcodes = atlas.obs_names.to_numpy()
-    orders = cells.cell_orders(
+    orders = cell_orders(
         types, barcodes, repeats=experiment.repeats, length=max(experiment.n_cells), seed=experiment.seed
     )
     n_groups = max(experiment.cell_groups, 1)
-    table = cells.cell_set_table(orders, job.n_cells, experiment.n_cells, n_groups=n_groups, seed=experiment.seed)
-    job.say(shared_cells=cells.shared(table, job.n_cells))
+    table = cell_set_table(orders, job.n_cells, experiment.n_cells, n_groups=n_groups, seed=experiment.seed)
+    job.say(shared_cells=shared(table, job.n_cells))
     rows = table.column("cell").to_numpy()
     return pa.table(
         {
@@ -207,7 +207,7 @@ def regulators(catalog: Catalog) -> Node:
     )
     def regulators(job: Job, panel: pa.Table, **inputs: pa.Table) -> pa.Table:
         """One row: a gene of the panel that is a TF of some network; its pairs have intervals over cells."""
-        from scfm_assets.core.sampling.panel import regulators as choose
+        from scfm_assets.core.sampling import regulators as choose
 
         return choose(panel, sources.tfs_of_networks(job.catalog, job.tissue, panel, networks.read(inputs)))
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from scfm_assets.defs import model_checks, networks
 from scfm_assets.defs.formats import EDGES
+from scfm_assets.defs.rows import edge_rows
 from scfm_assets.engine.declare import Facts, Job, Node, asset, same
-from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Space
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.scores.baselines import BaselineMethod
-    from scfm_assets.core.scores.edges import EdgeScores
+    from scfm_assets.core.scores import BaselineMethod, EdgeScores
 
 MODEL = "baselines"
 """What stands as the model of methods that have none."""
@@ -36,7 +35,7 @@ def tfs_of(regulators: pa.Table) -> np.ndarray:
 
 def _methods_of(job: Job, tfs: np.ndarray, repeats: int) -> tuple[BaselineMethod, ...]:
     """Give the methods that the catalog asks for; boosting, where it is among them, tells how far it has come."""
-    from scfm_assets.core.scores.methods.choice import chosen_methods
+    from scfm_assets.core.scores import chosen_methods
 
     progress = partial(job.progress, unit="targets")
     names, workers = job.catalog.experiment.methods, job.compute.workers
@@ -45,7 +44,7 @@ def _methods_of(job: Job, tfs: np.ndarray, repeats: int) -> tuple[BaselineMethod
 
 def _edge_rows(job: Job, scores: EdgeScores) -> pa.Table:
     known = networks.read(job.inputs).values()
-    return checkpoints.edge_rows(job.catalog, job.place, scores, known, MODEL)
+    return edge_rows(job.catalog, job.place, scores, known, MODEL)
 
 
 def nodes(catalog: Catalog) -> list[Node]:
@@ -78,8 +77,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         GRNBoost2-style boosting, where the catalog asks for it, has no intervals over cells: it is too dear to be
         repeated without each group of them.
         """
-        from scfm_assets.core.sampling.cells import groups, members
-        from scfm_assets.core.scores.baselines import score
+        from scfm_assets.core.sampling import groups, members
+        from scfm_assets.core.scores import score
 
         counts: Any = atlas.X
         cells, tfs = members(cell_sets, job.n_cells), tfs_of(regulators)

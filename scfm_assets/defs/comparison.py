@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scfm_assets.defs import baselines, evaluation, networks, universes
 from scfm_assets.defs.formats import ATTENTION, EDGES
+from scfm_assets.defs.rows import evaluation_of
 from scfm_assets.engine.declare import Facts, Job, Node, asset, same
 from scfm_assets.engine.platform import label_of
 from scfm_assets.inputs import checkpoints, sources
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.attention.sums import AttentionSums
-    from scfm_assets.core.evaluation.comparison import Comparison
-    from scfm_assets.core.scores.edges import EdgeScores
+    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.evaluation import Comparison
+    from scfm_assets.core.scores import EdgeScores
     from scfm_assets.resources.store import Manifest
 
 BELOW_SCORES = ("attention", "attention_increment", "tokenized_cells")
@@ -79,8 +80,7 @@ def made_of(job: Job, manifest: Manifest, name: str) -> Manifest | None:
 
 def _compare(job: Job, model: str, scores: EdgeScores, attention: dict[int, AttentionSums] | None) -> Comparison:
     """Compare the new edge scores with those before, or say why not."""
-    from scfm_assets.core.evaluation.comparison import compare, not_compared
-    from scfm_assets.core.evaluation.evaluate import NoNetwork
+    from scfm_assets.core.evaluation import NoNetwork, compare, not_compared
 
     known = sources.stored_networks(job.catalog, job.tissue, networks.read(job.inputs))
     before = scores_before(job, model)
@@ -94,7 +94,7 @@ def _compare(job: Job, model: str, scores: EdgeScores, attention: dict[int, Atte
         evaluation.with_left_out(scores, attention),
         known,
         checkpoint_before=str(before.checkpoint),
-        **checkpoints.evaluation_of(job.catalog, job.place, model, job.inputs["universes"]),
+        **evaluation_of(job.catalog, job.place, model, job.inputs["universes"]),
     )
 
 

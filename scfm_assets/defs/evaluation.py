@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from scfm_assets.defs import baselines, networks, universes
+from scfm_assets.defs.rows import evaluation_of
 from scfm_assets.defs.scaling import checkpoints_of, control_of_model, layer_of_model
 from scfm_assets.engine.declare import Check, Facts, Job, Node, Reads, asset, same
-from scfm_assets.inputs import checkpoints, sources
+from scfm_assets.inputs import sources
 from scfm_assets.partitions import Place, Space
 from scfm_assets.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.attention.sums import AttentionSums
-    from scfm_assets.core.scores.edges import EdgeScores
+    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.scores import EdgeScores
 
 SCORES = "scores_of_"
 ATTENTION = "attention_of_"
@@ -74,16 +75,15 @@ def with_left_out(scores: EdgeScores, attention: dict[int, AttentionSums] | None
     """Add to a model's scores what they would be without each group of cells, computed when it is asked for."""
     from dataclasses import replace
 
-    from scfm_assets.core.scores.left_out import left_out_of_attention
+    from scfm_assets.core.scores import left_out_of_attention
 
     return scores if attention is None else replace(scores, left_out=left_out_of_attention(attention))
 
 
 def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
     """Permute the labels of one matrix of every model, at its fixed layer, and of one baseline."""
-    from scfm_assets.core.evaluation.checks import matrix_of_layer, permuted_labels_score_half
-    from scfm_assets.core.evaluation.evaluate import NoNetwork
-    from scfm_assets.core.scores.edges import DIRECTIONS
+    from scfm_assets.core.evaluation import NoNetwork, matrix_of_layer, permuted_labels_score_half
+    from scfm_assets.core.scores import DIRECTIONS
 
     known = sources.stored_networks(job.catalog, job.tissue, networks.read(job.inputs))
     if isinstance(known, NoNetwork):
@@ -97,19 +97,19 @@ def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
 
 
 def _enough_positives(_: Job, metrics: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import enough_positives
+    from scfm_assets.core.evaluation import enough_positives
 
     return enough_positives(metrics)
 
 
 def _seen_together(_: Job, metrics: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import seen_together
+    from scfm_assets.core.evaluation import seen_together
 
     return seen_together(metrics)
 
 
 def _columns_are_declared(_: Job, metrics: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import columns_are_declared
+    from scfm_assets.core.evaluation import columns_are_declared
 
     return columns_are_declared(metrics, arrow_schema("metrics"))
 
@@ -155,17 +155,17 @@ def nodes(catalog: Catalog) -> list[Node]:
     )
     def metrics(job: Job, **inputs: Any) -> pa.Table:
         """One row: how well one method ranks one network's edges in one slice, with its interval and its universe."""
-        from scfm_assets.core.evaluation import evaluate as evaluation
+        from scfm_assets.core.evaluation import NoNetwork, evaluate, no_rows
 
         known = sources.stored_networks(job.catalog, job.tissue, networks.read(inputs))
-        if isinstance(known, evaluation.NoNetwork):
+        if isinstance(known, NoNetwork):
             job.say(reasons=str(known))
-            return evaluation.no_rows().table
+            return no_rows().table
         found = []
         for model in (baselines.MODEL, *job.catalog.models):
             scores = with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
-            asked = checkpoints.evaluation_of(job.catalog, job.place, model, inputs["universes"])
-            found.append(evaluation.evaluate(scores, known, **asked))
+            asked = evaluation_of(job.catalog, job.place, model, inputs["universes"])
+            found.append(evaluate(scores, known, **asked))
         reasons = dict.fromkeys(reason for result in found for reason in result.reasons)
         job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
         return pa.concat_tables([result.table for result in found])

@@ -38,7 +38,7 @@ def _of_repeats(value: Any) -> Arrays:
 
 
 def _to_repeats(path: Path) -> Any:
-    from scfm_assets.core.attention.sums import AttentionSums
+    from scfm_assets.core.attention import AttentionSums
 
     stored = ARRAYS.read(path)
     return {r: AttentionSums.from_tensors(stored.tensors, f"repeat{r}.") for r in json.loads(stored.words["repeats"])}
@@ -46,8 +46,8 @@ def _to_repeats(path: Path) -> Any:
 
 TOKENS = _stored_as("scfm_assets.core.attention.increments", "TokenizedCells")
 INCREMENT = _stored_as("scfm_assets.core.attention.increments", "AttentionIncrement")
-CELL_EMBEDDINGS = _stored_as("scfm_assets.core.attention.cell_embeddings", "CellEmbeddings")
-UNIVERSES = _stored_as("scfm_assets.core.universes.tissue_universes", "TissueUniverses")
+CELL_EMBEDDINGS = _stored_as("scfm_assets.core.attention.embeddings", "CellEmbeddings")
+UNIVERSES = _stored_as("scfm_assets.core.universes.of_tissue", "TissueUniverses")
 EDGES = _stored_as("scfm_assets.core.scores.edges", "EdgeScores")
 ATTENTION = Format(
     ARRAYS.suffix,

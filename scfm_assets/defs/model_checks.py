@@ -8,10 +8,8 @@ from scfm_assets.engine.declare import Check, Job
 from scfm_assets.inputs import checkpoints
 
 if TYPE_CHECKING:
-    from scfm_assets.core.attention.cell_embeddings import CellEmbeddings
-    from scfm_assets.core.attention.increments import AttentionIncrement, TokenizedCells
-    from scfm_assets.core.attention.sums import AttentionSums
-    from scfm_assets.core.scores.edges import EdgeScores
+    from scfm_assets.core.attention import AttentionIncrement, AttentionSums, CellEmbeddings, TokenizedCells
+    from scfm_assets.core.scores import EdgeScores
 
 ROW_SUM_TOLERANCE = 1e-4
 """Rows of softmax in fp32 over up to 4096 keys sum to one within this."""
@@ -28,19 +26,19 @@ def _rows_sum_to_one(_: Job, increment: AttentionIncrement) -> tuple[bool, str]:
 
 
 def _sums_hold_their_cells(job: Job, sums: dict[int, AttentionSums]) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import sums_hold_their_cells
+    from scfm_assets.core.evaluation import sums_hold_their_cells
 
     return sums_hold_their_cells(sums, job.n_cells, job.catalog.experiment.repeats)
 
 
 def _scores_are_finite(_: Job, scores: EdgeScores) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import scores_are_finite
+    from scfm_assets.core.evaluation import scores_are_finite
 
     return scores_are_finite(scores)
 
 
 def _embeddings_are_finite(_: Job, embeddings: CellEmbeddings) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import are_finite
+    from scfm_assets.core.evaluation import are_finite
 
     return are_finite(embeddings.obsm)
 
@@ -61,7 +59,7 @@ def vocabulary_covers_the_atlas(model: str) -> Check:
     """Ask whether a model knows enough of the atlas's genes for its tokens to mean these cells."""
 
     def passes(job: Job, _: TokenizedCells) -> tuple[bool, str]:
-        from scfm_assets.core.evaluation.checks import vocabulary_covers
+        from scfm_assets.core.evaluation import vocabulary_covers
 
         vocabulary = checkpoints.open_model(job.catalog, model).vocabulary
         names = checkpoints.names_of(job.catalog, model, job.inputs["atlas"])
@@ -75,7 +73,7 @@ def fingerprint_is_declared(model: str) -> Check:
     """Hold the model that was passed cells against what the catalog expects of it."""
 
     def passes(job: Job, _: AttentionIncrement) -> tuple[bool, str]:
-        from scfm_assets.core.evaluation.checks import fingerprint_is_declared
+        from scfm_assets.core.evaluation import fingerprint_is_declared
 
         found = {name.removeprefix("model_"): v for name, v in job.said.items() if name.startswith("model_")}
         return fingerprint_is_declared(found, job.catalog.models[model].expect.as_dict())

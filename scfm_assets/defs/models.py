@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.defs import model_checks, networks
+from scfm_assets.defs import model_checks, networks, rows
 from scfm_assets.defs.formats import ATTENTION, CELL_EMBEDDINGS, EDGES, INCREMENT, TOKENS
 from scfm_assets.engine.declare import Facts, Job, Node, Source, asset, same, up_to
 from scfm_assets.inputs import checkpoints
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.attention.cell_embeddings import CellEmbeddings
-    from scfm_assets.core.attention.increments import AttentionIncrement, TokenizedCells
-    from scfm_assets.core.attention.sums import AttentionSums
-    from scfm_assets.core.scores.edges import EdgeScores
+    from scfm_assets.core.attention import AttentionIncrement, AttentionSums, CellEmbeddings, TokenizedCells
+    from scfm_assets.core.scores import EdgeScores
     from scfm_assets.engine.platform import Later
     from scfm_assets.partitions import Grid
     from scfm_assets.resources.store import Manifest
@@ -71,7 +69,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     )
     def tokenized_cells(job: Job, atlas: AnnData, cell_sets: pa.Table) -> TokenizedCells:
         """The cells that this slice adds to the next smaller one, as the model reads them."""
-        from scfm_assets.core.attention.increments import tokenize_increment
+        from scfm_assets.core.attention import tokenize_increment
 
         family_model = checkpoints.open_model(job.catalog, model)
         base = job.grid.base_of(job.n_cells)
@@ -129,14 +127,14 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     )
     def attention(job: Job, increments: Later) -> dict[int, AttentionSums]:
         """Per repeat, sums over its cells of the attention between panel genes, per layer, and their pair counts."""
-        from scfm_assets.core.attention.increments import sum_increments
+        from scfm_assets.core.attention import sum_increments
 
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
         return sum_increments(lambda n: increments[Place(job.tissue, n)], job.n_cells)
 
     def edge_rows(job: Job, scores: EdgeScores) -> pa.Table:
         known = networks.read(job.inputs).values()
-        return checkpoints.edge_rows(job.catalog, job.place, scores, known, model)
+        return rows.edge_rows(job.catalog, job.place, scores, known, model)
 
     @asset(
         f"{prefix}/edge_scores",
@@ -155,7 +153,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     )
     def edge_scores(job: Job, attention: dict[int, AttentionSums], panel: pa.Table, **_: pa.Table) -> EdgeScores:
         """One row: how strongly one layer links a TF to a target, by one method and in one direction."""
-        from scfm_assets.core.scores.edges import from_attention
+        from scfm_assets.core.scores import from_attention
 
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
         return from_attention(attention, panel, checkpoints.panel_vectors(job.catalog, model, panel))
@@ -176,7 +174,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
 
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
         barcodes = atlas.obs_names.tolist()
-        return cell_embeddings.cell_embeddings(lambda n: increments[Place(job.tissue, n)], job.n_cells, barcodes)
+        return cell_embeddings(lambda n: increments[Place(job.tissue, n)], job.n_cells, barcodes)
 
     on_request = [cell_embeddings] if entry.hidden_states else []
     return [tokenized_cells, attention_increment, attention, edge_scores, *on_request]

@@ -35,7 +35,7 @@ def network_source(catalog: Catalog, name: str) -> Source:
 
 
 def _has_edges(_: Job, network: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import network_has_edges
+    from scfm_assets.core.evaluation import network_has_edges
 
     return network_has_edges(network)
 

@@ -48,10 +48,9 @@ def _facts(job: Job, reliability: pa.Table) -> Facts:
 
 def _halves_of_all(job: Job, inputs: dict[str, Any]) -> dict[str, Any]:
     """Give what can be halved of every model at its fixed layer, and of the baselines, each when it is asked for."""
-    from scfm_assets.core.evaluation.reliability_table import from_attention, from_counts
-    from scfm_assets.core.sampling.cells import groups, members
-    from scfm_assets.core.scores.edges import DIRECTIONS
-    from scfm_assets.core.scores.methods.choice import chosen_methods
+    from scfm_assets.core.evaluation import from_attention, from_counts
+    from scfm_assets.core.sampling import groups, members
+    from scfm_assets.core.scores import DIRECTIONS, chosen_methods
 
     atlas, cell_sets, tfs = inputs["atlas"], inputs["cell_sets"], baselines.tfs_of(inputs["regulators"])
     of_counts = from_counts(
@@ -104,13 +103,12 @@ def nodes(catalog: Catalog) -> list[Node]:
         fixed layer, and what scores edges from counts, but for boosting. Spearman-Brown is exact for means over cells;
         of correlations and mutual information it says what two draws of as many cells would agree in, nearly.
         """
-        from scfm_assets.core.evaluation.evaluate import NoNetwork
-        from scfm_assets.core.evaluation.reliability_table import SCHEMA, reliability_table
+        from scfm_assets.core.evaluation import RELIABILITY_SCHEMA, NoNetwork, reliability_table
 
         known = sources.stored_networks(job.catalog, job.tissue, networks.read(inputs))
         if isinstance(known, NoNetwork):
             job.say(reasons=str(known))
-            return SCHEMA.empty_table()
+            return RELIABILITY_SCHEMA.empty_table()
         tables = []
         for model, found in _halves_of_all(job, {**inputs, "panel": panel}).items():
             checkpoint = checkpoints.checkpoint_digest(job.catalog, model) if model in job.catalog.models else None

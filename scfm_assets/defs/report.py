@@ -37,7 +37,7 @@ def _read_text(path: Path) -> str:
 
 
 def _digest_text(text: str) -> str:
-    from scfm_assets.core.base.digest import digest_arrays
+    from scfm_assets.core.base import digest_arrays
 
     return digest_arrays(text)
 
@@ -46,7 +46,7 @@ HTML = Format(".html", _write_text, _read_text, _digest_text)
 
 
 def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.checks import page_is_self_contained
+    from scfm_assets.core.evaluation import page_is_self_contained
 
     return page_is_self_contained(page)
 
@@ -89,7 +89,7 @@ def report(job: Job, metrics: Later, curves: Later, atlases: Later, comparisons:
 
 def _judged(job: Job, comparisons: Later) -> pa.Table:
     """Judge the methods of each tissue at its largest number of cells."""
-    from scfm_assets.core.evaluation.method_verdicts import verdicts
+    from scfm_assets.core.evaluation import verdicts
 
     largest = {place.tissue: place for place in sorted(comparisons, key=lambda place: place.n_cells or 0)}
     rows = [comparisons[place] for place in largest.values()]

@@ -110,7 +110,7 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
 )
 def curves(job: Job, metrics: Later, panel: pa.Table, atlas: AnnData) -> pa.Table:
     """One row: one form of curve fitted to one method's metric against the number of cells, with its verdict."""
-    from scfm_assets.core.curves.scaling import left_out, scaling_table
+    from scfm_assets.core.curves import left_out, scaling_table
 
     table = all_of("metrics", metrics)
     fixed = {

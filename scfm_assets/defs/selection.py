@@ -14,7 +14,7 @@ from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.universes.tissue_universes import TissueUniverses
+    from scfm_assets.core.universes import TissueUniverses
     from scfm_assets.engine.platform import Later
 
 
@@ -26,7 +26,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     of_groups = {"attention": everything(f"{prefix}/attention")} if baselines.has_groups(catalog) else {}
 
     def facts(_: Job, chosen: pa.Table) -> Facts:
-        from scfm_assets.core.evaluation.layer_selection import optimism_of
+        from scfm_assets.core.evaluation import optimism_of
 
         told = {f"optimism_{name}": round(value, 4) for name, value in optimism_of(chosen).items()}
         return Facts({"rows": chosen.num_rows, **told})
@@ -46,13 +46,13 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
 
         At the largest number of cells of the tissue that is there.
         """
-        from scfm_assets.core.evaluation.layer_selection import SCHEMA, selection_table
-        from scfm_assets.core.universes.grounds import grounds_of
+        from scfm_assets.core.evaluation import SELECTION_SCHEMA, selection_table
+        from scfm_assets.core.universes import grounds_of
 
         digest, direction = checkpoints.checkpoint_digest(job.catalog, model), direction_of(job.catalog)
         job.say(checkpoint=digest)
         place = max(scores, key=lambda place: place.n_cells or 0, default=Place(job.tissue))
-        chosen = SCHEMA.empty_table()
+        chosen = SELECTION_SCHEMA.empty_table()
         if place in scores:
             chosen = selection_table(
                 scores[place],

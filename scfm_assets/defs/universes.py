@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.universes.tissue_universes import TissueUniverses
+    from scfm_assets.core.universes import TissueUniverses
 
 ASSET = "evaluation/universes"
 READS = {"universes": same(ASSET)}
@@ -33,25 +33,25 @@ def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
 
 
 def _universe_rows(_: Job, universes: TissueUniverses) -> pa.Table:
-    from scfm_assets.core.universes.tissue_universes import universe_rows
+    from scfm_assets.core.universes import universe_rows
 
     return universe_rows(universes)
 
 
 def _ceiling_rows(_: Job, universes: TissueUniverses) -> pa.Table:
-    from scfm_assets.core.universes.tissue_universes import ceiling_rows
+    from scfm_assets.core.universes import ceiling_rows
 
     return ceiling_rows(universes)
 
 
 def _balanced(_: Job, universes: TissueUniverses) -> tuple[bool, str]:
-    from scfm_assets.core.universes.tissue_universes import are_balanced
+    from scfm_assets.core.universes import are_balanced
 
     return are_balanced(universes)
 
 
 def _facts(job: Job, universes: TissueUniverses) -> Facts:
-    from scfm_assets.core.universes.tissue_universes import balance_of
+    from scfm_assets.core.universes import balance_of
     from scfm_assets.figures import balance as plot_balance
     from scfm_assets.figures import files as plot_files
 
@@ -87,9 +87,9 @@ def nodes(catalog: Catalog) -> list[Node]:
     )
     def universes(job: Job, atlas: AnnData, panel: pa.Table, **inputs: Any) -> TissueUniverses:
         """One row: the pairs of one network and universe, how many are edges, and how their expression differs."""
-        from scfm_assets.core.evaluation.evaluate import NoNetwork
-        from scfm_assets.core.sampling.gene_levels import gene_levels
-        from scfm_assets.core.universes.tissue_universes import tissue_universes
+        from scfm_assets.core.evaluation import NoNetwork
+        from scfm_assets.core.sampling import gene_levels
+        from scfm_assets.core.universes import tissue_universes
 
         known = sources.stored_networks(job.catalog, job.tissue, networks.read(inputs))
         job.say(**({"reasons": str(known)} if isinstance(known, NoNetwork) else {}))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.evaluation.contenders import Contender, Scored
-    from scfm_assets.core.scores.edges import Direction
-    from scfm_assets.core.universes.tissue_universes import TissueUniverses
+    from scfm_assets.core.evaluation import Contender, Scored
+    from scfm_assets.core.scores import Direction
+    from scfm_assets.core.universes import TissueUniverses
     from scfm_assets.engine.platform import Later
 
 
@@ -58,13 +58,13 @@ def controls_of(catalog: Catalog, model: str) -> tuple[str, ...]:
 
 def direction_of(catalog: Catalog) -> Direction:
     """Give the direction that is reported."""
-    from scfm_assets.core.scores.edges import DIRECTIONS
+    from scfm_assets.core.scores import DIRECTIONS
 
     return next(own for own in DIRECTIONS if own.name == catalog.experiment.direction)
 
 
 def _scored(job: Job, inputs: dict[str, Any]) -> list[Scored]:
-    from scfm_assets.core.evaluation.contenders import Scored
+    from scfm_assets.core.evaluation import Scored
 
     found = [Scored(baselines.MODEL, inputs[SCORES + baselines.MODEL], "baseline")]
     roles: dict[str, Any] = control_of_model(job.catalog)
@@ -79,8 +79,8 @@ def _scored(job: Job, inputs: dict[str, Any]) -> list[Scored]:
 
 
 def _contenders(job: Job, inputs: dict[str, Any]) -> list[Contender]:
-    from scfm_assets.core.evaluation.contenders import contenders
-    from scfm_assets.core.scores.baselines import METHODS
+    from scfm_assets.core.evaluation import contenders
+    from scfm_assets.core.scores import METHODS
 
     nulls = {method.name for method in METHODS if method.null}
     return contenders(_scored(job, inputs), nulls, direction_of(job.catalog))
@@ -96,13 +96,13 @@ def slices(job: Job, of_all: dict[str, Later], *, largest_first: bool = False) -
 
 
 def _verdict_rows(job: Job, comparison: pa.Table) -> pa.Table:
-    from scfm_assets.core.evaluation.method_verdicts import verdicts
+    from scfm_assets.core.evaluation import verdicts
 
     return verdicts(comparison, level=job.catalog.experiment.intervals.level)
 
 
 def _facts(job: Job, comparison: pa.Table) -> Facts:
-    from scfm_assets.core.evaluation.method_verdicts import counted
+    from scfm_assets.core.evaluation import counted
     from scfm_assets.figures import files as plot_files
     from scfm_assets.figures import methods as plot_methods
 
@@ -115,7 +115,7 @@ def _facts(job: Job, comparison: pa.Table) -> Facts:
 
 
 def _random_beats_no_null(job: Job, comparison: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation.method_verdicts import random_beats_no_null
+    from scfm_assets.core.evaluation import random_beats_no_null
 
     return random_beats_no_null(_verdict_rows(job, comparison))
 
@@ -144,8 +144,8 @@ def nodes(catalog: Catalog) -> list[Node]:
     )
     def method_comparison(job: Job, **inputs: Any) -> pa.Table:
         """One row: how one method differs from one null, or from its random control, over the same pairs."""
-        from scfm_assets.core.evaluation.method_comparison import compare_methods
-        from scfm_assets.core.universes.grounds import grounds_of
+        from scfm_assets.core.evaluation import compare_methods
+        from scfm_assets.core.universes import grounds_of
 
         grounds, level = grounds_of(inputs["universes"]), job.catalog.experiment.intervals.level
         return compare_methods(_contenders(job, inputs), grounds, level=level)
@@ -162,8 +162,8 @@ def nodes(catalog: Catalog) -> list[Node]:
     )
     def cell_count_comparison(job: Job, universes: TissueUniverses, **scores: Later) -> pa.Table:
         """One row: how far one method at one number of cells is from itself at the largest, over the same TFs."""
-        from scfm_assets.core.evaluation.cell_count_comparison import compare_cell_counts
-        from scfm_assets.core.universes.grounds import grounds_of
+        from scfm_assets.core.evaluation import compare_cell_counts
+        from scfm_assets.core.universes import grounds_of
 
         grounds, level = grounds_of(universes, "tf_grid"), job.catalog.experiment.intervals.level
         return compare_cell_counts(slices(job, scores), grounds, level=level)
@@ -184,10 +184,9 @@ def nodes(catalog: Catalog) -> list[Node]:
     )
     def hypotheses(job: Job, comparisons: Later, universes: TissueUniverses, **scores: Later) -> pa.Table:
         """One row: whether a method beats every null, or permuted labels, at the largest n_cells, before adjustment."""
-        from scfm_assets.core.evaluation.chance_tests import chance_tests
-        from scfm_assets.core.evaluation.method_verdicts import hypotheses
-        from scfm_assets.core.statistics.hypothesis_tests import hypotheses_table
-        from scfm_assets.core.universes.grounds import grounds_of
+        from scfm_assets.core.evaluation import chance_tests, hypotheses
+        from scfm_assets.core.statistics import hypotheses_table
+        from scfm_assets.core.universes import grounds_of
 
         judged = _verdict_rows(job, all_of("method_comparison", comparisons))
         _, found = next(slices(job, scores, largest_first=True), (0, []))

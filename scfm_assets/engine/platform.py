@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scfm_assets.core.base.digest import digest_json
+from scfm_assets.core.base import digest_json
 from scfm_assets.engine.declare import LISTENER, Done, Facts, Failed, Job, Node, Source
 from scfm_assets.engine.environment import environment
 from scfm_assets.errors import ScfmError

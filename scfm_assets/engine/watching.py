@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scfm_assets.catalog.checkpoint_folders import unsettled
+from scfm_assets.catalog.hub_address import HubAddress, is_hub
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
 from scfm_assets.inputs import checkpoints, hub
@@ -73,13 +74,13 @@ def on_hub(catalog: Catalog, model: str) -> tuple[str, ...]:
     """List the addresses of a model's files that are on the hub."""
     entry = catalog.models[model]
     places = [str(entry.checkpoint), *entry.files.values()]
-    return tuple(place for place in places if hub.is_hub(place))
+    return tuple(place for place in places if is_hub(place))
 
 
 def refresh(addresses: Iterable[str]) -> None:
     """Let this home use the commits at which the hub's branches stand now."""
     for address in addresses:
-        hub.refreshed(hub.HubAddress.parse(address), home())
+        hub.refreshed(HubAddress.parse(address), home())
 
 
 @dataclass

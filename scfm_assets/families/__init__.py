@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
+from scfm_assets.core.base import Fingerprint
 from scfm_assets.families import geneformer, scgpt
-from scfm_assets.families.family import Family, FamilyModel, Fingerprint, Option
+from scfm_assets.families.family import Family, Option
 
 ENTRY_POINTS = "scfm_assets.families"
 
@@ -32,4 +33,4 @@ def register(family: Family) -> None:
 for _entry in entry_points(group=ENTRY_POINTS):
     register(_entry.load())
 
-__all__ = ["ENTRY_POINTS", "FAMILIES", "Family", "FamilyModel", "Fingerprint", "Option", "register"]
+__all__ = ["ENTRY_POINTS", "FAMILIES", "Family", "Fingerprint", "Option", "register"]

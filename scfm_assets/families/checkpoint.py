@@ -9,7 +9,7 @@ import torch
 from transformers import BertConfig, BertModel
 from transformers.activations import ACT2FN
 
-from scfm_assets.core.attention import stream as attention
+from scfm_assets.core.attention import register
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import config_file, weights_file
 from scfm_assets.families.weights import check_state, read_weights, stored_as
@@ -113,5 +113,5 @@ def read_config(folder: Path) -> BertConfig:
 
 
 def _build(config: BertConfig) -> BertModel:
-    config._attn_implementation = attention.register()
+    config._attn_implementation = register()
     return BertModel(config, add_pooling_layer=False)

@@ -13,8 +13,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from scfm_assets import __version__
-from scfm_assets.core.base.digest import digest_folder, seed_from
-from scfm_assets.core.genes.vocabulary import SPECIAL_TOKENS
+from scfm_assets.core.base import digest_folder, seed_from
+from scfm_assets.core.genes import SPECIAL_TOKENS
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE
 

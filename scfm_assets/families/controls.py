@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from scfm_assets.core.simulate.planting import PlantedSpec
+from scfm_assets.core.simulate import PlantedSpec
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.control_folder import bert_weights, read_config, token_dictionary, write_control
 from scfm_assets.families.folder import MEDIANS_FILE, TOKENS_FILE

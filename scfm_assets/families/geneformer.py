@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.tokens.tokenize import tokenize
+from scfm_assets.core.base import Fingerprint
+from scfm_assets.core.tokens import tokenize
 from scfm_assets.families.dictionaries import read_mapping, read_medians, read_tokens
-from scfm_assets.families.family import Family, Fingerprint
+from scfm_assets.families.family import Family
 from scfm_assets.families.folder import config_file, weights_file
 from scfm_assets.families.geneformer_files import (
     OPTIONS,
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
     from transformers import BertConfig, BertModel
 
-    from scfm_assets.core.attention.machine import Machine
-    from scfm_assets.core.attention.stream import Collector
-    from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary
+    from scfm_assets.core.attention import Collector, Machine
+    from scfm_assets.core.genes import Vocabulary
+    from scfm_assets.core.tokens import Tokens
     from scfm_assets.families.geneformer_files import Generation
 
 
@@ -54,7 +55,7 @@ class GeneformerModel:
     fingerprint: Fingerprint
 
     def tokenize(self, counts: sp.csr_matrix | sp.csr_array, names: Sequence[str]) -> Tokens:
-        """Encode raw counts, cells x genes; see :func:`scfm_assets.core.tokens.tokenize.tokenize`."""
+        """Encode raw counts, cells x genes; see :func:`scfm_assets.core.tokens.encode.tokenize`."""
         return tokenize(
             counts,
             names,
@@ -72,8 +73,8 @@ class GeneformerModel:
         start: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Pass the cells through the encoder; see :func:`scfm_assets.core.attention.stream.stream`."""
-        from scfm_assets.core.attention.stream import stream
+        """Pass the cells through the encoder; see :func:`scfm_assets.core.attention.passes.stream`."""
+        from scfm_assets.core.attention import stream
 
         stream(self.encoder, tokens, collect, machine=machine, start=start, progress=progress)
 

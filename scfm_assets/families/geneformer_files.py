@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import scfm_assets.families.official as official
-from scfm_assets.core.tokens.tokenize import build_vocabulary
+from scfm_assets.core.genes import build_vocabulary
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.dictionaries import has_medians, read_mapping, read_medians, read_tokens
 from scfm_assets.families.family import Option
@@ -17,8 +17,8 @@ from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scfm_assets.core.tokens.tokenize import Vocabulary
-    from scfm_assets.families.family import Fingerprint
+    from scfm_assets.core.base import Fingerprint
+    from scfm_assets.core.genes import Vocabulary
 
 
 @dataclass(frozen=True)

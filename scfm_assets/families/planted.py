@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from scfm_assets.core.base.digest import digest_table
-from scfm_assets.core.simulate.planting import PLACE, PlantedSpec, expected_attention, grid_auroc, plant
+from scfm_assets.core.base import digest_table
+from scfm_assets.core.simulate import PLACE, PlantedSpec, expected_attention, grid_auroc, plant
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.control_folder import (
     CONFIG_FILE,

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.tokens.value_bins import BEYOND, TIES, Binning, tokenize_binned
+from scfm_assets.core.base import Fingerprint
+from scfm_assets.core.tokens import BEYOND, TIES, Binning, tokenize_binned
 from scfm_assets.errors import ScfmError
-from scfm_assets.families.family import Family, Fingerprint, Option
+from scfm_assets.families.family import Family, Option
 from scfm_assets.families.folder import weights_file
 from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, WEIGHTS, Args, read_args, read_vocabulary
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     import numpy as np
     import scipy.sparse as sp
 
-    from scfm_assets.core.attention.machine import Machine
-    from scfm_assets.core.attention.stream import Collector
-    from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary
+    from scfm_assets.core.attention import Collector, Machine
+    from scfm_assets.core.genes import Vocabulary
+    from scfm_assets.core.tokens import Tokens
     from scfm_assets.families.scgpt_encoder import ScgptConfig, ScgptEncoder
 
 PLACE = "scgpt options"
@@ -87,8 +88,8 @@ class ScgptModel:
         start: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Pass the cells through the encoder; see :func:`scfm_assets.core.attention.stream.stream`."""
-        from scfm_assets.core.attention.stream import stream
+        """Pass the cells through the encoder; see :func:`scfm_assets.core.attention.passes.stream`."""
+        from scfm_assets.core.attention import stream
 
         stream(self.encoder, tokens, collect, machine=machine, start=start, progress=progress)
 

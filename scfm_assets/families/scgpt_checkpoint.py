@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from scfm_assets.core.attention import stream as attention
+from scfm_assets.core.attention import register
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import weights_file
 from scfm_assets.families.scgpt_encoder import ScgptConfig, ScgptEncoder
@@ -97,7 +97,7 @@ def config_of(
 
 def build_encoder(config: ScgptConfig, state: Mapping[str, torch.Tensor]) -> ScgptEncoder:
     """Build an encoder in float32 and evaluation mode, of weights that fit it."""
-    config._attn_implementation = attention.register()
+    config._attn_implementation = register()
     # The weights drawn here are all replaced; the user's own random stream must not notice them.
     with torch.random.fork_rng(devices=[]):
         encoder = ScgptEncoder(config)

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from scfm_assets import __version__
-from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.base import seed_from
 from scfm_assets.families.control_folder import written_whole
 from scfm_assets.families.folder import CONTROL_FILE
 from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, WEIGHTS, Args, read_args, read_tokens

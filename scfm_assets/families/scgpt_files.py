@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.genes.vocabulary import Vocabulary, build_vocabulary
-from scfm_assets.core.tokens.value_bins import FEWEST_BINS, MOST_BINS
+from scfm_assets.core.genes import Vocabulary, build_vocabulary
+from scfm_assets.core.tokens import FEWEST_BINS, MOST_BINS
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.symbol_aliases import aliases_of
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from itertools import product
 from typing import TYPE_CHECKING
 
-from scfm_assets.core.genes.date_names import FAMILIES, RENAMED, renamed, undate
+from scfm_assets.core.genes import FAMILIES, RENAMED, renamed, undate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -42,7 +42,7 @@ def _spellings(own: Collection[str]) -> dict[str, str]:
     Where several genes share a name, the published vocabularies write ``7SK_ENSG00000260682``; for genes without a name
     they write the id with its version.
     """
-    from scfm_assets.core.genes.identifiers import ENSEMBL, other_orf
+    from scfm_assets.core.genes import ENSEMBL, other_orf
 
     found: dict[str, set[str]] = defaultdict(set)
     for symbol in own:
@@ -63,7 +63,7 @@ def _spellings(own: Collection[str]) -> dict[str, str]:
 
 
 def _of_table(own: Collection[str], spelled: dict[str, str], path: Path) -> dict[str, str]:
-    from scfm_assets.core.genes.identifiers import organism_of, read_gene_pairs
+    from scfm_assets.core.genes import organism_of, read_gene_pairs
 
     pairs = read_gene_pairs(path)
     organism_of_id = {gene_id: organism_of(gene_id) for _, gene_id in pairs}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scfm_assets.core.universes.matched_universes import LIMIT
+from scfm_assets.core.universes import LIMIT
 from scfm_assets.figures.style import MARKERS, QUIET, End, colour_of, label_ends, nothing, panels
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from scfm_assets.core.universes.matched_universes import Difference
+    from scfm_assets.core.universes import Difference
 
 
 def balance(differences: Mapping[str, Sequence[Difference]], title: str = "Balance of expression") -> Figure:

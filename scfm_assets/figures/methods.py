@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.evaluation.method_verdicts import BEATS, DOES_NOT_BEAT, NULL, UNDERPOWERED, WORSE, name_of
+from scfm_assets.core.evaluation import BEATS, DOES_NOT_BEAT, NULL, UNDERPOWERED, WORSE, name_of
 from scfm_assets.figures.style import INK, QUIET, End, colour_of, label_ends, nothing, panels, room_for
 
 if TYPE_CHECKING:

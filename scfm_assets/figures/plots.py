@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.scores import baselines
+from scfm_assets.core.scores import METHODS, MODEL
 from scfm_assets.figures.files import thumbnail_markdown, to_png, to_svg
 from scfm_assets.figures.style import (
     INK,
@@ -39,8 +39,8 @@ __all__ = ["atlas_qc", "attention_by_layer", "coverage", "scaling_curve", "thumb
 
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "auprc_ratio": "AUPRC / base rate", "epr": "early precision ratio"}
 CHANCE = {"auroc": 0.5, "auprc_ratio": 1.0, "epr": 1.0}
-BASELINES = baselines.MODEL
-NULLS = {method.name for method in baselines.METHODS if method.null}
+BASELINES = MODEL
+NULLS = {method.name for method in METHODS if method.null}
 LABEL_LENGTH = 17
 NOTE_ROOM = 1.75
 """Inches of the longest of the small lines below labels."""

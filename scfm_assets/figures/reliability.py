@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.scores import baselines
+from scfm_assets.core.scores import MODEL
 from scfm_assets.figures.style import QUIET, End, cell_axis, colour_of, label_ends, nothing, panels, room_for
 from scfm_assets.figures.traces import draw, richest_network, rows_of, trace_of
 
@@ -36,23 +36,23 @@ def reliability_over_cells(reliability: pa.Table, tissue: str, *, network: str |
     series = _series(rows_of(reliability, tissue=tissue, network=network)) if network else {}
     if not series:
         return nothing(f"{tissue}: no reliability to show: no scores are known by groups of cells.")
-    shown = list(dict.fromkeys(baselines.MODEL if model == baselines.MODEL else method for model, method in series))
-    shown.sort(key=baselines.MODEL.__eq__)
+    shown = list(dict.fromkeys(MODEL if model == MODEL else method for model, method in series))
+    shown.sort(key=MODEL.__eq__)
     note = (
         f"Correlation of the scores of two halves of the cells over the pairs of network {network} (tf_grid), "
         "Spearman-Brown for all cells.  Dots: repeats.  No score agrees with any truth better than the root of it."
     )
-    right = room_for(method if model == baselines.MODEL else model for model, method in series)
+    right = room_for(method if model == MODEL else model for model, method in series)
     with panels(len(shown), f"Split-half reliability in {tissue}", note=note, right=right) as (figure, axes):
         ends: list[list[End]] = [[End(0.0, "noise alone", QUIET)] for _ in shown]
         for ax, panel, labels in zip(axes, shown, ends, strict=True):
             own = {key: trace for key, trace in series.items() if panel in (key[0], key[1])}
             for place, ((model, method), trace) in enumerate(own.items()):
                 draw(ax, trace, place)
-                name = method if model == baselines.MODEL else model
+                name = method if model == MODEL else model
                 labels.append(End(float(trace.mean[-1]), name, colour_of(place)))
             ax.axhline(0, color=QUIET, lw=1.4, zorder=1)
-            ax.set_title("baselines and nulls" if panel == baselines.MODEL else panel.replace("_", " "))
+            ax.set_title("baselines and nulls" if panel == MODEL else panel.replace("_", " "))
             cell_axis(ax, sorted({int(n) for trace in own.values() for n in trace.x}))
         axes[0].set_ylabel("reliability")
         for ax, labels in zip(axes, ends, strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scfm_assets.core.curves.fit import FORMS, is_flat
+from scfm_assets.core.curves import FORMS, is_flat
 from scfm_assets.figures.style import MARKERS, colour_of
 
 if TYPE_CHECKING:

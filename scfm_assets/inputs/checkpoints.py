@@ -9,25 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from scfm_assets.core.base.digest import digest_json
+from scfm_assets.catalog.hub_address import HubAddress, is_hub
+from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
 from scfm_assets.inputs import hub, sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     import pyarrow as pa
     from anndata import AnnData
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.attention.increments import Wanted
-    from scfm_assets.core.genes.vocabulary import Vocabulary
-    from scfm_assets.core.scores.edges import EdgeScores
-    from scfm_assets.core.universes.tissue_universes import TissueUniverses
-    from scfm_assets.families.family import FamilyModel
-    from scfm_assets.partitions import Place
+    from scfm_assets.core.attention import FamilyModel, Wanted
+    from scfm_assets.core.genes import Vocabulary
 
 CONTROLS = "1"
 """Version of how controls are built; raise it when the same specification gives other weights."""
@@ -109,16 +106,16 @@ def options_of(catalog: Catalog, model: str) -> dict[str, Any]:
     return {**entry.words, **{name: str(_local(place, hub.fetched_file)) for name, place in entry.files.items()}}
 
 
-def _local(place: str, fetch: Callable[[hub.HubAddress, Path], Path]) -> Path:
+def _local(place: str, fetch: Callable[[HubAddress, Path], Path]) -> Path:
     """Give a path on this machine; what is on the hub is fetched once per process and commit."""
-    if not hub.is_hub(place):
+    if not is_hub(place):
         return Path(place)
-    return _fetched(place, hub.resolved_revision(hub.HubAddress.parse(place), home()), home(), fetch)
+    return _fetched(place, hub.resolved_revision(HubAddress.parse(place), home()), home(), fetch)
 
 
 @lru_cache(maxsize=64)
-def _fetched(place: str, _commit: str, to: Path, fetch: Callable[[hub.HubAddress, Path], Path]) -> Path:
-    return fetch(hub.HubAddress.parse(place), to)
+def _fetched(place: str, _commit: str, to: Path, fetch: Callable[[HubAddress, Path], Path]) -> Path:
+    return fetch(HubAddress.parse(place), to)
 
 
 def _versions_of_built_in_atlases(catalog: Catalog) -> dict[str, str]:
@@ -158,7 +155,7 @@ def _built_in(catalog: Catalog) -> list[str]:
 
 
 def _processed(catalog: Catalog, tissue: str) -> AnnData:
-    from scfm_assets.core.intake.atlas import process
+    from scfm_assets.core.intake import process
 
     return process(sources.read_atlas(catalog, tissue), sources.atlas_spec(catalog, tissue))
 
@@ -200,7 +197,7 @@ def ceilings(
 
 def wanted_of(catalog: Catalog, model: str, regulators: pa.Table | None) -> Wanted:
     """Give what a model's forward passes should leave; `regulators` are the TFs of the panel, None for no groups."""
-    from scfm_assets.core.attention.increments import Wanted
+    from scfm_assets.core.attention import Wanted
 
     entry = catalog.models[model]
     return Wanted(
@@ -216,56 +213,11 @@ def wanted_of(catalog: Catalog, model: str, regulators: pa.Table | None) -> Want
 
 def panel_vectors(catalog: Catalog, model: str, panel: pa.Table) -> np.ndarray | None:
     """Give the static embeddings of the panel's genes, (K, hidden), None where hidden states are not asked for."""
-    from scfm_assets.core.attention.increments import panel_vectors
+    from scfm_assets.core.attention import panel_vectors
 
     if not catalog.models[model].hidden_states:
         return None
     return panel_vectors(open_model(catalog, model), panel)
-
-
-# Rows of SQL tables -----------------------------------------------------------------------------------------------
-
-
-def edge_rows(catalog: Catalog, place: Place, scores: EdgeScores, networks: Iterable[pa.Table], model: str) -> pa.Table:
-    """Give the rows of `edge_scores` for SQL: the pairs whose first gene is a TF of some network."""
-    from scfm_assets.core.scores.edges import edge_table
-
-    ends = [table.column(end) for table in networks for end in ("tf", "tf_id") if end in table.column_names]
-    tfs = {tf for end in ends for tf in end.unique().to_pylist()}
-    return edge_table(
-        scores,
-        tfs,
-        tissue=str(place.tissue),
-        n_cells=int(place.n_cells or 0),
-        model=model,
-        checkpoint=checkpoint_digest(catalog, model) if model in catalog.models else None,
-        simulated=catalog.atlases[str(place.tissue)].simulated,
-    )
-
-
-def evaluation_of(
-    catalog: Catalog, place: Place, model: str, universes: TissueUniverses | None = None
-) -> dict[str, Any]:
-    """Give what `core.evaluation.evaluate` wants to know about a slice and a model, from the catalog.
-
-    `universes` are the matched ones of the tissue, those that the catalog asks for.
-    """
-    from scfm_assets.core.evaluation.evaluate import Intervals
-    from scfm_assets.core.scores.edges import DIRECTIONS
-    from scfm_assets.core.universes.universe import UNIVERSES
-
-    experiment = catalog.experiment
-    return {
-        "universes": [universe for universe in UNIVERSES if universe.name in experiment.universes],
-        "matched": {} if universes is None else universes.matched,
-        "directions": [direction for direction in DIRECTIONS if direction.name in experiment.directions],
-        "intervals": Intervals(**experiment.intervals.model_dump()),
-        "tissue": str(place.tissue),
-        "n_cells": int(place.n_cells or 0),
-        "model": model,
-        "checkpoint": checkpoint_digest(catalog, model) if model in catalog.models else None,
-        "simulated": catalog.atlases[str(place.tissue)].simulated,
-    }
 
 
 def vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, ScfmError]]:

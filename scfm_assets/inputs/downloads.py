@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from filelock import FileLock
 
-from scfm_assets.core.base.digest import LENGTH, digest_json
+from scfm_assets.core.base import LENGTH, digest_json
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
 from scfm_assets.inputs.file_digests import file_digest

@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.base.digest import digest_file, digest_json
+from scfm_assets.core.base import digest_file, digest_json
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
 

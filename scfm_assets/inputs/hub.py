@@ -8,22 +8,18 @@ home first met it, until `refreshed` is asked: all processes of a home read the 
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from scfm_assets.core.base.digest import digest_json
+from scfm_assets.catalog.hub_address import COMMIT, SCHEME, HubAddress
+from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-SCHEME = "hf://"
-
-FORM = "Write hf://organisation/repository@revision/folder, the revision a commit, a tag or a branch such as main."
 
 WEIGHTS = ("model.safetensors", "best_model.pt")
 """Weights, looked for first; `OLDER_WEIGHTS` are fetched only where there are none of these."""
@@ -35,64 +31,6 @@ BESIDE_WEIGHTS = ("config.json", "vocab.json", "args.json", "token_dictionary.js
 
 DATA = (".json", ".parquet", ".pkl", ".pickle", ".safetensors", ".bin", ".pt", ".csv", ".tsv", ".txt")
 """Endings of single files that may be fetched; pickles are read by a reader that runs nothing."""
-
-_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
-_REVISION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
-_REPOSITORY = re.compile(rf"({_NAME})/({_NAME})@([^/]+)(?:/(.*))?", re.DOTALL)
-_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._+-]{0,126}[A-Za-z0-9_+-])?")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-def is_hub(text: object) -> bool:
-    """Whether this is meant to be an address on the hub."""
-    return isinstance(text, str) and text.startswith(SCHEME)
-
-
-@dataclass(frozen=True)
-class HubAddress:
-    """A folder or a file of a repository at a revision; ``path`` is empty for the repository itself."""
-
-    repository: str
-    revision: str
-    path: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> HubAddress:
-        """Read ``hf://organisation/repository@revision/folder``.
-
-        Raises
-        ------
-        ScfmError
-            If it has another form, leaves the repository, or holds characters that no official name has.
-        """
-        found = _REPOSITORY.fullmatch(text.removeprefix(SCHEME)) if is_hub(text) else None
-        if found is None:
-            raise ScfmError(text, "is no address of a checkpoint on the hub", FORM)
-        owner, name, revision, path = found.group(1), found.group(2), found.group(3), (found.group(4) or "")
-        if ".." in f"{owner}/{name}" or "--" in f"{owner}/{name}":
-            raise ScfmError(text, f"'{owner}/{name}' cannot be a repository", FORM)
-        if not _REVISION.fullmatch(revision) or ".." in revision:
-            raise ScfmError(text, f"{revision!r} cannot be a revision", FORM)
-        parts = path.split("/") if found.group(4) is not None else []
-        wrong = next((part for part in parts if not _PART.fullmatch(part)), None)
-        if wrong is not None:
-            problem = f"{wrong!r} cannot be a part of a path"
-            raise ScfmError(text, problem, "Parts are letters, digits and . _ + - between single slashes.")
-        return cls(f"{owner}/{name}", revision, path)
-
-    def __str__(self) -> str:
-        """Write it as it is read."""
-        return f"{SCHEME}{self.repository}@{self.revision}" + (f"/{self.path}" if self.path else "")
-
-    @property
-    def is_commit(self) -> bool:
-        """Whether the revision can never stand for other files."""
-        return _COMMIT.fullmatch(self.revision) is not None
-
-    def at(self, commit: str) -> HubAddress:
-        """Give the same place at a commit."""
-        return replace(self, revision=commit)
-
 
 # Which commit -----------------------------------------------------------------------------------------------------
 
@@ -159,7 +97,7 @@ def _met(address: HubAddress, home: Path) -> str | None:
         commit = said["commit"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else None
+    return commit if isinstance(commit, str) and COMMIT.fullmatch(commit) else None
 
 
 def _meet(address: HubAddress, commit: str, home: Path) -> None:
@@ -181,11 +119,11 @@ def _cached_commit(address: HubAddress) -> str | None:
         commit = (folder / "refs" / address.revision).read_text().strip()
     except OSError:
         return None
-    return commit if _COMMIT.fullmatch(commit) else None
+    return commit if COMMIT.fullmatch(commit) else None
 
 
 def _commit(address: HubAddress, found: str | None) -> str:
-    if found is None or not _COMMIT.fullmatch(found):
+    if found is None or not COMMIT.fullmatch(found):
         raise ScfmError(str(address), f"the hub names {found!r}, which is no commit", "Is HF_ENDPOINT a hub?")
     return found
 

@@ -6,8 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.base.digest import digest_json
-from scfm_assets.core.intake.parts import parts
+from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
 from scfm_assets.inputs.downloads import fetched, shown
 from scfm_assets.inputs.file_digests import file_digest
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.catalog.catalog import Atlas, Catalog, Network
-    from scfm_assets.core.evaluation.evaluate import NoNetwork
-    from scfm_assets.core.intake.atlas import AtlasSpec
-    from scfm_assets.core.networks.table import NetworkSpec, NetworkTable
+    from scfm_assets.core.evaluation import NoNetwork
+    from scfm_assets.core.intake import AtlasSpec
+    from scfm_assets.core.networks import NetworkSpec, NetworkTable
     from scfm_assets.core.simulate import World
 
 SIMULATOR = "1"
@@ -63,12 +62,16 @@ def atlas_files(catalog: Catalog, tissue: str) -> dict[str, str]:
     entry = catalog.atlases[tissue]
     if entry.simulated:
         return {"simulation": atlas_version(catalog, tissue)}
+    from scfm_assets.core.intake import parts
+
     path = _bundled(entry.scanpy) if entry.scanpy is not None else _local(entry)
     return {name: file_digest(part) for name, part in parts(path).items()}
 
 
 def _parts_digest(path: Path) -> str:
     """Digest an atlas's file, or the files that its folder consists of."""
+    from scfm_assets.core.intake import parts
+
     found = parts(path)
     if list(found.values()) == [path]:
         return file_digest(path)
@@ -83,7 +86,7 @@ def gene_table_version(catalog: Catalog, tissue: str) -> str | None:
 
 def atlas_spec(catalog: Catalog, tissue: str) -> AtlasSpec:
     """Say how the atlas of a tissue is to be read."""
-    from scfm_assets.core.intake.atlas import AtlasSpec
+    from scfm_assets.core.intake import AtlasSpec
 
     entry = catalog.atlases[tissue]
     path = _local(entry) if entry.source in {"file", "url"} else None
@@ -96,7 +99,7 @@ def atlas_spec(catalog: Catalog, tissue: str) -> AtlasSpec:
 
 def read_atlas(catalog: Catalog, tissue: str) -> AnnData:
     """Read the atlas of a tissue as its authors give it."""
-    from scfm_assets.core.intake.atlas import read, read_scanpy
+    from scfm_assets.core.intake import read, read_scanpy
 
     entry = catalog.atlases[tissue]
     if entry.simulated:
@@ -118,7 +121,7 @@ def _bundled(name: str) -> Path:
 
 def audit_spec(catalog: Catalog, file: Path, tissue: str | None, organism: str | None = None) -> AtlasSpec:
     """Say how a file that is audited is to be read: as an atlas of the catalog is declared, else by a guess."""
-    from scfm_assets.core.intake.guess import guess_spec
+    from scfm_assets.core.intake import guess_spec
 
     if tissue is None:
         return guess_spec(file, organism=organism)
@@ -188,7 +191,7 @@ def network_files(catalog: Catalog, name: str) -> dict[str, str]:
 
 def network_spec(catalog: Catalog, name: str) -> NetworkSpec:
     """Say how a network is to be read."""
-    from scfm_assets.core.networks.table import NetworkSpec
+    from scfm_assets.core.networks import NetworkSpec
 
     entry = catalog.networks[name]
     return NetworkSpec(
@@ -209,8 +212,8 @@ def network_spec(catalog: Catalog, name: str) -> NetworkSpec:
 
 def read_network(catalog: Catalog, name: str) -> NetworkTable:
     """Read a network of the catalog."""
-    from scfm_assets.core.networks.table import read_network as read
-    from scfm_assets.core.networks.table import tidy_network
+    from scfm_assets.core.networks import read_network as read
+    from scfm_assets.core.networks import tidy_network
     from scfm_assets.core.simulate import network_table
 
     spec = network_spec(catalog, name)
@@ -221,8 +224,8 @@ def read_network(catalog: Catalog, name: str) -> NetworkTable:
 
 def stored_networks(catalog: Catalog, tissue: str, stored: Mapping[str, pa.Table]) -> list[NetworkTable] | NoNetwork:
     """Give the stored networks of a tissue's organism, or say that there is none."""
-    from scfm_assets.core.evaluation.evaluate import networks_of
-    from scfm_assets.core.networks.table import network_of_rows
+    from scfm_assets.core.evaluation import networks_of
+    from scfm_assets.core.networks import network_of_rows
 
     tables = [network_of_rows(rows, network_spec(catalog, name)) for name, rows in stored.items()]
     return networks_of(tables, catalog.atlases[tissue].organism)
@@ -232,8 +235,8 @@ def tfs_of_networks(
     catalog: Catalog, tissue: str, panel: pa.Table, stored: Mapping[str, pa.Table]
 ) -> dict[str, np.ndarray]:
     """Give the panel indices of each stored network's TFs, of the networks of the tissue's organism."""
-    from scfm_assets.core.evaluation.evaluate import NoNetwork
-    from scfm_assets.core.universes.universe import edges_in_panel
+    from scfm_assets.core.evaluation import NoNetwork
+    from scfm_assets.core.universes import edges_in_panel
 
     known = stored_networks(catalog, tissue, stored)
     names = [panel.column(name).to_pylist() for name in ("gene_id", "symbol")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.scores import baselines
+from scfm_assets.core.scores import METHODS, MODEL
 from scfm_assets.figures.traces import INTERVAL_KINDS, richest_network, rows_of, trace_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ROLES = {
     "baseline": "Best baseline",
     "null": "Best null",
 }
-NULLS = frozenset(method.name for method in baselines.METHODS if method.null)
+NULLS = frozenset(method.name for method in METHODS if method.null)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Score:
     @property
     def name(self) -> str:
         """What stands beside the number."""
-        return self.method if self.model == baselines.MODEL else f"{self.model}, {self.method.replace('_', ' ')}"
+        return self.method if self.model == MODEL else f"{self.model}, {self.method.replace('_', ' ')}"
 
 
 def scores_of(
@@ -193,7 +193,7 @@ def _score(
 
 
 def _role(model: str, method: str, controls: Mapping[str, str]) -> str:
-    if model == baselines.MODEL:
+    if model == MODEL:
         return "null" if method in NULLS else "baseline"
     return controls.get(model, "model")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.evaluation.method_verdicts import BEATS, NULL, UNDERPOWERED, UNIVERSE, WORSE, counted, name_of
+from scfm_assets.core.evaluation import BEATS, NULL, UNDERPOWERED, UNIVERSE, WORSE, counted, name_of
 from scfm_assets.figures import methods as plot_methods
 from scfm_assets.figures.files import to_svg
 from scfm_assets.figures.traces import rows_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.curves.fit import FORMS, is_flat
-from scfm_assets.core.scores.baselines import MODEL
+from scfm_assets.core.curves import FORMS, is_flat
+from scfm_assets.core.scores import MODEL
 from scfm_assets.figures.traces import form_name, rows_of
 from scfm_assets.report.headline import AT_CHANCE, CLOSE_TO_CEILING, UNIVERSE, Score, picked
 from scfm_assets.report.html import Html, Text, element, limits, mark, number, table

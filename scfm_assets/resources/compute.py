@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scfm_assets.core.attention.increments import AttentionIncrement, Halfway, TokenizedCells, Wanted
-    from scfm_assets.core.attention.machine import Machine
-    from scfm_assets.families import FamilyModel
+    from scfm_assets.core.attention import AttentionIncrement, FamilyModel, Halfway, Machine, TokenizedCells, Wanted
 
 Engine = Literal["local", "ray"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -103,7 +101,7 @@ class Compute(dg.ConfigurableResource):
             here = self.model_dump(include={"device", "precision", "memory", "threads"})
             asks = {"device": self.device, "threads": self.threads}
             return ray_cluster.attend(partial(_machine_of, here), model, cells, panel, wanted, **asks, **how)
-        from scfm_assets.core.attention.increments import attend
+        from scfm_assets.core.attention import attend
 
         machine = self.machine()
         return attend(model, cells, panel, wanted, machine=machine, **how), machine
@@ -117,7 +115,7 @@ class Compute(dg.ConfigurableResource):
         """Say what `auto` stands for here, set the number of threads, and give the rest as `core/` takes it."""
         import torch
 
-        from scfm_assets.core.attention.machine import Machine
+        from scfm_assets.core.attention import Machine
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.attention.increment_parts import attend_in_parts
+from scfm_assets.core.attention import attend_in_parts
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scfm_assets.core.attention.increments import AttentionIncrement, Halfway, TokenizedCells, Wanted
-    from scfm_assets.core.attention.machine import Machine
-    from scfm_assets.families import FamilyModel
+    from scfm_assets.core.attention import AttentionIncrement, FamilyModel, Halfway, Machine, TokenizedCells, Wanted
 
 AHEAD = 2
 """Parts handed out per worker: one that it works on, and the next. More would only fill Ray's memory with sums."""
@@ -118,7 +116,7 @@ def _gpus(device: str, there: Mapping[str, float]) -> int:
 
 def _attend_part(question: _Question, cells: TokenizedCells) -> tuple[AttentionIncrement, Machine]:
     """Forward the cells of one part: what a worker does."""
-    from scfm_assets.core.attention.increments import attend
+    from scfm_assets.core.attention import attend
 
     machine = question.machine()
     return attend(question.model, cells, question.panel, question.wanted, machine=machine), machine

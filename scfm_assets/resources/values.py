@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from scfm_assets.core.base.digest import digest_arrays, digest_table
+from scfm_assets.core.base import digest_arrays, digest_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

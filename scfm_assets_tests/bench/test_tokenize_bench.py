@@ -3,7 +3,7 @@ from __future__ import annotations
 import anndata
 import numpy as np
 
-from scfm_assets.core.tokens.tokenize import Tokens
+from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets_bench import naive, tokenize
 from scfm_assets_bench.settings import Settings
 from scfm_assets_bench.simulated import draw_counts

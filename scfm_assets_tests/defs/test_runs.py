@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from scfm_assets.core.attention.increments import panel_of_token
-from scfm_assets.core.attention.stream import AttentionCollector, AttentionSums
+from scfm_assets.core.attention.passes import AttentionCollector, AttentionSums
 from scfm_assets.core.sampling.cells import members
 from scfm_assets.engine.runner import Outcome
 from scfm_assets.inputs import checkpoints

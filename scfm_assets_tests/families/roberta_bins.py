@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import RobertaConfig, RobertaModel
 
-from scfm_assets.core.attention.stream import register, stream
-from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary, build_vocabulary
+from scfm_assets.core.attention.passes import register, stream
+from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary
 from scfm_assets.families import Family, Fingerprint, Option
 
 FILES = ("config.json", "model.safetensors", "genes.json")

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, BertModel
 
-from scfm_assets.core.attention.stream import AttentionCollector, States
+from scfm_assets.core.attention.passes import AttentionCollector, States
 from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES, Fingerprint
 from scfm_assets.families.geneformer import digest_inputs, open_checkpoint
@@ -370,7 +370,7 @@ def test_core_and_families_run_where_only_their_own_packages_are_installed(folde
         import scfm_assets.core.attention
         model = FAMILIES["geneformer"].open(folder, {{}})
         counts = sp.csr_array(np.random.default_rng(0).integers(0, 3, (2, {N_GENES})))
-        collector = scfm_assets.core.attention.stream.AttentionCollector(
+        collector = scfm_assets.core.attention.passes.AttentionCollector(
             model.vocabulary.panel_of_token(genes[:9]), 9, (1, 2), np.zeros(2, dtype=int), 1)
         model.encode(model.tokenize(counts, genes), collect=collector)
         print(collector.forwarded, *sorted(set({FOREIGN!r}) & set(sys.modules)))

@@ -15,9 +15,8 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from scfm_assets.core.attention import stream as attention
-from scfm_assets.core.attention.stream import AttentionCollector, Machine, States
-from scfm_assets.core.tokens.tokenize import Tokens
+from scfm_assets.core.attention.passes import IMPLEMENTATION, AttentionCollector, Machine, States
+from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets.families import FAMILIES, Fingerprint
 from scfm_assets.families.scgpt import ScgptModel
 from scfm_assets.families.scgpt_encoder import ScgptEncoder
@@ -459,4 +458,4 @@ def test_the_encoder_is_ours_alone():
         encoder = ScgptEncoder(ScgptEncoder.config_class(vocab_size=10, num_hidden_layers=1))
     refused = (torch.nn.TransformerEncoderLayer, torch.nn.TransformerEncoder, torch.nn.MultiheadAttention)
     assert not [module for module in encoder.modules() if isinstance(module, refused)]
-    assert attention.IMPLEMENTATION == "scfm_collect"
+    assert IMPLEMENTATION == "scfm_collect"

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scfm_assets.catalog.hub_address import HubAddress, is_hub
 from scfm_assets.core.base.digest import digest_file
 from scfm_assets.errors import ScfmError
-from scfm_assets.inputs.hub import HubAddress, is_hub
 from scfm_assets_tests.families.test_official import write_dictionaries, write_weights
 from scfm_assets_tests.inputs.hub_server import Hub, serve
 from scfm_assets_tests.platforms import SMALLEST

@@ -24,7 +24,7 @@ from scfm_assets.catalog import catalog as catalogs
 from scfm_assets.catalog.checkpoint_folders import COMPLETE, SETTLE_SECONDS, dropped_models, unsettled
 from scfm_assets.catalog.model import Model
 from scfm_assets.cli.commands import main
-from scfm_assets.core.attention.stream import AttentionCollector, States
+from scfm_assets.core.attention.passes import AttentionCollector, States
 from scfm_assets.core.base.digest import digest_file
 from scfm_assets.families import FAMILIES
 from scfm_assets.inputs import sources

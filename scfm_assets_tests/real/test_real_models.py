@@ -13,8 +13,8 @@ import scipy.sparse as sp
 import torch
 from transformers import BertModel
 
-from scfm_assets.core.attention.stream import AttentionCollector, stream
-from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary, build_vocabulary, tokenize
+from scfm_assets.core.attention.passes import AttentionCollector, stream
+from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary, tokenize
 from scfm_assets.families import FAMILIES
 from scfm_assets.families.dictionaries import read_mapping, read_medians, read_tokens
 
@@ -118,7 +118,7 @@ def test_stream_takes_the_published_first_generation_architecture(blood):
 
     from transformers import BertConfig
 
-    from scfm_assets.core.attention.stream import register
+    from scfm_assets.core.attention.passes import register
 
     raw = json.loads((DATA / "models/geneformer_v1_6L_30M_config.json").read_text())
     raw.pop("position_embedding_type", None)

@@ -10,7 +10,7 @@ from anndata import read_h5ad
 
 from scfm_assets.core.metrics.metrics import auroc, bins_of
 from scfm_assets.core.networks.table import NetworkSpec, read_network
-from scfm_assets.core.sampling.gene_levels import gene_levels
+from scfm_assets.core.sampling.levels import gene_levels
 from scfm_assets.core.sampling.panel import gene_panel
 from scfm_assets.core.universes.control_networks import tf_grid_of
 from scfm_assets.core.universes.matched_universes import LIMIT, balance, expression_matched, universe_seed

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from scfm_assets.core.attention.sums import Aggregation, AttentionSums, Head
-from scfm_assets.core.sampling.cells import increment
-from scfm_assets.core.tokens.tokenize import Tokens
+from scfm_assets.core.sampling import increment
+from scfm_assets.core.tokens import Tokens
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from scipy.sparse import csr_matrix
 
+    from scfm_assets.core.attention.family_model import FamilyModel
     from scfm_assets.core.attention.machine import Machine
-    from scfm_assets.core.attention.stream import AttentionCollector
-    from scfm_assets.families import FamilyModel
+    from scfm_assets.core.attention.passes import AttentionCollector
 
 Blocks = tuple[tuple[tuple[int, int], ...], ...]
 
@@ -253,7 +253,7 @@ def attend(
 
 
 def _collector(model: FamilyModel, cells: TokenizedCells, panel: pa.Table, wanted: Wanted) -> AttentionCollector:
-    from scfm_assets.core.attention.stream import AttentionCollector, CellGroups, States
+    from scfm_assets.core.attention.passes import AttentionCollector, CellGroups, States
 
     vocabulary = model.vocabulary
     groups = CellGroups(cells.group_of_cell, wanted.n_groups, np.asarray(wanted.tfs, np.int64))

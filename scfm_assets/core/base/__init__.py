@@ -1,0 +1,28 @@
+"""What every room stands on: digests of content, and texts that can be shown."""
+
+from scfm_assets.core.base.digest import (
+    LENGTH,
+    digest_arrays,
+    digest_file,
+    digest_folder,
+    digest_json,
+    digest_table,
+    seed_from,
+)
+from scfm_assets.core.base.fingerprint import Fingerprint
+from scfm_assets.core.base.passed import Passed
+from scfm_assets.core.base.text import is_plain, shown
+
+__all__ = [
+    "LENGTH",
+    "Fingerprint",
+    "Passed",
+    "digest_arrays",
+    "digest_file",
+    "digest_folder",
+    "digest_json",
+    "digest_table",
+    "is_plain",
+    "seed_from",
+    "shown",
+]

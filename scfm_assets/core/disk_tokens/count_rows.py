@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.intake.files import hdf5, zarr_store
 from scfm_assets.core.intake.files.scouting import send_scout
-from scfm_assets.core.tokens.count_blocks import DAMAGED, HDF5_CACHE, CsrRows, DenseRows, attempt
+from scfm_assets.core.tokens import DAMAGED, HDF5_CACHE, CsrRows, DenseRows, attempt
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from scfm_assets.core.tokens.count_blocks import CountRows
+    from scfm_assets.core.tokens import CountRows
 
 
 @contextmanager

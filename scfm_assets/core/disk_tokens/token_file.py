@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from scfm_assets.core.tokens.tokenize import Tokens
+from scfm_assets.core.tokens import Tokens
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def write_tokens(path: Path, blocks: Iterable[Tokens], *, n_cells: int) -> None:
     path
         Where to; its folder must exist. A file of that name is replaced.
     blocks
-        Tokens of neighbouring cells, in order, from `scfm_assets.core.tokens.tokenize.tokenize_rows`.
+        Tokens of neighbouring cells, in order, from `scfm_assets.core.tokens.encode.tokenize_rows`.
     n_cells
         Cells of all blocks together.
     """

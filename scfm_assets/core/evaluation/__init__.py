@@ -1,0 +1,98 @@
+"""Scores against networks: metrics with intervals, comparisons, verdicts, and checks of what is stored."""
+
+from scfm_assets.core.evaluation.cell_count_comparison import compare_cell_counts
+from scfm_assets.core.evaluation.chance import chance_tests
+from scfm_assets.core.evaluation.checks import (
+    are_finite,
+    columns_are_declared,
+    enough_positives,
+    fingerprint_is_declared,
+    genes_are_distinct,
+    matrix_of_layer,
+    network_has_edges,
+    page_is_self_contained,
+    panel_holds_tfs,
+    panel_is_complete,
+    permuted_labels_score_half,
+    repeats_hold_their_cells,
+    scores_are_finite,
+    seen_together,
+    sums_hold_their_cells,
+    vocabulary_covers,
+)
+from scfm_assets.core.evaluation.comparison import Comparison, compare, not_compared
+from scfm_assets.core.evaluation.contender import CONTENDER_FIELDS, Contender, Scored, contenders
+from scfm_assets.core.evaluation.intervals import Intervals
+from scfm_assets.core.evaluation.layer_selection import SCHEMA as SELECTION_SCHEMA
+from scfm_assets.core.evaluation.layer_selection import optimism_of, selection_table
+from scfm_assets.core.evaluation.method_comparison import compare_methods
+from scfm_assets.core.evaluation.method_verdicts import (
+    BEATS,
+    DOES_NOT_BEAT,
+    NULL,
+    SMALLEST,
+    UNDERPOWERED,
+    UNIVERSE,
+    WORSE,
+    counted,
+    hypotheses,
+    name_of,
+    random_beats_no_null,
+    verdicts,
+)
+from scfm_assets.core.evaluation.metric_rows import NoNetwork, evaluate, networks_of, no_rows
+from scfm_assets.core.evaluation.reliability_rows import SCHEMA as RELIABILITY_SCHEMA
+from scfm_assets.core.evaluation.reliability_rows import from_attention, from_counts, reliability_table
+
+__all__ = [
+    "BEATS",
+    "CONTENDER_FIELDS",
+    "DOES_NOT_BEAT",
+    "NULL",
+    "RELIABILITY_SCHEMA",
+    "SELECTION_SCHEMA",
+    "SMALLEST",
+    "UNDERPOWERED",
+    "UNIVERSE",
+    "WORSE",
+    "Comparison",
+    "Contender",
+    "Intervals",
+    "NoNetwork",
+    "Scored",
+    "are_finite",
+    "chance_tests",
+    "columns_are_declared",
+    "compare",
+    "compare_cell_counts",
+    "compare_methods",
+    "contenders",
+    "counted",
+    "enough_positives",
+    "evaluate",
+    "fingerprint_is_declared",
+    "from_attention",
+    "from_counts",
+    "genes_are_distinct",
+    "hypotheses",
+    "matrix_of_layer",
+    "name_of",
+    "network_has_edges",
+    "networks_of",
+    "no_rows",
+    "not_compared",
+    "optimism_of",
+    "page_is_self_contained",
+    "panel_holds_tfs",
+    "panel_is_complete",
+    "permuted_labels_score_half",
+    "random_beats_no_null",
+    "reliability_table",
+    "repeats_hold_their_cells",
+    "scores_are_finite",
+    "seen_together",
+    "selection_table",
+    "sums_hold_their_cells",
+    "verdicts",
+    "vocabulary_covers",
+]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scfm_assets.core.evaluation.readings import readings_of_rows
-from scfm_assets.core.metrics.metrics import METRICS, values_of
+from scfm_assets.core.metrics import METRICS, values_of
 
 if TYPE_CHECKING:
-    from scfm_assets.core.universes.universe import PanelEdges, Universe
+    from scfm_assets.core.universes import PanelEdges, Universe
 
 AT_ONCE = 1 << 24
 """Scores that are held at once. No result depends on it."""

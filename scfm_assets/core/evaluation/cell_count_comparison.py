@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.evaluation.contenders import CONTENDER_FIELDS
+from scfm_assets.core.evaluation.contender import CONTENDER_FIELDS
 from scfm_assets.core.evaluation.method_comparison import over_repeats, side_by_side
-from scfm_assets.core.metrics.metrics import largest_values
-from scfm_assets.core.statistics import uncertainty
-from scfm_assets.core.universes.grounds import GROUND_FIELDS
+from scfm_assets.core.metrics import largest_values
+from scfm_assets.core.statistics import over_tfs
+from scfm_assets.core.universes import GROUND_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from scfm_assets.core.evaluation.contenders import Contender
-    from scfm_assets.core.statistics.uncertainty import Difference, Shared
-    from scfm_assets.core.universes.grounds import Ground
+    from scfm_assets.core.evaluation.contender import Contender
+    from scfm_assets.core.statistics import Difference, Shared
+    from scfm_assets.core.universes import Ground
 
 SCHEMA = pa.schema(
     [
@@ -96,9 +96,7 @@ def compare_cell_counts(
 
 def _over_tfs(own: Contender, repeat: int, grounds: Sequence[Ground]) -> list[Shared]:
     matrix = own.matrix(repeat)
-    return [
-        uncertainty.over_tfs(ground.pairs.of(matrix[ground.universe.tfs])[None], ground.pairs) for ground in grounds
-    ]
+    return [over_tfs(ground.pairs.of(matrix[ground.universe.tfs])[None], ground.pairs) for ground in grounds]
 
 
 def _numbers(own: Difference) -> dict[str, object]:

@@ -13,20 +13,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scfm_assets.core.sampling.cells import members
-from scfm_assets.core.scores.edges import EdgeScores
-from scfm_assets.core.statistics.label_permutation import PermutedLabels, permuted_labels_auroc
-from scfm_assets.core.universes.universe import TF_GRID, candidates, edges_in_panel, positives
+from scfm_assets.core.sampling import members
+from scfm_assets.core.scores import EdgeScores
+from scfm_assets.core.statistics import PermutedLabels, permuted_labels_auroc
+from scfm_assets.core.universes import TF_GRID, candidates, edges_in_panel, positives
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scfm_assets.core.attention.sums import AttentionSums
-    from scfm_assets.core.networks.table import NetworkTable
-    from scfm_assets.core.scores.edges import Direction, ScoreKey
-
-Passed = tuple[bool, str]
-"""Whether a check passed, and in words what it saw."""
+    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.base import Passed
+    from scfm_assets.core.networks import NetworkTable
+    from scfm_assets.core.scores import Direction, ScoreKey
 
 LEAST_OVERLAP = 0.1
 """Share of an atlas's genes that a model must know: below it, ids of another kind have met by chance."""

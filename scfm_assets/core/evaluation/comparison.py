@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.evaluation.evaluate import names_of
 from scfm_assets.core.evaluation.intervals import Intervals, WithoutGroups, over_cells, over_tfs
+from scfm_assets.core.evaluation.metric_rows import names_of
 from scfm_assets.core.evaluation.readings import Ranked, Reading
-from scfm_assets.core.scores.edges import DIRECTIONS, Direction, EdgeScores, ScoreKey
-from scfm_assets.core.universes.references import Reference, references_in_panel
-from scfm_assets.core.universes.universe import UNIVERSES, AnyUniverse, Universe, candidates
+from scfm_assets.core.scores import DIRECTIONS, Direction, EdgeScores, ScoreKey
+from scfm_assets.core.universes import UNIVERSES, AnyUniverse, Reference, Universe, candidates, references_in_panel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scfm_assets.core.networks.table import NetworkTable
-    from scfm_assets.core.statistics.uncertainty import Difference, Shared
-    from scfm_assets.core.universes.matched_universes import MaskedUniverse
+    from scfm_assets.core.networks import NetworkTable
+    from scfm_assets.core.statistics import Difference, Shared
+    from scfm_assets.core.universes import MaskedUniverse
 
 SCHEMA = pa.schema(
     [

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.stats import rankdata
 
-from scfm_assets.core.metrics.metrics import auroc, bins_of
+from scfm_assets.core.metrics import auroc, bins_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+    from scfm_assets.core.metrics import CandidatePairs
 
 CHANCE = 0.5
 """AUROC of a method that knows nothing."""

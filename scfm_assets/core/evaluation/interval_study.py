@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-from scfm_assets.core.metrics.metrics import METRICS, largest_values
-from scfm_assets.core.statistics.jackknife import jackknife_interval
-from scfm_assets.core.statistics.resampling import percentile_interval, tf_bootstrap, tf_weights
-from scfm_assets.core.statistics.uncertainty import Shared, over_cells, over_pairs, over_tfs, verdict_of_all
+from scfm_assets.core.metrics import METRICS, CandidatePairs, largest_values
+from scfm_assets.core.statistics import (
+    Shared,
+    jackknife_interval,
+    over_cells,
+    over_pairs,
+    over_tfs,
+    percentile_interval,
+    tf_bootstrap,
+    tf_weights,
+    verdict_of_all,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

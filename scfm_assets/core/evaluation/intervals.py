@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.base import seed_from
 from scfm_assets.core.evaluation.readings import readings_of_rows
-from scfm_assets.core.metrics.metrics import METRICS, values_of
-from scfm_assets.core.statistics.resampling import PairBootstrap, tf_jackknife
-from scfm_assets.core.statistics.uncertainty import Shared
+from scfm_assets.core.metrics import METRICS, values_of
+from scfm_assets.core.statistics import PairBootstrap, Shared, tf_jackknife
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scfm_assets.core.evaluation.readings import Ranking
-    from scfm_assets.core.scores.left_out import LeftOut
-    from scfm_assets.core.scores.score_keys import Direction, ScoreKey
-    from scfm_assets.core.universes.references import Reference
-    from scfm_assets.core.universes.universe import AnyUniverse
+    from scfm_assets.core.scores import Direction, LeftOut, ScoreKey
+    from scfm_assets.core.universes import AnyUniverse, Reference
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.base.digest import seed_from
-from scfm_assets.core.scores.group_scores import MeansOverCells
-from scfm_assets.core.statistics.selection import Selection, of_tfs, select
+from scfm_assets.core.base import seed_from
+from scfm_assets.core.scores import MeansOverCells
+from scfm_assets.core.statistics import Selection, of_tfs, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scfm_assets.core.attention.sums import AttentionSums, GroupSums
-    from scfm_assets.core.scores.edges import Direction, EdgeScores, ScoreKey
-    from scfm_assets.core.universes.grounds import Ground
+    from scfm_assets.core.attention import AttentionSums, GroupSums
+    from scfm_assets.core.scores import Direction, EdgeScores, ScoreKey
+    from scfm_assets.core.universes import Ground
 
 SCHEMA = pa.schema(
     [

@@ -15,19 +15,16 @@ import numpy as np
 import pyarrow as pa
 from scipy.stats import rankdata
 
-from scfm_assets.core.evaluation.contenders import CONTENDER_FIELDS
-from scfm_assets.core.metrics.metrics import largest_values
-from scfm_assets.core.metrics.scales import reach
-from scfm_assets.core.statistics import uncertainty
-from scfm_assets.core.statistics.reliability import correlation
-from scfm_assets.core.statistics.uncertainty import Difference, Shared
-from scfm_assets.core.universes.grounds import GROUND_FIELDS
+from scfm_assets.core.evaluation.contender import CONTENDER_FIELDS
+from scfm_assets.core.metrics import largest_values, reach
+from scfm_assets.core.statistics import Difference, Shared, correlation, over_cells, over_tfs, student, verdict_of
+from scfm_assets.core.universes import GROUND_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scfm_assets.core.evaluation.contenders import Contender
-    from scfm_assets.core.universes.grounds import Ground
+    from scfm_assets.core.evaluation.contender import Contender
+    from scfm_assets.core.universes import Ground
 
 SCHEMA = pa.schema(
     [
@@ -121,11 +118,11 @@ def over_repeats(found: Sequence[Sequence[Difference]], most: np.ndarray, *, lev
     difference, units = value - before, min(own.units for told in found for own in told)
     half = np.where((error > 0) | (difference == 0), error, np.nan) * reach(units, level=level)
     low, high = (np.clip(difference + side * half, -most, most) for side in (-1, 1))
-    p, effect = uncertainty.student(difference, error, units)
+    p, effect = student(difference, error, units)
     names = ("value", "value_before", "difference", "low", "high", "error", "effect", "p")
     columns = np.column_stack([value, before, difference, low, high, error, effect, p]).tolist()
     merged = [own._replace(**dict(zip(names, row, strict=True))) for own, row in zip(found[0], columns, strict=True)]
-    return [own._replace(units=units, verdict=uncertainty.verdict_of(own.low, own.high)) for own in merged]
+    return [own._replace(units=units, verdict=verdict_of(own.low, own.high)) for own in merged]
 
 
 # One repeat -----------------------------------------------------------------------------------------------------------
@@ -142,13 +139,13 @@ def _measured(found: Sequence[Contender], grounds: Sequence[Ground], repeat: int
         matrix, without = own.matrix(repeat), _without_groups(own, repeat)
         for ground, part in zip(grounds, parts, strict=True):
             scores = ground.pairs.of(matrix[ground.universe.tfs])[None]
-            over_tfs = uncertainty.over_tfs(scores, ground.pairs)
-            part["tfs"].append(over_tfs)
+            shared = over_tfs(scores, ground.pairs)
+            part["tfs"].append(shared)
             if without is not None:
-                part["cells"].append(uncertainty.over_cells(scores, without(ground)[None], sizes, ground.pairs))
+                part["cells"].append(over_cells(scores, without(ground)[None], sizes, ground.pairs))
             else:
-                values = over_tfs.values if own.method in STATIC else np.full_like(over_tfs.values, np.nan)
-                part["cells"].append(_whatever_cells(over_tfs, values, sizes))
+                values = shared.values if own.method in STATIC else np.full_like(shared.values, np.nan)
+                part["cells"].append(_whatever_cells(shared, values, sizes))
     return [{kind: side_by_side(own) for kind, own in part.items()} for part in parts]
 
 

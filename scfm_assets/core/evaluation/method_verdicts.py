@@ -14,10 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from scfm_assets.core.evaluation.confounding import CHANCE, EXPLAINS, ControlReading, verdict_of
-from scfm_assets.core.evaluation.contenders import CONTENDER_FIELDS
-from scfm_assets.core.statistics.hypothesis_tests import Test
-from scfm_assets.core.statistics.power import POWER, power_of_difference, smallest_difference
-from scfm_assets.core.universes.grounds import GROUND_FIELDS
+from scfm_assets.core.evaluation.contender import CONTENDER_FIELDS
+from scfm_assets.core.statistics import POWER, Test, power_of_difference, smallest_difference
+from scfm_assets.core.universes import GROUND_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

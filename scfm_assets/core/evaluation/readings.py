@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics.metrics import Bins, as_bins, values_of
-from scfm_assets.core.metrics.thresholds import coarser, codes_of
-from scfm_assets.core.universes.universe import AnyUniverse, PanelEdges, candidates
+from scfm_assets.core.metrics import Bins, as_bins, coarser, codes_of, values_of
+from scfm_assets.core.universes import AnyUniverse, PanelEdges, candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.scores.score_keys import Direction
+    from scfm_assets.core.scores import Direction
 
 
 class Ranked:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from scfm_assets.core.genes.date_names import is_date, renamed, undate
 from scfm_assets.errors import ScfmError
@@ -161,6 +160,8 @@ def read_gene_pairs(path: Path) -> set[tuple[str, str]]:
     ScfmError
         If the file is not there, cannot be read or lacks a column.
     """
+    import pandas as pd
+
     if not path.is_file():
         raise ScfmError(str(path), "there is no such gene table", TABLE_WANTED)
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scfm_assets.core.base.digest import digest_arrays
+from scfm_assets.core.base import digest_arrays
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:

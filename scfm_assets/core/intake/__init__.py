@@ -1,0 +1,23 @@
+"""Atlases as people bring them: looked into, understood, taken in, or refused in words."""
+
+from scfm_assets.core.intake.atlas import process, read, read_scanpy
+from scfm_assets.core.intake.counts import shape_of
+from scfm_assets.core.intake.file_parts import parts
+from scfm_assets.core.intake.findings import Facts, Verdict, unreadable
+from scfm_assets.core.intake.guess import guess_spec
+from scfm_assets.core.intake.inspection import audit_file
+from scfm_assets.core.intake.spec import AtlasSpec
+
+__all__ = [
+    "AtlasSpec",
+    "Facts",
+    "Verdict",
+    "audit_file",
+    "guess_spec",
+    "parts",
+    "process",
+    "read",
+    "read_scanpy",
+    "shape_of",
+    "unreadable",
+]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scfm_assets.core.intake import files as atlas_files
 from scfm_assets.core.intake.count_source import matrix_lines, take_counts, wanted
 from scfm_assets.core.intake.counts import prove_counts
+from scfm_assets.core.intake.files import load, notes_of
 from scfm_assets.core.intake.files.stored import quietly
 from scfm_assets.core.intake.gene_intake import check_organism, take_genes, unite_genes
 from scfm_assets.core.intake.obs import choose, take_barcodes, take_labels, take_rows
@@ -62,7 +62,7 @@ def read(spec: AtlasSpec) -> AnnData:
     def enough(matrix: sparse.csr_matrix) -> bool:
         return spec.recover is not None or prove_counts(matrix).ok
 
-    return atlas_files.load(spec.path, order, enough, matrix_lines)
+    return load(spec.path, order, enough, matrix_lines)
 
 
 def read_scanpy(name: str) -> AnnData:
@@ -131,7 +131,7 @@ def process(adata: AnnData, spec: AtlasSpec) -> AnnData:
     var = pd.DataFrame(
         {"symbol": names.symbols[genes], "mapped": names.mapped[genes]}, index=pd.Index(names.ids[genes])
     )
-    left_out = atlas_files.notes_of(adata).left_out
+    left_out = notes_of(adata).left_out
     repairs = (*left_out, *source.repairs, *not_taken, *names.repairs, *merged, *dropped)
     about = {
         "tissue": spec.tissue,

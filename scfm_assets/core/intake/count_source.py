@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.genes.identifiers import Repair
+from scfm_assets.core.genes import Repair
 from scfm_assets.core.intake.counts import as_counts, csr_of, prove_counts, recover_log1p_cp10k, scale_of, shape_of
 from scfm_assets.core.intake.spec import AUTO, AtlasSpec
 from scfm_assets.errors import ScfmError

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.genes.identifiers import ORGANISMS, organism_of
-from scfm_assets.core.genes.symbol_case import look_at
+from scfm_assets.core.genes import ORGANISMS, look_at, organism_of
 from scfm_assets.core.intake.counts import merge_columns
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-    from scfm_assets.core.genes.identifiers import GeneNames
-    from scfm_assets.core.genes.vocabulary import Vocabulary
+    from scfm_assets.core.genes import GeneNames, Vocabulary
 
 
 @dataclass(frozen=True)

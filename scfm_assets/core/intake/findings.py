@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scfm_assets.core.genes.identifiers import ORGANISMS
+from scfm_assets.core.genes import ORGANISMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scfm_assets.core.base.shown import shown
-from scfm_assets.core.genes.identifiers import (
+from scfm_assets.core.base import shown
+from scfm_assets.core.genes import (
+    CASED,
     ORGANISMS,
     GeneNames,
     GeneTable,
     Repair,
+    as_written_by,
     is_date,
+    look_at,
     name_genes,
     organism_of,
     read_gene_table,
     texts,
 )
-from scfm_assets.core.genes.symbol_case import CASED, as_written_by, look_at
 from scfm_assets.core.intake.counts import merge_columns
 from scfm_assets.core.intake.obs import column_of, refuse_strange
 from scfm_assets.core.intake.obs_columns import organisms_said

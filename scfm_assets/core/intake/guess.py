@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scfm_assets.core.genes.identifiers import is_ensembl, organism_of, texts
-from scfm_assets.core.genes.symbol_case import look_at
-from scfm_assets.core.intake import files as atlas_files
+from scfm_assets.core.genes import is_ensembl, look_at, organism_of, texts
+from scfm_assets.core.intake.files import labels
 from scfm_assets.core.intake.obs_columns import ROLES, best, organisms_said
 from scfm_assets.core.intake.spec import AtlasSpec
 
@@ -49,7 +48,7 @@ def guess_spec(path: Path, tissue: str | None = None, organism: str | None = Non
     ScfmError
         If the file cannot be read.
     """
-    obs, var = atlas_files.labels(path)
+    obs, var = labels(path)
     columns: dict[str, Any] = {role.name: best(obs, role) for role in ROLES if role.declared}
     gene_id, symbol = _gene_id(var), _symbol(var)
     if gene_id is None and symbol is not None and not _share_of_ids(texts(var.index)) and _are_names(var[symbol]):

@@ -8,15 +8,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from scfm_assets.core.intake import files as atlas_files
-from scfm_assets.core.intake import inspection_parts as parts
 from scfm_assets.core.intake.atlas import read
 from scfm_assets.core.intake.count_source import take_counts, var_at
 from scfm_assets.core.intake.coverage import Coverage, coverage_of
+from scfm_assets.core.intake.files import notes_of
 from scfm_assets.core.intake.findings import Facts, Verdict, verdict_on
 from scfm_assets.core.intake.gene_intake import check_organism, gene_table_of, given_names, take_genes, unite_genes
 from scfm_assets.core.intake.guess import entry_lines, evidence, guess_spec
-from scfm_assets.core.intake.inspection_parts import Section
+from scfm_assets.core.intake.inspection_parts import (
+    Section,
+    columns_section,
+    confounded_lines,
+    coverage_section,
+    facts_of,
+    file_section,
+    genes_section,
+    label_lines,
+    library_section,
+    matrices_section,
+)
 from scfm_assets.core.intake.obs import choose, take_barcodes, take_label, take_rows
 from scfm_assets.core.intake.spec import UNDECLARED, AtlasSpec
 from scfm_assets.errors import ScfmError
@@ -27,8 +37,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from scfm_assets.core.genes.identifiers import Repair
-    from scfm_assets.core.genes.vocabulary import Vocabulary
+    from scfm_assets.core.genes import Repair, Vocabulary
 
 __all__ = ["AtlasAudit", "Section", "audit", "audit_file", "guess_spec"]
 
@@ -151,7 +160,7 @@ def audit(
     names = _ask(refusals, lambda: take_genes(var, spec))
     if names is not None:
         _ask(refusals, lambda: check_organism(names, obs, spec))
-    notes = atlas_files.notes_of(adata)
+    notes = notes_of(adata)
     repairs = [*notes.left_out, *(source.repairs if source else ()), *left_out, *(names.repairs if names else ())]
     coverages: tuple[Coverage, ...] = ()
     kept = None
@@ -162,22 +171,22 @@ def audit(
         chosen = _ask(refusals, lambda: choose(united[0], obs.index.to_numpy(), spec))
         repairs += (*united[2], *(chosen[2] if chosen else ()))
         kept = united[0] if chosen is None else united[0][chosen[0]][:, chosen[1]]
-    sections = [parts.file_section(adata, spec, source), parts.matrices_section(adata, source)]
+    sections = [file_section(adata, spec, source), matrices_section(adata, source)]
     if counts is not None:
         symbols = np.array([], dtype=object) if names is None else names.symbols
-        sections.append(parts.library_section(counts, symbols))
-    sections.append(parts.columns_section(obs, spec))
+        sections.append(library_section(counts, symbols))
+    sections.append(columns_section(obs, spec))
     if names is not None:
         given = given_names(var, spec)
-        sections.append(parts.genes_section(names, given, obs, spec, gene_table_of(spec)))
-        sections.append(parts.coverage_section(coverages, absent or {}))
+        sections.append(genes_section(names, given, obs, spec, gene_table_of(spec)))
+        sections.append(coverage_section(coverages, absent or {}))
     titles = {"Cell types": "cell_type", "Donors": "donor", "Batches": "batch"}
-    sections += [Section(title, parts.label_lines(obs, getattr(spec, name), name)) for title, name in titles.items()]
-    if confounded := parts.confounded_lines(obs, spec):
+    sections += [Section(title, label_lines(obs, getattr(spec, name), name)) for title, name in titles.items()]
+    if confounded := confounded_lines(obs, spec):
         sections.append(Section("Confounded", confounded))
     told = () if names is None else evidence(names.ids.tolist(), given_names(var, spec)[1].tolist(), obs)
     looks_like = told[0][0] if told else None
-    facts = parts.facts_of(adata, obs, spec, kept, coverages=coverages, looks_like=looks_like)
+    facts = facts_of(adata, obs, spec, kept, coverages=coverages, looks_like=looks_like)
     verdict = verdict_on(facts, tuple(refusals), guessed=guessed)
     return AtlasAudit(spec.place, tuple(sections), tuple(repairs), tuple(refusals), entry_lines(spec), verdict, facts)
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.base.shown import shown
-from scfm_assets.core.genes.identifiers import ORGANISMS, texts
-from scfm_assets.core.genes.symbol_case import CASED, as_written_by, look_at
-from scfm_assets.core.intake import files as atlas_files
+from scfm_assets.core.base import shown
+from scfm_assets.core.genes import CASED, ORGANISMS, as_written_by, look_at, texts
 from scfm_assets.core.intake.count_source import matrices, matrix_lines, var_at
 from scfm_assets.core.intake.counts import csr_of, shape_of
+from scfm_assets.core.intake.files import notes_of
 from scfm_assets.core.intake.files.memory import size
 from scfm_assets.core.intake.findings import Facts
 from scfm_assets.core.intake.guess import evidence
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy import sparse
 
-    from scfm_assets.core.genes.identifiers import GeneNames, GeneTable
+    from scfm_assets.core.genes import GeneNames, GeneTable
     from scfm_assets.core.intake.count_source import Source
     from scfm_assets.core.intake.coverage import Coverage
 
@@ -45,7 +44,7 @@ class Section:
 
 def file_section(adata: AnnData, spec: AtlasSpec, source: Source | None) -> Section:
     """Say what kind of file it is, and the memory that it takes."""
-    lines = [atlas_files.notes_of(adata).format]
+    lines = [notes_of(adata).format]
     if spec.path is not None and spec.path.is_file():
         lines[0] += f", {size(spec.path.stat().st_size)}"
     if source is not None:
@@ -57,7 +56,7 @@ def file_section(adata: AnnData, spec: AtlasSpec, source: Source | None) -> Sect
 
 def matrices_section(adata: AnnData, source: Source | None) -> Section:
     """Say what each matrix that was looked at holds, and which one is taken."""
-    lines = list(atlas_files.notes_of(adata).passed)
+    lines = list(notes_of(adata).passed)
     obs: Any = adata.obs
     for place, stored in matrices(adata).items():
         lines += matrix_lines(place, csr_of(stored), obs, var_at(adata, place))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scfm_assets.core.base.shown import is_plain, shown
-from scfm_assets.core.genes.identifiers import Repair, is_ensembl, texts
+from scfm_assets.core.base import is_plain, shown
+from scfm_assets.core.genes import Repair, is_ensembl, texts
 from scfm_assets.core.intake.counts import shape_of
 from scfm_assets.core.intake.spec import UNDECLARED, AtlasSpec
 from scfm_assets.errors import ScfmError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scfm_assets.core.genes.identifiers import texts
+from scfm_assets.core.genes import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,36 @@
+"""How well scores rank pairs: bins of ties, AUROC, average precision, early precision, and their scales."""
+
+from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+from scfm_assets.core.metrics.metrics import (
+    METRICS,
+    TINY,
+    Bins,
+    as_bins,
+    auroc,
+    average_precision,
+    bins_of,
+    largest_values,
+    values_of,
+    weights_of,
+)
+from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
+from scfm_assets.core.metrics.thresholds import coarser, codes_of
+
+__all__ = [
+    "AT_LEAST",
+    "METRICS",
+    "TINY",
+    "Bins",
+    "CandidatePairs",
+    "as_bins",
+    "auroc",
+    "average_precision",
+    "bins_of",
+    "coarser",
+    "codes_of",
+    "largest_values",
+    "reach",
+    "rescaled",
+    "values_of",
+    "weights_of",
+]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scfm_assets.core.genes.identifiers import GeneTable, is_date, undate, unversioned
+from scfm_assets.core.genes import GeneTable, is_date, undate, unversioned
 from scfm_assets.core.networks.files import FIELDS, FORMATS, NetworkFormat, sign_of
 from scfm_assets.errors import ScfmError
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from scfm_assets.core.base.digest import digest_table
-from scfm_assets.core.genes.identifiers import GeneTable, read_gene_table
+from scfm_assets.core.base import digest_table
+from scfm_assets.core.genes import GeneTable, read_gene_table
 from scfm_assets.core.networks.files import read_table
 from scfm_assets.core.networks.rows import (
     IDS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.intake.counts import shape_of
+from scfm_assets.core.intake import shape_of
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from scfm_assets.core.scores.score_keys import DIRECTIONS, SYMMETRIC, TF_KEYS, T
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from scfm_assets.core.attention.sums import AttentionSums
+    from scfm_assets.core.attention import AttentionSums
 
 
 __all__ = [

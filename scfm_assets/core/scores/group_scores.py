@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from scfm_assets.core.attention.sums import GroupSums
-    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+    from scfm_assets.core.attention import GroupSums
+    from scfm_assets.core.metrics import CandidatePairs
 
 
 class ScoresOfGroups(Protocol):

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scfm_assets.core.attention.sums import AttentionSums
+    from scfm_assets.core.attention import AttentionSums
     from scfm_assets.core.scores.score_keys import ScoreKey
 
 PREFIX = "left_out."

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+    from scfm_assets.core.metrics import CandidatePairs
     from scfm_assets.core.scores.baselines import BaselineMethod, Cells
     from scfm_assets.core.scores.group_scores import ScoresOfGroups
 

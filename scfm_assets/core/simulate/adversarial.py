@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.base import seed_from
 from scfm_assets.core.simulate.measurement import as_counts
 from scfm_assets.core.simulate.simulator import Simulated, Simulator, described
 from scfm_assets.errors import ScfmError

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import ndtr, ndtri
 
-from scfm_assets.core.base.digest import digest_arrays
+from scfm_assets.core.base import digest_arrays
 from scfm_assets.core.simulate.measurement import as_counts
 from scfm_assets.core.simulate.simulator import Simulated, Simulator, cell_frame, check_rules
 from scfm_assets.core.simulate.wiring import EVEN, Wiring, draw_edges

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from scfm_assets.core.base.digest import digest_arrays
+from scfm_assets.core.base import digest_arrays
 from scfm_assets.core.simulate.simulator import EDGE, gene_names
 from scfm_assets.core.simulate.wiring import draw_edges
 

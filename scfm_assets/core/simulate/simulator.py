@@ -6,15 +6,15 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from scfm_assets.core.base.digest import digest_arrays, seed_from
+from scfm_assets.core.base import digest_arrays, seed_from
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import pandas as pd
     from scipy import sparse
 
 EDGE = np.dtype([("source", np.int64), ("target", np.int64), ("sign", np.int8)])
@@ -147,6 +147,8 @@ def even_types(n_cells: int, n_types: int) -> np.ndarray:
 
 def cell_frame(cell_type: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
     """Describe cells of types (n_cells,), numbers or names; two donors and two batches are drawn and mean nothing."""
+    import pandas as pd
+
     n_cells = len(cell_type)
     names = cell_type if cell_type.dtype.kind in "UO" else np.char.add("sim_type_", (cell_type + 1).astype(str))
     return pd.DataFrame(

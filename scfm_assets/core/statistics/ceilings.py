@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import digamma
 
-from scfm_assets.core.metrics.metrics import TINY, Bins, average_precision
+from scfm_assets.core.metrics import TINY, Bins, average_precision
 
 
 @dataclass(frozen=True)

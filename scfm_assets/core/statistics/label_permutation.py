@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scfm_assets.core.metrics import metrics
+from scfm_assets.core.metrics import auroc, bins_of
 
 
 @dataclass(frozen=True)
@@ -52,5 +52,5 @@ def permuted_labels_auroc(
         message = "labels cannot be permuted: no positives or no negatives in the universe"
         raise ValueError(message)
     rng = np.random.default_rng(seed)
-    values = [float(metrics.auroc(metrics.bins_of(ranked, rng.permutation(labels)))) for _ in range(permutations)]
+    values = [float(auroc(bins_of(ranked, rng.permutation(labels)))) for _ in range(permutations)]
     return PermutedLabels(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(permutations)), permutations)

@@ -19,7 +19,7 @@ from scipy.stats import rankdata
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+    from scfm_assets.core.metrics import CandidatePairs
 
 Alternative = Literal["greater", "less", "two-sided"]
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
-from scfm_assets.core.metrics.metrics import auroc
+from scfm_assets.core.metrics import auroc
 from scfm_assets.core.statistics.halves import balanced_halves
 
 if TYPE_CHECKING:
-    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-    from scfm_assets.core.scores.group_scores import ScoresOfGroups
+    from scfm_assets.core.metrics import CandidatePairs
+    from scfm_assets.core.scores import ScoresOfGroups
 
 
 def spearman_brown(half: float | np.ndarray) -> np.ndarray:

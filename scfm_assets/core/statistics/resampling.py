@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.metrics.metrics import METRICS, Bins, auroc, values_of
+from scfm_assets.core.metrics import METRICS, Bins, auroc, values_of
 from scfm_assets.core.statistics.multinomial import Multinomial
 
 if TYPE_CHECKING:

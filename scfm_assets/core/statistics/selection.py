@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics.metrics import METRICS, bins_of
-from scfm_assets.core.metrics.scales import reach
+from scfm_assets.core.metrics import METRICS, bins_of, reach
 from scfm_assets.core.statistics.halves import balanced_halves
 from scfm_assets.core.statistics.jackknife import jackknife_error
 from scfm_assets.core.statistics.resampling import tf_bootstrap
@@ -23,8 +22,8 @@ from scfm_assets.core.statistics.resampling import tf_bootstrap
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-    from scfm_assets.core.scores.group_scores import ScoresOfGroups
+    from scfm_assets.core.metrics import CandidatePairs
+    from scfm_assets.core.scores import ScoresOfGroups
 
 
 class Told(NamedTuple):

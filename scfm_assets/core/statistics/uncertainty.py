@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics.metrics import METRICS, as_bins, bins_of, largest_values, values_of
-from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
-from scfm_assets.core.metrics.thresholds import codes_of
+from scfm_assets.core.metrics import (
+    AT_LEAST,
+    METRICS,
+    as_bins,
+    bins_of,
+    codes_of,
+    largest_values,
+    reach,
+    rescaled,
+    values_of,
+)
 from scfm_assets.core.statistics.ceilings import uninformed_average_precision
 from scfm_assets.core.statistics.jackknife import jackknife_error
 from scfm_assets.core.statistics.resampling import tf_jackknife
@@ -26,8 +34,7 @@ from scfm_assets.core.statistics.resampling import tf_jackknife
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-    from scfm_assets.core.metrics.metrics import Bins
+    from scfm_assets.core.metrics import Bins, CandidatePairs
 
 AT_ONCE = 1 << 20
 """Pairs, times draws, that are held at once. No result depends on it."""

@@ -1,0 +1,23 @@
+"""Cells as models read them: ranked genes or binned values, from counts in memory."""
+
+from scfm_assets.core.tokens.count_blocks import DAMAGED, HDF5_CACHE, CountRows, CsrRows, DenseRows, attempt
+from scfm_assets.core.tokens.encode import Tokens, tokenize, tokenize_rows
+from scfm_assets.core.tokens.value_bins import BEYOND, FEWEST_BINS, MOST_BINS, TIES, Binning, tokenize_binned
+
+__all__ = [
+    "BEYOND",
+    "DAMAGED",
+    "FEWEST_BINS",
+    "HDF5_CACHE",
+    "MOST_BINS",
+    "TIES",
+    "Binning",
+    "CountRows",
+    "CsrRows",
+    "DenseRows",
+    "Tokens",
+    "attempt",
+    "tokenize",
+    "tokenize_binned",
+    "tokenize_rows",
+]

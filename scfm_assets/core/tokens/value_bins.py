@@ -23,9 +23,9 @@ import numpy as np
 
 from scfm_assets.core.tokens.bin_kernel import CONTENT, HIGHEST, compiled_bins, mixed
 from scfm_assets.core.tokens.count_blocks import blocks_of
+from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets.core.tokens.rank_kernel import NO_COLUMN, NO_COUNT, has_numba
 from scfm_assets.core.tokens.ranking import check_columns, check_counts, kernel_dtype, summed_by_gene
-from scfm_assets.core.tokens.tokenize import Tokens
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import scipy.sparse as sp
 
-    from scfm_assets.core.genes.vocabulary import Vocabulary
+    from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.tokens.count_blocks import RowBlock
 
 PLACE = "counts to be binned"

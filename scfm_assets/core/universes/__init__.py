@@ -1,0 +1,48 @@
+"""Which pairs are ranked, and which of them are edges."""
+
+from scfm_assets.core.universes.grounds import GROUND_FIELDS, Ground, grounds_of
+from scfm_assets.core.universes.matched_universes import LIMIT, Difference, MaskedUniverse
+from scfm_assets.core.universes.of_tissue import (
+    TissueUniverses,
+    are_balanced,
+    balance_of,
+    ceiling_rows,
+    tissue_universes,
+    universe_rows,
+)
+from scfm_assets.core.universes.references import Reference, references_in_panel
+from scfm_assets.core.universes.universe import (
+    TF_GRID,
+    UNIVERSES,
+    AnyUniverse,
+    PanelEdges,
+    Universe,
+    candidates,
+    edges_in_panel,
+    positives,
+)
+
+__all__ = [
+    "GROUND_FIELDS",
+    "LIMIT",
+    "TF_GRID",
+    "UNIVERSES",
+    "AnyUniverse",
+    "Difference",
+    "Ground",
+    "MaskedUniverse",
+    "PanelEdges",
+    "Reference",
+    "TissueUniverses",
+    "Universe",
+    "are_balanced",
+    "balance_of",
+    "candidates",
+    "ceiling_rows",
+    "edges_in_panel",
+    "grounds_of",
+    "positives",
+    "references_in_panel",
+    "tissue_universes",
+    "universe_rows",
+]

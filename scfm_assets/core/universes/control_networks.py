@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-from scfm_assets.core.statistics.degree_permutation import permuted_degrees
-from scfm_assets.core.statistics.permutation import permuted_within_tfs
+from scfm_assets.core.metrics import CandidatePairs
+from scfm_assets.core.statistics import permuted_degrees, permuted_within_tfs
 from scfm_assets.core.universes.universe import TF_GRID, PanelEdges, candidates
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+from scfm_assets.core.metrics import CandidatePairs
 
 if TYPE_CHECKING:
     from scfm_assets.core.universes.matched_universes import MaskedUniverse
-    from scfm_assets.core.universes.tissue_universes import TissueUniverses
+    from scfm_assets.core.universes.of_tissue import TissueUniverses
 
 GROUND_FIELDS = (
     pa.field("network", pa.string(), nullable=False),

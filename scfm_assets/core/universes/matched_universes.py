@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.base.digest import seed_from
-from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-from scfm_assets.core.universes import control_networks
+from scfm_assets.core.base import seed_from
+from scfm_assets.core.metrics import CandidatePairs
+from scfm_assets.core.universes.control_networks import degree_matched as edges_of_same_degrees
+from scfm_assets.core.universes.control_networks import tf_grid_of
 from scfm_assets.core.universes.universe import PanelEdges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.sampling.gene_levels import GeneLevels
+    from scfm_assets.core.sampling import GeneLevels
 
 MOST = 50
 """Negatives of a positive, at most."""
@@ -94,8 +95,8 @@ def universe_seed(name: str, network_digest: str, gene_ids: Sequence[str], tissu
 
 def degree_matched(edges: PanelEdges, *, seed: int) -> MaskedUniverse:
     """Rank the edges of a degree-matched control network among all pairs of `tf_grid`."""
-    control = control_networks.degree_matched(edges, seed=seed)
-    return MaskedUniverse("degree_matched", control_networks.tf_grid_of(edges), control.mask, edges.tfs)
+    control = edges_of_same_degrees(edges, seed=seed)
+    return MaskedUniverse("degree_matched", tf_grid_of(edges), control.mask, edges.tfs)
 
 
 def expression_matched(
@@ -142,7 +143,7 @@ class _Draw:
         self.tf_apart = _apart(levels.both[edges.tfs])
         self.target_apart = _apart(levels.both)
         self.row = np.searchsorted(edges.tfs, edges.source)
-        self.free = control_networks.tf_grid_of(edges) & ~edges.mask
+        self.free = tf_grid_of(edges) & ~edges.mask
         self.step = np.zeros(len(edges.source), int)
         self.stock: list[list[int]] = [[] for _ in edges.source]
         self.served: set[int] = set()
@@ -231,7 +232,7 @@ class Difference(NamedTuple):
 
 def balance(universe: MaskedUniverse, edges: PanelEdges, levels: GeneLevels) -> tuple[Difference, ...]:
     """Compare positives and negatives in mean and detection of TF and target; NaN without two of each kind."""
-    grid = control_networks.tf_grid_of(edges)
+    grid = tf_grid_of(edges)
     before, after = (
         standardised_difference(
             _levels_of_pairs(levels, *np.nonzero(candidate & positive)),

@@ -12,8 +12,8 @@ from scfm_assets.core.universes.universe import PanelEdges, edges_in_panel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scfm_assets.core.networks.table import NetworkTable
-    from scfm_assets.core.scores.edges import EdgeScores
+    from scfm_assets.core.networks import NetworkTable
+    from scfm_assets.core.scores import EdgeScores
     from scfm_assets.core.universes.matched_universes import MaskedUniverse
     from scfm_assets.core.universes.universe import AnyUniverse, Universe
 

@@ -7,14 +7,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-import pandas as pd
 
-from scfm_assets.core.networks.table import IDS
+from scfm_assets.core.networks import IDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.networks.table import NetworkTable
+    import pandas as pd
+
+    from scfm_assets.core.networks import NetworkTable
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def edges_in_panel(
     A name that several panel genes share stands for each of them. A name that no panel gene has is looked for by the
     id that the network's gene table gives it: a former symbol meets its gene, and no other match is lost by that.
     """
+    import pandas as pd
+
     edges = network.table.select(["tf", "target", "tissue", *IDS.values()]).to_pandas()
     own = edges[edges["tissue"].isna() | (edges["tissue"] == tissue)]
     of_name = pd.Series(range(len(gene_ids)), index=gene_ids if network.ids == "ensembl" else symbols)
@@ -131,6 +134,8 @@ def edges_in_panel(
 
 def _met(edges: pd.DataFrame, end: str, of_name: pd.Series, of_id: pd.Series) -> pd.DataFrame:
     """Give the edges whose end is a panel gene, once for each such gene, with its index in a column ``<end>_at``."""
+    import pandas as pd
+
     at, by_name = f"{end}_at", edges[end].isin(of_name.index.tolist())
     named = edges[by_name].join(of_name.rename(at), on=end, how="inner")
     others = edges[~by_name & edges[IDS[end]].notna()].join(of_id.rename(at), on=IDS[end], how="inner")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.statistics.hypothesis_tests import Test
-    from scfm_assets.core.universes.tissue_universes import TissueUniverses
+    from scfm_assets.core.statistics import Test
+    from scfm_assets.core.universes import TissueUniverses
     from scfm_assets.engine.platform import Later
     from scfm_assets.studies.study_verdict import StudyVerdict
 
@@ -69,7 +69,7 @@ def observed_of(catalog: Catalog) -> Node:
     )
     def observed(job: Job, universes: TissueUniverses, **scores: Later) -> pa.Table:
         """One row: how one method's AUROC grows with the cells of a tissue when labels of a network are hidden."""
-        from scfm_assets.core.universes.grounds import grounds_of
+        from scfm_assets.core.universes import grounds_of
         from scfm_assets.studies.reference_saturation import observe
 
         return observe(verdicts.slices(job, scores), grounds_of(universes, "tf_grid"))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.statistics.hypothesis_tests import Test
+    from scfm_assets.core.statistics import Test
     from scfm_assets.engine.platform import Later
     from scfm_assets.studies.study_verdict import StudyVerdict
 
@@ -113,7 +113,7 @@ def nodes(study: Study) -> list[Node]:
     )
     def hypotheses(_: Job, **tables: pa.Table | Later) -> pa.Table:
         """One row: one hypothesis of the study and what the data say of it, before any adjustment."""
-        from scfm_assets.core.statistics.hypothesis_tests import hypotheses_table
+        from scfm_assets.core.statistics import hypotheses_table
 
         return hypotheses_table(study.hypotheses(whole(tables)))
 
@@ -176,10 +176,10 @@ def tests_node(catalog: Catalog, studies: Mapping[str, Study]) -> Node:
     )
     def tests(_: Job, **told: Later) -> pa.Table:
         """One row: one hypothesis of one study, adjusted inside its family and over all rows of the table."""
-        from scfm_assets.core.statistics import hypothesis_tests
+        from scfm_assets.core.statistics import tests_of, tests_table
 
         of_all = [rows[place] for rows in told.values() for place in rows]
-        return hypothesis_tests.tests_table([test for rows in of_all for test in hypothesis_tests.tests_of(rows)])
+        return tests_table([test for rows in of_all for test in tests_of(rows)])
 
     return tests
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.core.simulate.copula import Donor
-    from scfm_assets.core.statistics.hypothesis_tests import Test
+    from scfm_assets.core.simulate import Donor
+    from scfm_assets.core.statistics import Test
     from scfm_assets.engine.platform import Later
     from scfm_assets.studies.study_verdict import StudyVerdict
     from scfm_assets.studies.synthetic_truth import SyntheticTruthSpec
@@ -43,7 +43,7 @@ def donor_tissue(catalog: Catalog) -> str:
 
 def donor_of(job: Job, atlases: Later) -> Donor | None:
     """Take the donor's cells; None where nothing is simulated after it."""
-    from scfm_assets.core.simulate.copula import Donor
+    from scfm_assets.core.simulate import Donor
 
     if "copula" not in spec_of(job.catalog).simulators:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.statistics.power import ALPHA
+from scfm_assets.core.statistics import ALPHA
 from scfm_assets.studies.reference_saturation.measured import (
     ReferenceSaturationSpec,
     Tissue,

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.base.digest import seed_from
-from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-from scfm_assets.core.metrics.metrics import auroc, average_precision
-from scfm_assets.core.scores.baselines import cells_of, pearson, spearman
-from scfm_assets.core.simulate.linear import LINEAR, LinearSpec
-from scfm_assets.core.simulate.simulator import check_rules
-from scfm_assets.core.simulate.wiring import Wiring
-from scfm_assets.core.statistics.ceilings import Labels, apparent_auroc, apparent_average_precision
+from scfm_assets.core.base import seed_from
+from scfm_assets.core.metrics import CandidatePairs, auroc, average_precision
+from scfm_assets.core.scores import cells_of, pearson, spearman
+from scfm_assets.core.simulate import LINEAR, LinearSpec, Wiring, check_rules
+from scfm_assets.core.statistics import Labels, apparent_auroc, apparent_average_precision
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, labels_of
 from scfm_assets.studies.reference_saturation.standing import Standing
 

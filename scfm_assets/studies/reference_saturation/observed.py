@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.evaluation.contenders import CONTENDER_FIELDS
+from scfm_assets.core.evaluation import CONTENDER_FIELDS
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
 from scfm_assets.studies.reference_saturation.slopes import ESTIMATES, Estimate, slopes_over_tfs
 from scfm_assets.studies.reference_saturation.verdicts import answer_for_known_edges
@@ -21,8 +21,8 @@ from scfm_assets.studies.reference_saturation.verdicts import answer_for_known_e
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scfm_assets.core.evaluation.contenders import Contender
-    from scfm_assets.core.universes.grounds import Ground
+    from scfm_assets.core.evaluation import Contender
+    from scfm_assets.core.universes import Ground
 
 FEWEST = 5
 """A completeness that leaves fewer labels than this is left out, as in the simulation."""

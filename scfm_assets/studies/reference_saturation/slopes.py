@@ -21,12 +21,8 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import stdtr
 
-from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-from scfm_assets.core.metrics.metrics import METRICS, auroc, bins_of
-from scfm_assets.core.metrics.scales import reach
-from scfm_assets.core.statistics.ceilings import Labels, apparent_auroc, apparent_average_precision
-from scfm_assets.core.statistics.jackknife import jackknife_error
-from scfm_assets.core.statistics.uncertainty import over_tfs
+from scfm_assets.core.metrics import METRICS, CandidatePairs, auroc, bins_of, reach
+from scfm_assets.core.statistics import Labels, apparent_auroc, apparent_average_precision, jackknife_error, over_tfs
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, labels_of
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
 

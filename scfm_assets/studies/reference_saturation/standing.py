@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scfm_assets.core.metrics.metrics import Bins
+from scfm_assets.core.metrics import Bins
 
 
 @dataclass(frozen=True, eq=False)

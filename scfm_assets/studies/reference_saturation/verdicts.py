@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scfm_assets.core.statistics.hypothesis_tests import Test
-from scfm_assets.core.statistics.power import power_of_difference, smallest_difference
+from scfm_assets.core.statistics import Test, power_of_difference, smallest_difference
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS
 from scfm_assets.studies.reference_saturation.slopes import ASKED, GROUPS, Estimate
 from scfm_assets.studies.study_verdict import StudyVerdict

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.metrics.scales import reach
+from scfm_assets.core.metrics import reach
 from scfm_assets.figures.style import MARKERS, QUIET, End, colour_of, label_ends, nothing, panels, room_for
 from scfm_assets.studies.synthetic_truth.hypotheses import paired
 from scfm_assets.studies.synthetic_truth.orderings import LEVEL, Block, blocks

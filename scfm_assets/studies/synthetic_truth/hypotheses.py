@@ -10,10 +10,8 @@ import pyarrow.compute as pc
 from scipy.special import stdtr
 from scipy.stats import binom
 
-from scfm_assets.core.evaluation.method_verdicts import SMALLEST
-from scfm_assets.core.statistics import hypothesis_tests
-from scfm_assets.core.statistics.hypothesis_tests import Test
-from scfm_assets.core.statistics.power import ALPHA, power_of_difference, smallest_difference
+from scfm_assets.core.evaluation import SMALLEST
+from scfm_assets.core.statistics import ALPHA, Test, power_of_difference, smallest_difference, tests_table
 from scfm_assets.studies.study_verdict import StudyVerdict
 from scfm_assets.studies.synthetic_truth.orderings import Block, blocks, kendall
 from scfm_assets.studies.synthetic_truth.scores import NULLS
@@ -143,7 +141,7 @@ def verdict(scores: pa.Table, orderings: pa.Table) -> StudyVerdict:
 
     Yes if each of a method's tests is supported; underpowered if not, but a method has none that is not supported.
     """
-    tests = hypothesis_tests.tests_table(hypotheses(scores, orderings)).to_pylist()
+    tests = tests_table(hypotheses(scores, orderings)).to_pylist()
     by_method: dict[str, list[str]] = {}
     for test in tests:
         if test["family"] == BEATS_NULLS:

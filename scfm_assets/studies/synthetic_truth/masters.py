@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.base.digest import seed_from
-from scfm_assets.core.simulate.hill import HillSpec, draw_expression, master_moments
-from scfm_assets.core.simulate.hill_network import HillNetwork
+from scfm_assets.core.base import seed_from
+from scfm_assets.core.simulate import HillNetwork, HillSpec, draw_expression, master_moments
 from scfm_assets.studies.documented import documented
 
 RATES = (0.2, 0.35, 0.6, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import rankdata
 
-from scfm_assets.core.metrics.scales import reach
-from scfm_assets.core.statistics.jackknife import jackknife_error
+from scfm_assets.core.metrics import reach
+from scfm_assets.core.statistics import jackknife_error
 from scfm_assets.studies.documented import documented
 from scfm_assets.studies.synthetic_truth.spec import NONE
 

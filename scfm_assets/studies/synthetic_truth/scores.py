@@ -7,24 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.evaluation.method_verdicts import BEATS, DOES_NOT_BEAT, NULL, SMALLEST, UNDERPOWERED, WORSE
-from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-from scfm_assets.core.metrics.metrics import METRICS
-from scfm_assets.core.scores import baselines
-from scfm_assets.core.scores.methods.choice import chosen_methods
-from scfm_assets.core.statistics.power import ALPHA, POWER, power_of_difference
-from scfm_assets.core.statistics.uncertainty import Shared, over_tfs
+from scfm_assets.core.evaluation import BEATS, DOES_NOT_BEAT, NULL, SMALLEST, UNDERPOWERED, WORSE
+from scfm_assets.core.metrics import METRICS, CandidatePairs
+from scfm_assets.core.scores import METHODS, cells_of, chosen_methods
+from scfm_assets.core.statistics import ALPHA, POWER, Shared, over_tfs, power_of_difference
 from scfm_assets.studies.documented import documented
 from scfm_assets.studies.synthetic_truth.spec import SyntheticTruthSpec, data_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scfm_assets.core.scores.baselines import BaselineMethod
-    from scfm_assets.core.simulate.copula import Donor
-    from scfm_assets.core.simulate.simulator import Simulated
+    from scfm_assets.core.scores import BaselineMethod
+    from scfm_assets.core.simulate import Donor, Simulated
 
-NULLS = tuple(method for method in baselines.METHODS if method.null)
+NULLS = tuple(method for method in METHODS if method.null)
 
 DATA_SET = (
     documented("simulator", pa.string(), "Simulator that made the cells: linear, hill, copula."),
@@ -100,7 +96,7 @@ def measure(
 
 def readings(made: Simulated, methods: Sequence[BaselineMethod]) -> list[dict[str, Any]]:
     """Measure methods and the nulls beside them on one data set, over the pairs of a TF and another gene."""
-    cells = baselines.cells_of(made.counts, np.arange(len(made.genes)))
+    cells = cells_of(made.counts, np.arange(len(made.genes)))
     pairs = CandidatePairs.of_masks(*made.tf_grid())
     every = (*methods, *NULLS)
     shared = over_tfs(np.stack([pairs.of(method.function(cells, made.tfs)) for method in every]), pairs)

@@ -5,20 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.simulate.adversarial import CASES
-from scfm_assets.core.simulate.copula import CopulaSpec
-from scfm_assets.core.simulate.hill import HillSpec
-from scfm_assets.core.simulate.linear import LinearSpec
-from scfm_assets.core.simulate.simulator import check_rules
-from scfm_assets.core.simulate.simulators import SIMULATORS
-from scfm_assets.core.simulate.wiring import Wiring
+from scfm_assets.core.simulate import CASES, SIMULATORS, CopulaSpec, HillSpec, LinearSpec, Wiring, check_rules
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scfm_assets.core.simulate.copula import Donor
-    from scfm_assets.core.simulate.simulator import Simulated, Simulator
+    from scfm_assets.core.simulate import Donor, Simulated, Simulator
 
 PLACE = "study synthetic_truth"
 NONE = "none"

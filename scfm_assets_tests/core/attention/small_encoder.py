@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertModel
 
-from scfm_assets.core.attention.stream import AttentionCollector, AttentionSums, Machine, register, stream
-from scfm_assets.core.tokens.tokenize import Tokens
+from scfm_assets.core.attention.passes import AttentionCollector, AttentionSums, Machine, register, stream
+from scfm_assets.core.tokens.encode import Tokens
 
 VOCABULARY, N_PANEL, N_LAYERS, N_HEADS, HIDDEN, POSITIONS = 700, 300, 3, 4, 32, 420
 CLS, EOS = 2, 3

@@ -13,8 +13,8 @@ from safetensors.numpy import load, save
 
 from scfm_assets.core.attention.increment_parts import attend_in_parts, parts_of
 from scfm_assets.core.attention.increments import AttentionIncrement, TokenizedCells, Wanted, attend
-from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary
-from scfm_assets.families.family import Fingerprint
+from scfm_assets.core.base import Fingerprint
+from scfm_assets.core.tokens.encode import Tokens, Vocabulary
 from scfm_assets_tests.core.attention.small_encoder import CLS, EOS, N_PANEL, VOCABULARY, a_panel, ours, ragged
 
 TOLERANCE = 1e-6
@@ -33,7 +33,7 @@ class SmallModel:
     vocabulary: Vocabulary
 
     def encode(self, tokens, *, collect, machine=None, start=0, progress=None) -> None:
-        from scfm_assets.core.attention.stream import stream
+        from scfm_assets.core.attention.passes import stream
 
         stream(self.encoder, tokens, collect, machine=machine, start=start, progress=progress)
 

@@ -10,7 +10,7 @@ import torch
 from transformers import BertConfig
 
 from scfm_assets.core.attention.machine import FEWEST_ROWS, ROWS_ON_CPU, Need, Plan, plan
-from scfm_assets.core.attention.stream import Machine, States
+from scfm_assets.core.attention.passes import Machine, States
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.attention.small_encoder import (
     CLS,

@@ -13,8 +13,8 @@ from transformers import BertModel
 from scfm_assets.core.attention import machine as machines
 from scfm_assets.core.attention.collector import RANKED_BYTES
 from scfm_assets.core.attention.machine import Need
+from scfm_assets.core.attention.passes import Machine
 from scfm_assets.core.attention.ranks import RankedRows, mid_ranks, ranked_rows
-from scfm_assets.core.attention.stream import Machine
 from scfm_assets_tests.core.attention.small_encoder import (
     HIDDEN,
     N_HEADS,
@@ -116,7 +116,7 @@ def test_ranks_of_whole_numbers_equal_a_plain_ranking_to_the_bit(n_wanted, at_a_
 
 def test_what_leaves_a_layer_is_not_ranked(encoder, panel):
     """Later layers see the softmax's output, whatever is summed."""
-    from scfm_assets.core.attention.stream import States
+    from scfm_assets.core.attention.passes import States
 
     cells = ragged(panel, special=True)
     plain, ranked = (

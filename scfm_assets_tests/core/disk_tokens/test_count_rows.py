@@ -20,7 +20,7 @@ import zarr
 
 from scfm_assets.core.disk_tokens.count_rows import open_counts
 from scfm_assets.core.tokens import count_blocks, ranking
-from scfm_assets.core.tokens.tokenize import Tokens, tokenize, tokenize_rows
+from scfm_assets.core.tokens.encode import Tokens, tokenize, tokenize_rows
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake.small_counts import a_vocabulary, some_counts
 

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from scfm_assets.core.disk_tokens.token_file import open_tokens, write_tokens
-from scfm_assets.core.tokens.tokenize import Tokens
+from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets.errors import ScfmError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scfm_assets.core.evaluation.contenders import Scored
+from scfm_assets.core.evaluation.contender import Scored
 from scfm_assets.core.scores.edges import EdgeScores, ScoreKey
 from scfm_assets.core.scores.left_out import LeftOut
 from scfm_assets.core.universes.grounds import Ground

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scfm_assets.core.evaluation import comparison
 from scfm_assets.core.evaluation.comparison import compare
-from scfm_assets.core.evaluation.evaluate import Intervals, evaluate
+from scfm_assets.core.evaluation.metric_rows import Intervals, evaluate
 from scfm_assets.core.networks.table import NetworkSpec, NetworkTable, tidy_network
 from scfm_assets.core.scores.edges import EdgeScores, ScoreKey
 from scfm_assets.core.scores.left_out import LeftOut

@@ -8,14 +8,14 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from scfm_assets.core.evaluation.contenders import contenders
+from scfm_assets.core.evaluation.contender import contenders
 from scfm_assets.core.evaluation.method_comparison import SCHEMA, compare_methods, over_repeats
 from scfm_assets.core.metrics.metrics import METRICS
-from scfm_assets.core.sampling.gene_levels import GeneLevels
+from scfm_assets.core.sampling.levels import GeneLevels
 from scfm_assets.core.scores.edges import TF_KEYS, TF_QUERIES
 from scfm_assets.core.statistics.uncertainty import Difference
 from scfm_assets.core.universes.grounds import grounds_of
-from scfm_assets.core.universes.tissue_universes import NetworkUniverses, TissueUniverses
+from scfm_assets.core.universes.of_tissue import NetworkUniverses, TissueUniverses
 from scfm_assets.core.universes.universe import PanelEdges
 from scfm_assets_tests.core.evaluation.small_methods import GROUPS, NULLS, SIZES, TFS, K, ground, sources
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from scfm_assets.core.evaluation import method_verdicts
-from scfm_assets.core.evaluation.contenders import contenders
+from scfm_assets.core.evaluation.contender import contenders
 from scfm_assets.core.evaluation.method_comparison import compare_methods
 from scfm_assets.core.evaluation.method_verdicts import SCHEMA, counted, hypotheses, verdicts
 from scfm_assets.core.scores.edges import TF_QUERIES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary, build_vocabulary
+from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary
 
 SPECIAL = {"<pad>": 0, "<mask>": 1, "<cls>": 2, "<eos>": 3}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scfm_assets.core.tokens import count_blocks
 from scfm_assets.core.tokens import value_bins as module
-from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary, build_vocabulary
+from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary
 from scfm_assets.core.tokens.value_bins import Binning, tokenize_binned
 from scfm_assets.errors import ScfmError
 

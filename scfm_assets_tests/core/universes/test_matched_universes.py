@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 from scfm_assets.core.metrics.metrics import auroc, bins_of
 from scfm_assets.core.networks.table import NetworkSpec, tidy_network
-from scfm_assets.core.sampling.gene_levels import GeneLevels, gene_levels
+from scfm_assets.core.sampling.levels import GeneLevels, gene_levels
 from scfm_assets.core.sampling.panel import gene_panel
 from scfm_assets.core.simulate import WorldSpec, make_world, network_table, simulate_counts
 from scfm_assets.core.universes.matched_universes import (

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from scfm_assets.core.evaluation.contenders import contenders
+from scfm_assets.core.evaluation.contender import contenders
 from scfm_assets.core.scores.edges import TF_QUERIES
 from scfm_assets.studies.reference_saturation import OBSERVED, counted, observe
 from scfm_assets.studies.reference_saturation.observed import merged

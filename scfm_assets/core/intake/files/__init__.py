@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy import sparse
 
-    from scfm_assets.core.genes.identifiers import Repair
+    from scfm_assets.core.genes import Repair
 
 __all__ = ["FORMATS", "FileNotes", "Format", "labels", "load", "notes_of"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scfm_assets.core.genes.identifiers import Repair
+    from scfm_assets.core.genes import Repair
     from scfm_assets.core.intake.files.matrices import StoredMatrix
 
 

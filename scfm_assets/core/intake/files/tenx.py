@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.genes.identifiers import Repair
+from scfm_assets.core.genes import Repair
 from scfm_assets.core.intake.files.contents import Contents
 from scfm_assets.core.intake.files.frames import frame_of
 from scfm_assets.core.intake.files.matrices import StoredMatrix, compressed

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scfm_assets.core.genes.identifiers import Repair
+from scfm_assets.core.genes import Repair
+from scfm_assets.core.intake.file_parts import MATRIX_NAMES, folder_matrices, sibling
 from scfm_assets.core.intake.files.matrices import StoredMatrix
 from scfm_assets.core.intake.files.memory import check_memory
 from scfm_assets.core.intake.files.stored import DAMAGED, attempt
 from scfm_assets.core.intake.files.tenx import gene_expression
-from scfm_assets.core.intake.parts import MATRIX_NAMES, folder_matrices, sibling
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.base import seed_from
 from scfm_assets.core.scores.baselines import EVERY, BaselineMethod, Cells, Genes
 from scfm_assets.errors import ScfmError
 

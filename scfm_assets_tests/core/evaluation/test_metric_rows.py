@@ -5,15 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from scfm_assets.core.evaluate import SCHEMA, Intervals, NoNetwork, evaluate, networks_of, no_rows
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from scfm_assets.core.evaluation import evaluate as evaluation
-from scfm_assets.core.evaluation.evaluate import Intervals, evaluate
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.metrics.metrics import METRICS
 from scfm_assets.core.networks.table import NetworkSpec, NetworkTable, tidy_network
-from scfm_assets.core.sampling.gene_levels import GeneLevels
+from scfm_assets.core.sampling.levels import GeneLevels
 from scfm_assets.core.scores.edges import EdgeScores, ScoreKey
 from scfm_assets.core.scores.left_out import LeftOut
 from scfm_assets.core.statistics import uncertainty
@@ -117,7 +116,7 @@ def by_masks(edge_scores: EdgeScores, repeat: int, direction: str, network: str,
 def test_every_row_is_what_scikit_learn_finds_on_the_masks(levels):
     edge_scores = scores(levels)
     table = evaluate(edge_scores, NETWORKS, **SLICE, intervals=FEW).table
-    assert table.schema == evaluation.SCHEMA
+    assert table.schema == SCHEMA
     rows = table.to_pylist()
     names = ("repeat", "direction", "network", "universe", "metric", "interval")
     assert len({tuple(row[name] for name in names) for row in rows}) == len(rows) == 2 * 3 * 2 * 3 * 4 * 2
@@ -380,7 +379,7 @@ def test_networks_that_cannot_be_evaluated_give_reasons_and_the_others_their_row
     assert "network 'outside': 1 TFs but no edge with both ends among" in second
     nothing = evaluate(scores(), [strangers], **SLICE, intervals=FEW)
     assert nothing.table.num_rows == 0
-    assert nothing.table.schema == evaluation.SCHEMA
+    assert nothing.table.schema == SCHEMA
 
 
 def test_a_universe_without_positives_gives_a_reason_for_each_repeat():
@@ -401,14 +400,14 @@ def test_a_universe_without_positives_gives_a_reason_for_each_repeat():
 
 
 def test_an_organism_without_a_network_is_said_and_not_failed():
-    assert evaluation.networks_of(NETWORKS, "human") == NETWORKS
-    none = evaluation.networks_of(NETWORKS, "mouse")
-    assert isinstance(none, evaluation.NoNetwork)
+    assert networks_of(NETWORKS, "human") == NETWORKS
+    none = networks_of(NETWORKS, "mouse")
+    assert isinstance(none, NoNetwork)
     assert (
         str(none)
         == "no reference network for organism 'mouse' (networks declared: net (human), other (human)): no metrics"
     )
-    assert evaluation.no_rows(str(none)).table.num_rows == 0
+    assert no_rows(str(none)).table.num_rows == 0
 
 
 def test_scores_that_are_not_numbers_are_a_bug_of_the_caller():

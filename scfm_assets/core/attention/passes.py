@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from scfm_assets.core.tokens.tokenize import Tokens
+    from scfm_assets.core.tokens import Tokens
 
 __all__ = [
     "IMPLEMENTATION",

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from scfm_assets.core.evaluation.chance_tests import chance_tests
-from scfm_assets.core.evaluation.contenders import contenders
+from scfm_assets.core.evaluation.chance import chance_tests
+from scfm_assets.core.evaluation.contender import contenders
 from scfm_assets.core.scores.edges import TF_QUERIES
 from scfm_assets_tests.core.evaluation.small_methods import NULLS, TFS, K, ground, sources
 

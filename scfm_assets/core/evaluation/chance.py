@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.base.digest import seed_from
+from scfm_assets.core.base import seed_from
 from scfm_assets.core.evaluation.method_verdicts import STUDY, name_of
-from scfm_assets.core.statistics.hypothesis_tests import Test
-from scfm_assets.core.statistics.permutation import Permuted, permutation_test
+from scfm_assets.core.statistics import Permuted, Test, permutation_test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.evaluation.contenders import Contender
-    from scfm_assets.core.universes.grounds import Ground
+    from scfm_assets.core.evaluation.contender import Contender
+    from scfm_assets.core.universes import Ground
 
 PERMUTATIONS = 999
 """The smallest p is then 0.001."""

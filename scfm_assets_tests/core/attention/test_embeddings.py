@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scfm_assets.core.attention.cell_embeddings import CellEmbeddings, cell_embeddings
+from scfm_assets.core.attention.embeddings import CellEmbeddings, cell_embeddings
 from scfm_assets.core.attention.increments import AttentionIncrement
 from scfm_assets.core.attention.sums import AttentionSums
 

@@ -12,18 +12,17 @@ import pyarrow as pa
 
 from scfm_assets.core.evaluation.intervals import Draws, Intervals, WithoutGroups, over_tfs
 from scfm_assets.core.evaluation.readings import Coverage, Ranked, coverage_of
-from scfm_assets.core.metrics.metrics import METRICS
-from scfm_assets.core.scores.edges import DIRECTIONS, Direction, EdgeScores, ScoreKey
-from scfm_assets.core.universes.references import references_in_panel
-from scfm_assets.core.universes.universe import UNIVERSES, AnyUniverse, Universe
+from scfm_assets.core.metrics import METRICS
+from scfm_assets.core.scores import DIRECTIONS, Direction, EdgeScores, ScoreKey
+from scfm_assets.core.universes import UNIVERSES, AnyUniverse, Universe, references_in_panel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scfm_assets.core.evaluation.readings import Ranking
-    from scfm_assets.core.networks.table import NetworkTable
-    from scfm_assets.core.statistics.uncertainty import Shared
-    from scfm_assets.core.universes.matched_universes import MaskedUniverse
+    from scfm_assets.core.networks import NetworkTable
+    from scfm_assets.core.statistics import Shared
+    from scfm_assets.core.universes import MaskedUniverse
 
 SCHEMA = pa.schema(
     [

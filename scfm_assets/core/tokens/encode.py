@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.base.digest import digest_arrays
-from scfm_assets.core.genes.vocabulary import Vocabulary, build_vocabulary
+from scfm_assets.core.base import digest_arrays
+from scfm_assets.core.genes import Vocabulary, build_vocabulary
 from scfm_assets.core.tokens.count_blocks import BUDGET, blocks_of
 from scfm_assets.core.tokens.ranking import Encoding, bytes_per_count, rank_block
 from scfm_assets.errors import ScfmError

@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.sampling.gene_levels import GeneLevels
-from scfm_assets.core.statistics import ceilings
-from scfm_assets.core.statistics.ceilings import Labels
-from scfm_assets.core.universes import matched_universes
-from scfm_assets.core.universes.matched_universes import LIMIT, Difference, MaskedUniverse, universe_seed
+from scfm_assets.core.sampling import GeneLevels
+from scfm_assets.core.statistics import Labels, best_auroc, best_average_precision, uninformed_average_precision
+from scfm_assets.core.universes.matched_universes import (
+    LIMIT,
+    Difference,
+    MaskedUniverse,
+    balance,
+    degree_matched,
+    expression_matched,
+    universe_seed,
+)
 from scfm_assets.core.universes.universe import ALL_PAIRS, TF_GRID, PanelEdges, candidates, edges_in_panel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from scfm_assets.core.evaluation.checks import Passed
-    from scfm_assets.core.networks.table import NetworkTable
+    from scfm_assets.core.base import Passed
+    from scfm_assets.core.networks import NetworkTable
 
 MATCHED = ("expression_matched", "degree_matched")
 """Universes that are made here; all others follow from the network and the cells of a slice."""
@@ -73,7 +79,7 @@ class TissueUniverses:
 
     @property
     def matched(self) -> dict[str, tuple[MaskedUniverse, ...]]:
-        """Matched universes by network, as `scfm_assets.core.evaluation.evaluate.evaluate` takes them."""
+        """Matched universes by network, as `scfm_assets.core.evaluation.metric_rows.evaluate` takes them."""
         return {own.network: own.matched for own in self.networks}
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -147,8 +153,8 @@ def tissue_universes(
 
 def _matched(name: str, edges: PanelEdges, levels: GeneLevels, seed: int) -> MaskedUniverse:
     if name == "degree_matched":
-        return matched_universes.degree_matched(edges, seed=seed)
-    return matched_universes.expression_matched(edges, levels, seed=seed)
+        return degree_matched(edges, seed=seed)
+    return expression_matched(edges, levels, seed=seed)
 
 
 # What there is to say of them ---------------------------------------------------------------------------------------
@@ -161,7 +167,7 @@ def universe_rows(universes: TissueUniverses) -> pa.Table:
         n_pos, n = (int(np.count_nonzero(marked)) for marked in (universe.positive, universe.candidate))
         differences = {
             f"{row.end.lower()}_{row.level}_difference": None if np.isnan(row.after) else row.after
-            for row in matched_universes.balance(universe, own.edges, universes.levels)
+            for row in balance(universe, own.edges, universes.levels)
         }
         named = {"network": own.network, "network_version": own.version, "universe": universe.name}
         counts = {"n_tfs": len(own.edges.tfs), "n_pos": n_pos, "n_neg": n - n_pos, "base_rate": n_pos / max(1, n)}
@@ -188,9 +194,9 @@ def _ceiling(labels: Labels, completeness: float) -> dict[str, float]:
     return {
         "completeness": completeness,
         "hidden_share": labels.hidden_share,
-        "best_auroc": ceilings.best_auroc(labels),
-        "best_auprc": ceilings.best_average_precision(labels),
-        "uninformed_auprc": ceilings.uninformed_average_precision(labels.labelled, labels.pairs),
+        "best_auroc": best_auroc(labels),
+        "best_auprc": best_average_precision(labels),
+        "uninformed_auprc": uninformed_average_precision(labels.labelled, labels.pairs),
     }
 
 
@@ -219,7 +225,7 @@ def _table(rows: list[dict[str, Any]], types: Mapping[str, pa.DataType]) -> pa.T
 def balance_of(universes: TissueUniverses) -> dict[str, tuple[Difference, ...]]:
     """Give the balance of each network's expression-matched universe, as `plot_balance` draws it."""
     return {
-        own.network: matched_universes.balance(universe, own.edges, universes.levels)
+        own.network: balance(universe, own.edges, universes.levels)
         for own in universes.networks
         for universe in own.matched
         if universe.name == "expression_matched"

@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import BertModel
 
-from scfm_assets.core.attention.stream import Pass, register, stream
-from scfm_assets.core.tokens.tokenize import Tokens
+from scfm_assets.core.attention.passes import Pass, register, stream
+from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.attention.small_encoder import (
     CLS,

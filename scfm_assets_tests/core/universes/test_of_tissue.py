@@ -7,12 +7,13 @@ import pyarrow as pa
 import pytest
 
 from scfm_assets.core.networks.table import NetworkSpec, NetworkTable, tidy_network
-from scfm_assets.core.sampling.gene_levels import GeneLevels
-from scfm_assets.core.universes import tissue_universes as tissues
+from scfm_assets.core.sampling.levels import GeneLevels
 from scfm_assets.core.universes.matched_universes import LIMIT
-from scfm_assets.core.universes.tissue_universes import (
+from scfm_assets.core.universes.of_tissue import (
+    COMPLETENESS,
     TissueUniverses,
     are_balanced,
+    balance_of,
     ceiling_rows,
     tissue_universes,
     universe_rows,
@@ -129,14 +130,14 @@ def test_a_completeness_with_more_edges_than_pairs_has_no_row():
     table = ceiling_rows(tissue_universes([dense], NAMES, NAMES, LEVELS, tissue="lung")).to_pylist()
     shares = [row["completeness"] for row in table if row["universe"] == "tf_grid"]
     base_rate = edges_in_panel(dense, NAMES, NAMES, tissue="lung").mask.sum() / (3 * (K - 1))
-    assert shares == [share for share in tissues.COMPLETENESS if share > base_rate]
-    assert 0 < len(shares) < len(tissues.COMPLETENESS)
+    assert shares == [share for share in COMPLETENESS if share > base_rate]
+    assert 0 < len(shares) < len(COMPLETENESS)
 
 
 def test_the_check_names_the_worst_difference_and_fails_where_it_is_too_large():
     universes = made(asked=["expression_matched"])
     passed, words = are_balanced(universes)
-    found = tissues.balance_of(universes)
+    found = balance_of(universes)
     assert passed == all(abs(row.after) < LIMIT for rows in found.values() for row in rows)
     assert "one: " in words
     own = universes.networks[0]

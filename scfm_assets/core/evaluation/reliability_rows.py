@@ -8,25 +8,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-from scfm_assets.core.scores.baselines import cells_of, columns_of
-from scfm_assets.core.scores.edges import attention_methods
-from scfm_assets.core.scores.group_scores import MeansOverCells
-from scfm_assets.core.scores.left_out import IS_LIFTED
-from scfm_assets.core.scores.score_keys import SYMMETRIC, Direction, ScoreKey
-from scfm_assets.core.scores.scores_of_cells import ScoresOfCells
-from scfm_assets.core.statistics.reliability import Reliability, split_half
-from scfm_assets.core.universes.universe import TF_GRID, PanelEdges, candidates, edges_in_panel
+from scfm_assets.core.metrics import CandidatePairs
+from scfm_assets.core.scores import (
+    IS_LIFTED,
+    SYMMETRIC,
+    Direction,
+    MeansOverCells,
+    ScoreKey,
+    ScoresOfCells,
+    attention_methods,
+    cells_of,
+    columns_of,
+)
+from scfm_assets.core.statistics import Reliability, split_half
+from scfm_assets.core.universes import TF_GRID, PanelEdges, candidates, edges_in_panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from scipy.sparse import csr_matrix
 
-    from scfm_assets.core.attention.sums import AttentionSums
-    from scfm_assets.core.networks.table import NetworkTable
-    from scfm_assets.core.scores.baselines import BaselineMethod
-    from scfm_assets.core.scores.group_scores import ScoresOfGroups
+    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.networks import NetworkTable
+    from scfm_assets.core.scores import BaselineMethod, ScoresOfGroups
 
 SPLITS = 6
 """Halvings of the groups of cells. With ten groups there are 126, which share cells: the mean over six of them is as

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scfm_assets.core.tokens import count_blocks, ranking
-from scfm_assets.core.tokens.tokenize import Tokens, Vocabulary, build_vocabulary, rank_encode, tokenize
+from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary, rank_encode, tokenize
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake.small_counts import a_vocabulary, as_lists, reference, some_counts
 

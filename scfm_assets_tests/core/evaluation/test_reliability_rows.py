@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from scfm_assets.core.attention.sums import AttentionSums, GroupSums
-from scfm_assets.core.evaluation.reliability_table import SCHEMA, from_attention, from_counts, reliability_table
+from scfm_assets.core.evaluation.reliability_rows import SCHEMA, from_attention, from_counts, reliability_table
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.networks.spec import NetworkSpec
 from scfm_assets.core.networks.table import tidy_network

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from scfm_assets.core.scores.edges import Direction, EdgeScores, ScoreKey
+    from scfm_assets.core.scores import Direction, EdgeScores, ScoreKey
 
 Role = Literal["planted", "random", "model", "baseline", "null"]
 

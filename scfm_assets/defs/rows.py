@@ -1,0 +1,59 @@
+"""What the rows of a slice say besides their numbers, from the catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets.inputs.checkpoints import checkpoint_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.scores import EdgeScores
+    from scfm_assets.core.universes import TissueUniverses
+    from scfm_assets.partitions import Place
+
+
+def edge_rows(catalog: Catalog, place: Place, scores: EdgeScores, networks: Iterable[pa.Table], model: str) -> pa.Table:
+    """Give the rows of `edge_scores` for SQL: the pairs whose first gene is a TF of some network."""
+    from scfm_assets.core.scores import edge_table
+
+    ends = [table.column(end) for table in networks for end in ("tf", "tf_id") if end in table.column_names]
+    tfs = {tf for end in ends for tf in end.unique().to_pylist()}
+    return edge_table(
+        scores,
+        tfs,
+        tissue=str(place.tissue),
+        n_cells=int(place.n_cells or 0),
+        model=model,
+        checkpoint=checkpoint_digest(catalog, model) if model in catalog.models else None,
+        simulated=catalog.atlases[str(place.tissue)].simulated,
+    )
+
+
+def evaluation_of(
+    catalog: Catalog, place: Place, model: str, universes: TissueUniverses | None = None
+) -> dict[str, Any]:
+    """Give what `core.evaluation.metric_rows` wants to know about a slice and a model, from the catalog.
+
+    `universes` are the matched ones of the tissue, those that the catalog asks for.
+    """
+    from scfm_assets.core.evaluation import Intervals
+    from scfm_assets.core.scores import DIRECTIONS
+    from scfm_assets.core.universes import UNIVERSES
+
+    experiment = catalog.experiment
+    return {
+        "universes": [universe for universe in UNIVERSES if universe.name in experiment.universes],
+        "matched": {} if universes is None else universes.matched,
+        "directions": [direction for direction in DIRECTIONS if direction.name in experiment.directions],
+        "intervals": Intervals(**experiment.intervals.model_dump()),
+        "tissue": str(place.tissue),
+        "n_cells": int(place.n_cells or 0),
+        "model": model,
+        "checkpoint": checkpoint_digest(catalog, model) if model in catalog.models else None,
+        "simulated": catalog.atlases[str(place.tissue)].simulated,
+    }
