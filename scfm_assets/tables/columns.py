@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
+
+ARROW_TYPES = {
+    "VARCHAR": "string",
+    "BOOLEAN": "bool",
+    "TINYINT": "int8",
+    "INTEGER": "int32",
+    "BIGINT": "int64",
+    "FLOAT": "float32",
+    "DOUBLE": "float64",
+    "TIMESTAMP": "timestamp[us]",
+}
+"""DuckDB type -> Arrow type."""
+
+
+STAMPED = ("tissue", "n_cells", "simulated")
+"""Columns that the platform adds to rows that it stores: where in the grid they belong, and whether they are real."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +36,7 @@ class Column:
     Attributes
     ----------
     name, type
-        Its name and DuckDB type (a key of `schema.ARROW_TYPES`).
+        Its name and DuckDB type (a key of `ARROW_TYPES`).
     doc
         One sentence.
     nullable
@@ -42,6 +66,47 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     files_by: tuple[str, ...] = ()
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Arrow schema. Text of a table without a key is dictionary-encoded: it is long and its words are few."""
+        import pyarrow as pa
+
+        text = pa.string() if self.key else pa.dictionary(pa.int32(), pa.string())
+        types = {c.name: text if c.type == "VARCHAR" else pa.type_for_alias(ARROW_TYPES[c.type]) for c in self.columns}
+        return pa.schema([pa.field(c.name, types[c.name], nullable=c.nullable) for c in self.columns])
+
+    def rows(self, rows: Iterable[Mapping[str, Any]], *, stamped: Iterable[str] = STAMPED) -> pa.Table:
+        """Make rows of the table; NaN becomes NULL.
+
+        Parameters
+        ----------
+        rows
+            Column -> value, each with all columns of the table but those that are stamped.
+        stamped
+            Columns that the platform adds when it stores the rows, where the rows do not have them.
+
+        Raises
+        ------
+        ValueError
+            A row lacks a column, or has one that is not declared.
+        """
+        import pyarrow as pa
+
+        listed = [dict(row) for row in rows]
+        present = {name for row in listed for name in row}
+        fields = [field for field in self.schema if field.name in present or field.name not in set(stamped)]
+        names = {field.name for field in fields}
+        for row in listed:
+            if row.keys() != names:
+                message = f"a row of {self.name} lacks or has too much: {', '.join(sorted(row.keys() ^ names))}"
+                raise ValueError(message)
+        plain = [{name: _null_for_nan(value) for name, value in row.items()} for row in listed]
+        return pa.Table.from_pylist(plain, schema=pa.schema(fields))
+
+
+def _null_for_nan(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def text(name: str, doc: str, *, nullable: bool = False) -> Column:

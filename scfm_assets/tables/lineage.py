@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scfm_assets.tables.columns import Column, Table
-from scfm_assets.tables.schema import ARROW_TYPES, ddl
+from scfm_assets.tables.columns import ARROW_TYPES, Column, Table
+from scfm_assets.tables.schema import ddl
 
 if TYPE_CHECKING:
     import duckdb

@@ -14,17 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLES", "Column", "Table", "arrow_schema", "check_table", "ddl", "table_named"]
 
-ARROW_TYPES = {
-    "VARCHAR": "string",
-    "BOOLEAN": "bool",
-    "TINYINT": "int8",
-    "INTEGER": "int32",
-    "BIGINT": "int64",
-    "FLOAT": "float32",
-    "DOUBLE": "float64",
-    "TIMESTAMP": "timestamp[us]",
-}
-
 
 def table_named(name: str) -> Table:
     """Give a declared table.
@@ -50,16 +39,8 @@ def ddl(table: Table) -> str:
 
 
 def arrow_schema(name: str) -> pa.Schema:
-    """Give the Arrow schema of a declared table.
-
-    Text of tables without a key is dictionary-encoded: they are long and their words are few.
-    """
-    import pyarrow as pa
-
-    table = table_named(name)
-    text = pa.string() if table.key else pa.dictionary(pa.int32(), pa.string())
-    types = {c.name: text if c.type == "VARCHAR" else pa.type_for_alias(ARROW_TYPES[c.type]) for c in table.columns}
-    return pa.schema([pa.field(c.name, types[c.name], nullable=c.nullable) for c in table.columns])
+    """Give the Arrow schema of a declared table."""
+    return table_named(name).schema
 
 
 def check_table(name: str, rows: pa.Table) -> pa.Table:

@@ -1,5 +1,6 @@
 """What every room stands on: digests of content, and texts that can be shown."""
 
+from scfm_assets.core.base.code_digest import digest_code, digest_source
 from scfm_assets.core.base.digest import (
     LENGTH,
     digest_arrays,
@@ -18,9 +19,11 @@ __all__ = [
     "Fingerprint",
     "Passed",
     "digest_arrays",
+    "digest_code",
     "digest_file",
     "digest_folder",
     "digest_json",
+    "digest_source",
     "digest_table",
     "is_plain",
     "seed_from",

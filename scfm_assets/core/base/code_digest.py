@@ -1,0 +1,48 @@
+"""Digest of what code does: comments, docstrings and layout aside."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def digest_code(paths: Iterable[Path]) -> str:
+    """Digest Python files, and all Python files below folders, as 32 hex digits.
+
+    Two versions of a file have one digest if they differ in comments, docstrings, blank lines or layout only. A file
+    is known by its name below the given folder, wherever that lies.
+    """
+    whole = hashlib.blake2b(digest_size=16)
+    for path in sorted(paths):
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            name = file.relative_to(path.parent).as_posix()
+            whole.update(f"{name}\0{_digest_file(file, file.stat().st_mtime_ns)}\0".encode())
+    return whole.hexdigest()
+
+
+@cache
+def _digest_file(file: Path, _mtime_ns: int) -> str:
+    return digest_source(file.read_text(encoding="utf-8"))
+
+
+def digest_source(source: str) -> str:
+    """Digest one module, class or function in Python, as 32 hex digits; see `digest_code`."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [statement for statement in body if not _is_text(statement)]  # pyright: ignore[reportAttributeAccessIssue]
+    return hashlib.blake2b(ast.dump(tree).encode(), digest_size=16).hexdigest()
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a text alone: a docstring, or what is said below a constant."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant):
+        return False
+    return isinstance(statement.value.value, str)
