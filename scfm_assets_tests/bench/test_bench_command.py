@@ -73,7 +73,7 @@ def test_help_comes_without_heavy_packages(run_python):
     code = """
 import sys
 from click.testing import CliRunner
-from scfm_assets.cli_bench import bench
+from scfm_assets.cli.bench import bench
 assert CliRunner().invoke(bench, ["--help"]).exit_code == 0
 print(*sorted({"torch", "transformers", "numba", "sklearn", "pandas", "numpy"} & set(sys.modules)))
 """

@@ -24,7 +24,7 @@ PLACE = Place("sim_one", 40)
 RUN = f"""
 import sys, time
 from pathlib import Path
-from scfm_assets.core import attention_collector
+from scfm_assets.core.attention import collector as attention_collector
 from scfm_assets.resources import halfway
 from scfm_assets_tests.platforms import open_home
 

@@ -39,7 +39,7 @@ PUBLISHER = """
 import sys, time
 import dagster as dg
 from pathlib import Path
-from scfm_assets.warehouse.lineage import sync_lineage
+from scfm_assets.warehouse.lineage.projection import sync_lineage
 from scfm_assets.warehouse.publish import publish
 home = Path(sys.argv[1])
 while True:  # publish-for-ever

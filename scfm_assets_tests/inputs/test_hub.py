@@ -36,10 +36,11 @@ FILES = {
 CALL = """
 import json, sys
 from pathlib import Path
-from scfm_assets import hub
-from scfm_assets.core.errors import ScfmError
+from scfm_assets.catalog.hub_address import HubAddress
+from scfm_assets.inputs import hub
+from scfm_assets.errors import ScfmError
 call, address, home = sys.argv[1:]
-address = hub.HubAddress.parse(address)
+address = HubAddress.parse(address)
 needs_home = call in {"fetched_folder", "fetched_file", "refreshed", "met"}
 try:
     if call == "met":
@@ -291,7 +292,7 @@ def test_a_server_that_is_no_hub_is_told(tmp_path):
 
 OPEN = """
 import json, sys
-from scfm_assets import catalog, checkpoints
+from scfm_assets.catalog import catalog; from scfm_assets.inputs import checkpoints
 model = checkpoints.open_model(catalog.load(sys.argv[1]), "mine")
 files = checkpoints.checkpoint_files(catalog.load(sys.argv[1]), "mine")
 print(json.dumps([model.generation.name, model.fingerprint.as_dict(), files]))

@@ -15,11 +15,11 @@ WRITER = """
 import json, sys, time
 from pathlib import Path
 import pyarrow as pa
-from scfm_assets.core.digest import digest_json
+from scfm_assets.core.base import digest_json
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import Format, Output, Store
 from scfm_assets.warehouse.publish import publish
-from scfm_assets.warehouse.schema import check_table
+from scfm_assets.tables.schema import check_table
 from scfm_assets_tests.warehouse.test_publish import panel
 
 home, writer, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])

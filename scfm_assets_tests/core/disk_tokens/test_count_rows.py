@@ -182,9 +182,9 @@ PROGRAM = """
     from pathlib import Path
     if sys.argv[4] == "no":
         sys.modules["numba"] = None
-    from scfm_assets.core.count_rows import open_counts
-    from scfm_assets.core.token_file import open_tokens, write_tokens
-    from scfm_assets.core.tokens import build_vocabulary, tokenize_rows
+    from scfm_assets.core.disk_tokens.count_rows import open_counts
+    from scfm_assets.core.disk_tokens.token_file import open_tokens, write_tokens
+    from scfm_assets.core.tokens.encode import build_vocabulary, tokenize_rows
 
     def bytes_of(field):
         status = Path("/proc/self/status").read_text()

@@ -78,7 +78,7 @@ def test_a_killed_writer_leaves_only_hidden_files(tmp_path):
         import os, signal, sys
         from pathlib import Path
         import numpy as np
-        from scfm_assets.core.token_file import write_tokens
+        from scfm_assets.core.disk_tokens.token_file import write_tokens
         from scfm_assets.core.tokens import Tokens
 
         def blocks():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from scfm_assets.core.evaluate import SCHEMA, Intervals, NoNetwork, evaluate, networks_of, no_rows
+from scfm_assets.core.evaluation.metric_rows import SCHEMA, Intervals, NoNetwork, evaluate, networks_of, no_rows
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
