@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
 
 def refuse(problem: str, remedy: str = "", *, at: tuple[str | int, ...] = ()) -> NoReturn:
@@ -35,11 +37,29 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def names_of(registry: Callable[[], Iterable[str]]) -> AfterValidator:
-    """Validate names against a registry, which is asked when a value is given and not before."""
+def rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse values that do not rise."""
+    for i, (before, after) in enumerate(pairwise(values), 1):
+        if after <= before:
+            refuse(f"{after} follows {before}", "Values rise.", at=(i,))
+    return values
+
+
+def names_of(registry: str, *more: str) -> AfterValidator:
+    """Validate names against a registry, which is imported when a value is given and not before.
+
+    Parameters
+    ----------
+    registry
+        ``"module:attribute"``: names, or records that have one, or a function that returns either.
+    more
+        Further names that are allowed.
+    """
 
     def known(values: tuple[str, ...]) -> tuple[str, ...]:
-        allowed = tuple(registry())
+        module, _, attribute = registry.partition(":")
+        entries = getattr(import_module(module), attribute)
+        allowed = (*more, *(getattr(entry, "name", entry) for entry in (entries() if callable(entries) else entries)))
         for i, value in enumerate(values):
             if value not in allowed:
                 refuse(f"{value!r} is not allowed", f"Allowed: {', '.join(allowed)}.", at=(i,))
@@ -53,6 +73,11 @@ Distinct = Annotated[tuple[Item, ...], Field(min_length=1), AfterValidator(disti
 """A list of at least one value, none said twice."""
 Count = Annotated[int, Field(strict=True, ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
+"""A share that is neither nothing nor everything."""
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Rising = AfterValidator(rising)
 
 
 class Block(BaseModel):

@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from anndata import AnnData
@@ -35,7 +36,8 @@ def small_atlas() -> AnnData:
     from scfm_assets_tests.core.simulate.small_simulations import world_donor
 
     donor = world_donor(300)
-    return AnnData(donor.counts, obs={"cell_type": donor.cell_type}, var={"gene_id": list(donor.genes)})
+    obs = pd.DataFrame({"cell_type": donor.cell_type}, index=[f"cell{i}" for i in range(len(donor.cell_type))])
+    return AnnData(donor.counts, obs=obs, var=pd.DataFrame(index=donor.genes))
 
 
 SMALL_INPUTS: dict[inputs.Input, Any] = {

@@ -10,9 +10,10 @@ import numpy as np
 
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.metrics import CandidatePairs, auroc, average_precision
-from scfm_assets.core.scores import METHODS, cells_of
+from scfm_assets.core.scores import cells_of
 from scfm_assets.core.simulate import LINEAR, LinearSpec, Wiring
 from scfm_assets.core.statistics import Labels, apparent_auroc, apparent_average_precision
+from scfm_assets.studies.reference_saturation.correlations import CORRELATIONS
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, labels_of
 from scfm_assets.studies.reference_saturation.standing import Standing
 from scfm_assets.studies.reference_saturation.tables import SCORES
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 PLACE = "reference saturation"
 COMPLETENESS = (0.1, 0.25, 0.5, 0.75, 1.0)
-CORRELATIONS = {method.name: method.function for method in METHODS if not method.null}
 HUBS = 0.5
 """Degrees fall with the root of their rank: some genes are hubs, else degree could favour nothing."""
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.masters import masters
 from scfm_assets.studies.synthetic_truth.orderings import orderings, ranks
 from scfm_assets.studies.synthetic_truth.scores import NULLS
-from scfm_assets.studies.synthetic_truth.settings import NONE, Settings
+from scfm_assets.studies.synthetic_truth.settings import Settings
 from scfm_assets.studies.synthetic_truth.tables import SCORES
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.simulate import CASES, SIMULATORS, CopulaSpec, Donor, HillSpec, LinearSpec, Wiring
 from scfm_assets.errors import ScfmError
-from scfm_assets.studies.synthetic_truth.settings import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +17,19 @@ if TYPE_CHECKING:
     from scfm_assets.studies.synthetic_truth.settings import Settings
 
 PLACE = "study synthetic_truth"
+NONE = "none"
+"""The case in which nothing misleads."""
 CASE = {case.name: case for case in CASES}
+
+
+def cases_of(settings: Settings, simulator: str) -> tuple[str, ...]:
+    """The cases of a simulator, the one that does not mislead first. A copula has no dynamics, so no loops."""
+    return (NONE, *(name for name in settings.cases if (simulator, name) != ("copula", "feedback")))
+
+
+def methods_in(settings: Settings, case: str) -> tuple[str, ...]:
+    """The methods that are computed in a case."""
+    return tuple(name for name in settings.methods if name != "grnboost" or case in settings.boosted_cases)
 
 
 def spec_of(settings: Settings, simulator: str, donor: Donor | None) -> Any:
@@ -58,7 +69,7 @@ def data_sets(settings: Settings, simulator: str, donor: Donor | None, seed: int
     """
     source, spec = SIMULATORS[simulator], spec_of(settings, simulator, donor)
     clean = source.at_seed(spec, seed)
-    for name in settings.cases_of(simulator):
+    for name in cases_of(settings, simulator):
         if name == NONE:
             yield name, clean
         else:

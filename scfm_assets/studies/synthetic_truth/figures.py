@@ -8,9 +8,9 @@ import numpy as np
 
 from scfm_assets.core.metrics import reach
 from scfm_assets.figures.style import MARKERS, QUIET, End, colour_of, label_ends, nothing, panels, room_for
+from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.hypotheses import paired
 from scfm_assets.studies.synthetic_truth.orderings import LEVEL, Block, blocks
-from scfm_assets.studies.synthetic_truth.settings import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

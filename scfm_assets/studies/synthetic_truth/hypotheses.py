@@ -13,9 +13,9 @@ from scipy.stats import binom
 from scfm_assets.core.evaluation import SMALLEST
 from scfm_assets.core.statistics import ALPHA, Test, power_of_difference, smallest_difference
 from scfm_assets.studies.study import StudyVerdict
+from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.orderings import Block, blocks, kendall
 from scfm_assets.studies.synthetic_truth.scores import NULLS
-from scfm_assets.studies.synthetic_truth.settings import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

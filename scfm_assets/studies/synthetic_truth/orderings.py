@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from scfm_assets.core.metrics import reach
 from scfm_assets.core.statistics import jackknife_error
-from scfm_assets.studies.synthetic_truth.settings import NONE
+from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.tables import ORDERINGS, RANKS
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from scfm_assets.core.evaluation import BEATS, DOES_NOT_BEAT, NULL, SMALLEST, UN
 from scfm_assets.core.metrics import METRICS, CandidatePairs
 from scfm_assets.core.scores import METHODS, cells_of, chosen_methods
 from scfm_assets.core.statistics import ALPHA, POWER, Shared, over_tfs, power_of_difference
-from scfm_assets.studies.synthetic_truth.data_sets import data_sets, donor_of
+from scfm_assets.studies.synthetic_truth.data_sets import cases_of, data_sets, donor_of, methods_in
 from scfm_assets.studies.synthetic_truth.tables import SCORES
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ def measure(
     """
     rows: list[dict[str, Any]] = []
     donor = donor_of(settings, atlases)
-    done, total = 0, settings.seeds * sum(len(settings.cases_of(name)) for name in settings.simulators)
+    done, total = 0, settings.seeds * sum(len(cases_of(settings, name)) for name in settings.simulators)
     for simulator in settings.simulators:
         for seed in range(settings.seeds):
             for case, made in data_sets(settings, simulator, donor, seed):
-                every = chosen_methods(settings.methods_in(case), made.tfs, workers=workers)
+                every = chosen_methods(methods_in(settings, case), made.tfs, workers=workers)
                 methods = [method for method in every if not method.null]
                 head = {"simulator": simulator, "case": case, "seed": seed}
                 rows += [head | row for row in readings(made, methods)]

@@ -12,7 +12,7 @@ from scfm_assets.core.scores import baselines
 from scfm_assets.core.scores.baselines import BaselineMethod
 from scfm_assets.core.simulate.simulators import SIMULATORS
 from scfm_assets.errors import ScfmError
-from scfm_assets.studies.synthetic_truth.data_sets import data_sets, spec_of
+from scfm_assets.studies.synthetic_truth.data_sets import data_sets, methods_in, spec_of
 from scfm_assets.studies.synthetic_truth.scores import NULLS, measure, readings
 from scfm_assets.studies.synthetic_truth.settings import Settings
 from scfm_assets.studies.synthetic_truth.tables import SCORES
@@ -24,7 +24,8 @@ DONOR = world_donor(300)
 
 def measured(settings):
     """Measure with an atlas that is the donor."""
-    atlas = AnnData(DONOR.counts, obs=pd.DataFrame({"cell_type": DONOR.cell_type}), var=pd.DataFrame(index=DONOR.genes))
+    obs = pd.DataFrame({"cell_type": DONOR.cell_type}, index=[f"cell{i}" for i in range(len(DONOR.cell_type))])
+    atlas = AnnData(DONOR.counts, obs=obs, var=pd.DataFrame(index=DONOR.genes))
     return measure(settings, {DONOR.name: atlas})
 
 
@@ -130,7 +131,7 @@ def test_boosting_is_there_where_it_is_asked_for_and_workers_change_nothing():
     assert one.equals(two)
     boosted = {row["case"] for row in one.to_pylist() if row["method"] == "grnboost"}
     assert boosted == {"none"}
-    assert "grnboost" in spec.changed(boosted_cases=("none", "batch")).methods_in("batch")
+    assert "grnboost" in methods_in(spec.changed(boosted_cases=("none", "batch")), "batch")
 
 
 @pytest.mark.parametrize(
