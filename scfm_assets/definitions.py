@@ -28,12 +28,12 @@ from scfm_assets.defs import (  # noqa: E402
     report,
     scaling,
     selection,
+    studies,
     universes,
     verdicts,
 )
 from scfm_assets.defs.automation import automated  # noqa: E402
 from scfm_assets.defs.bind import dagster_asset, dagster_source  # noqa: E402
-from scfm_assets.defs.studies import studies  # noqa: E402
 from scfm_assets.engine.platform import Platform  # noqa: E402
 from scfm_assets.partitions import Grid  # noqa: E402
 from scfm_assets.resources import kubernetes  # noqa: E402

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from scfm_assets.defs.bind import group_of
+from scfm_assets.studies import discover
 from scfm_assets_tests.platforms import Home
 from scfm_assets_tests.served import Ui, answers, free_port, opened_ui, wait_until
 
@@ -127,7 +128,7 @@ def test_the_asset_graph_shows_all_groups(page: Any, finished: Home) -> None:
     page.goto("/asset-groups")
     groups = {group_of(name) for name in (*finished.platform.nodes, *finished.platform.sources)}
     models = {f"model_{name}" for name in finished.catalog.models}
-    studies = {"reference_saturation", "synthetic_truth", "tests"}
+    studies = {*discover(), "tests"}
     assert groups == {"atlas", "networks", "baselines", "evaluation", "scaling", "report"} | models | studies
     for group in groups:
         listed = page.get_by_text(group, exact=True).filter(visible=True)

@@ -143,19 +143,19 @@ DOORS = {
     "core.evaluation": "core.attention core.base core.metrics core.networks core.sampling core.scores core.statistics "
     "core.universes",
     "families": "errors core.attention core.base core.genes core.simulate core.tokens",
-    "catalog": "errors home core.base families",
+    "figures": "core.curves core.evaluation core.scores core.universes",
+    "studies": "errors tables core figures",
+    "catalog": "errors home core.base families studies",
     "inputs": "errors home core families catalog",
     "resources": "errors partitions tables core.attention core.base catalog",
     "engine": "errors home partitions tables core.base families catalog inputs resources",
     "warehouse": "errors tables resources",
-    "figures": "core.curves core.evaluation core.scores core.universes",
     "report": "core.curves core.evaluation core.scores figures",
-    "studies": "errors core figures",
     "defs": "errors partitions tables core inputs resources engine warehouse figures report studies catalog",
     "definitions": "home partitions catalog resources engine defs",
     "scfm_assets_pretrain": "errors core families catalog inputs engine figures",
     "scfm_assets_bench": "errors home partitions tables core resources warehouse",
-    "cli": "errors home core catalog inputs resources engine warehouse definitions scfm_assets_pretrain "
+    "cli": "errors home core studies catalog inputs resources engine warehouse definitions scfm_assets_pretrain "
     "scfm_assets_bench",
 }
 """Room -> rooms that it may import, whenever that happens; a room stands below all that may import it."""
@@ -220,6 +220,20 @@ def test_nobody_reaches_past_the_door_of_a_room_of_core() -> None:
                 past.append((room, imported.module))
     assert {(room, module) for room, module in past if not module.startswith("scfm_assets.core.intake.files")} == set()
     assert {room for room, _ in past} <= {"core.disk_tokens"}
+
+
+def test_no_study_knows_another() -> None:
+    """Nor what is beside it in the platform: `test_every_study` holds each to this, entry points too."""
+    folders = {folder.name: folder for folder in (PACKAGE / "studies").iterdir() if (folder / "__init__.py").is_file()}
+    assert folders
+    known = [
+        (name, imported.module)
+        for name, folder in folders.items()
+        for file in folder.rglob("*.py")
+        for imported in imports_of(file.read_text())
+        if imported.within(*(f"scfm_assets.studies.{other}" for other in folders if other != name))
+    ]
+    assert known == []
 
 
 def test_every_room_of_core_says_what_it_offers() -> None:

@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from scfm_assets.catalog.checkpoint_folders import dropped_models
 from scfm_assets.catalog.model import Model
-from scfm_assets.catalog.studies import Studies
+from scfm_assets.catalog.studies import Studies, check_studies
 from scfm_assets.catalog.yaml_blocks import (
     Block,
     Count,
@@ -298,14 +298,8 @@ class Catalog(Block):
                 at=("models", "baselines"),
             )
         self._check_simulation()
-        self._check_donor()
+        check_studies(self.studies, self.atlases)
         return self
-
-    def _check_donor(self) -> None:
-        donor = self.studies.synthetic_truth and self.studies.synthetic_truth.donor
-        if donor is not None and donor not in self.atlases:
-            known = f"Atlases are: {', '.join(self.atlases)}."
-            refuse(f"{donor!r} is no atlas of the catalog", known, at=("studies", "synthetic_truth", "donor"))
 
     def _check_simulation(self) -> None:
         users = [("atlases", tissue) for tissue in self.simulated_tissues]

@@ -5,43 +5,38 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
 from scfm_assets.catalog import yaml_lines
 from scfm_assets.catalog.hub_address import HubAddress
 from scfm_assets.errors import ScfmError
+from scfm_assets.studies.settings import Block, Count, Distinct, Share, distinct, refuse
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-
-def refuse(problem: str, remedy: str = "", *, at: tuple[str | int, ...] = ()) -> NoReturn:
-    """Refuse a value inside a validator.
-
-    Parameters
-    ----------
-    problem
-        What is wrong, with the value.
-    remedy
-        What is allowed, and what to do.
-    at
-        Path of the key at fault below the block that is being validated.
-    """
-    kind = "refused"
-    raise PydanticCustomError(kind, "{problem}", {"problem": problem, "remedy": remedy, "at": list(at)})
-
+__all__ = [
+    "NAME",
+    "Block",
+    "Count",
+    "CountsPlace",
+    "Distinct",
+    "FileOrHub",
+    "FilePath",
+    "Flag",
+    "Name",
+    "Sha256",
+    "Share",
+    "Text",
+    "Url",
+    "Whole",
+    "distinct",
+    "file_or_hub",
+    "read",
+    "refuse",
+]
 
 # Kinds of values.
 
@@ -80,14 +75,6 @@ def _path(value: Any, info: ValidationInfo, at: tuple[str, ...] = ()) -> Path:
     return Path(os.path.normpath(folder / Path(value).expanduser()))
 
 
-def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Refuse repeated values."""
-    repeated = list(dict.fromkeys(str(value) for value in values if values.count(value) > 1))
-    if repeated:
-        refuse(f"{', '.join(repeated)} is said more than once")
-    return values
-
-
 def file_or_hub(value: Any, info: ValidationInfo, at: tuple[str, ...] = ()) -> Path | str:
     """Take a path, or an address on the hub as it is; `at` is the key at fault below the value that is validated."""
     if not isinstance(value, str) or not value.startswith("hf:"):
@@ -103,42 +90,12 @@ Name = Annotated[str, AfterValidator(_name)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 FileOrHub = Annotated[Path | str, BeforeValidator(file_or_hub)]
 Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(strict=True, ge=1)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|first)$")]
 """A SHA-256, or ``first``: that of the content that is met first."""
 Url = Annotated[str, Field(pattern=r"^(https?|file)://\S+$")]
 CountsPlace = Annotated[str, Field(pattern=r"^(auto|X|raw\.X|layers/.+)$")]
-
-Item = TypeVar("Item")
-Distinct = Annotated[tuple[Item, ...], Field(min_length=1), AfterValidator(distinct)]
-"""A list of at least one value, none said twice."""
-
-
-class Block(BaseModel):
-    """A frozen block that knows all its keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        allowed = f"Allowed here: {', '.join(cls.model_fields)}."
-        if not isinstance(data, dict):
-            refuse(f"a block of keys is wanted, found {data!r}", allowed)
-        for key in data:
-            if key not in cls.model_fields:
-                refuse("unknown key", allowed, at=(key,))
-        return data
-
-    def exactly_one(self, *names: str) -> str:
-        """Name the one field of ``names`` that is given; refuse none and several."""
-        given = [name for name in names if getattr(self, name) not in {None, False}]
-        if len(given) != 1:
-            refuse(f"exactly one of {', '.join(names)} is wanted, found {' and '.join(given) or 'none'}")
-        return given[0]
 
 
 # Reading.

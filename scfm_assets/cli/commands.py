@@ -13,6 +13,7 @@ import click
 
 from scfm_assets.cli.bench import bench
 from scfm_assets.cli.lineage import lineage
+from scfm_assets.cli.new_study import new_study
 from scfm_assets.cli.options import catalog_option, choose
 from scfm_assets.cli.pretrain import pretrain
 from scfm_assets.cli.sql import sql
@@ -170,7 +171,7 @@ def fit(table: Path, x: str, y: str, sigma: str | None) -> None:
     click.echo(format_fits(fit_curves(*read_points(table, x, y, sigma))))
 
 
-for command in (validate, sql, lineage, status, prune, bench, pretrain):
+for command in (validate, sql, lineage, status, prune, bench, pretrain, new_study):
     main.add_command(command)
 
 

@@ -49,7 +49,7 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
         partitions_def=grid.definition(node.space),
         group_name=group_of(node.asset),
         description=described(node),
-        code_version=node.code,
+        code_version=node.code_of if isinstance(node.code_of, str) else None,  # a digest is not for loading
         kinds=set(node.kinds) | ({"duckdb"} if node.tables else set()),
         owners=[OWNER],
         pool=node.pool,

@@ -55,3 +55,20 @@ ATTENTION = Format(
     _to_repeats,
     lambda value: ARRAYS.digest(_of_repeats(value)),
 )
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _digest_text(text: str) -> str:
+    from scfm_assets.core.base import digest_arrays
+
+    return digest_arrays(text)
+
+
+HTML = Format(".html", _write_text, _read_text, _digest_text)

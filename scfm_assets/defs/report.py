@@ -8,41 +8,24 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from scfm_assets.defs import networks
+from scfm_assets.defs.formats import HTML
 from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
-from scfm_assets.defs.studies.shown import reads, shown
+from scfm_assets.defs.studies import page_of, studies
 from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, asset, everything
 from scfm_assets.engine.environment import environment
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Space
-from scfm_assets.resources.store import Format
 from scfm_assets.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     import numpy as np
     from anndata import AnnData
 
     from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.engine.platform import Later
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def _digest_text(text: str) -> str:
-    from scfm_assets.core.base import digest_arrays
-
-    return digest_arrays(text)
-
-
-HTML = Format(".html", _write_text, _read_text, _digest_text)
+    from scfm_assets.report.studies import StudyPage
 
 
 def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
@@ -81,10 +64,18 @@ def report(job: Job, metrics: Later, curves: Later, atlases: Later, comparisons:
 
     tables = {"metrics": all_of("metrics", metrics), "scaling_curves": all_of("scaling_curves", curves)}
     tables["method_verdicts"] = _judged(job, comparisons)
-    page = render(tables, _context(job, metrics, curves, atlases, others) | {"studies": shown(job.catalog, others)})
+    page = render(tables, _context(job, metrics, curves, atlases, others) | {"studies": _pages(job.catalog, others)})
     write(job.store.home / "report", page)
     publish(job.store.home)  # so that SQL is there after a run from the UI, too
     return page
+
+
+def _pages(catalog: Catalog, others: Mapping[str, Later]) -> list[StudyPage]:
+    """The pages of the studies that have one."""
+    from scfm_assets.report.studies import StudyPage
+
+    pages = [(study, others[page_of(study)]) for study in studies(catalog).values()]
+    return [StudyPage(study.name, study.title, stored[place]) for study, stored in pages for place in stored]
 
 
 def _judged(job: Job, comparisons: Later) -> pa.Table:
@@ -134,5 +125,6 @@ def _cells(atlas: AnnData) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 def nodes(catalog: Catalog) -> list[Node]:
     """List the report."""
+    pages = {page_of(study): everything(page_of(study)) for study in studies(catalog).values()}
     known = {networks.PREFIX + name: everything(f"networks/{name}") for name in catalog.networks}
-    return [replace(report, watches=checkpoints_of(catalog), reads={**report.reads, **known, **reads(catalog)})]
+    return [replace(report, watches=checkpoints_of(catalog), reads={**report.reads, **known, **pages})]

@@ -78,7 +78,8 @@ def _scored(job: Job, inputs: dict[str, Any]) -> list[Scored]:
     return found
 
 
-def _contenders(job: Job, inputs: dict[str, Any]) -> list[Contender]:
+def contenders_of(job: Job, inputs: dict[str, Any]) -> list[Contender]:
+    """The methods of one slice, by the scores (and attention sums) of the models that are there."""
     from scfm_assets.core.evaluation import contenders
     from scfm_assets.core.scores import METHODS
 
@@ -92,7 +93,7 @@ def slices(job: Job, of_all: dict[str, Later], *, largest_first: bool = False) -
         place = Place(job.tissue, n_cells)
         here = {name: scores[place] for name, scores in of_all.items() if place in scores}
         if SCORES + baselines.MODEL in here:
-            yield n_cells, _contenders(job, here)
+            yield n_cells, contenders_of(job, here)
 
 
 def _verdict_rows(job: Job, comparison: pa.Table) -> pa.Table:
@@ -148,7 +149,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         from scfm_assets.core.universes import grounds_of
 
         grounds, level = grounds_of(inputs["universes"]), job.catalog.experiment.intervals.level
-        return compare_methods(_contenders(job, inputs), grounds, level=level)
+        return compare_methods(contenders_of(job, inputs), grounds, level=level)
 
     @asset(
         "evaluation/cell_count_comparison",

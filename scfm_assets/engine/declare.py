@@ -105,7 +105,7 @@ class Node:
     reads: Mapping[str, Reads]
     watches: tuple[str, ...]
     body: Callable[..., Any]
-    code: str
+    code_of: str | Callable[[], str]
     config: Callable[[Catalog, Place], Any]
     format: Format
     table: str | None
@@ -119,6 +119,11 @@ class Node:
     kinds: frozenset[str]
     tags: tuple[str, ...] = ()
     on_request: bool = False
+
+    @property
+    def code(self) -> str:
+        """Version of what the body does; of what is digested when it is needed, the digest."""
+        return self.code_of if isinstance(self.code_of, str) else self.code_of()
 
     @property
     def doc(self) -> str:
@@ -261,7 +266,7 @@ def asset(
     space: Space,
     reads: Mapping[str, Reads] | None = None,
     watches: Sequence[str] = (),
-    code: str = "1",
+    code: str | Callable[[], str] = "1",
     config: Callable[[Catalog, Place], Any] = lambda _catalog, _place: None,
     format: Format = TABLE,  # noqa: A002
     table: str | None = None,
@@ -289,7 +294,8 @@ def asset(
     watches
         Sources (see `Source`) whose content the asset depends on.
     code
-        Version of what the body does; raise it when results change.
+        Version of what the body does; raise it when results change. Or what digests the code: called when an output is
+        made or compared, not when Dagster loads the location.
     config
         The part of the catalog that the output depends on, as JSON values.
     format, table
@@ -323,7 +329,7 @@ def asset(
             reads=dict(reads or {}),
             watches=tuple(watches),
             body=body,
-            code=code,
+            code_of=code,
             config=config,
             format=format,
             table=table,

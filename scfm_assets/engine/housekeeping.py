@@ -241,13 +241,14 @@ def _unfinished(platform: Platform, store: Store, age: float) -> Iterator[Leftov
     wanted = {
         _name(store, store.halfway(node.asset, place, identity).path)
         for node in platform.nodes.values()
-        if node.computes
+        if node.computes or node.on_request
         for place in platform.grid.places(node.space)
         if platform.fresh(node, place, store) is None
         for identity in [_identity(platform, node, place, store)]
     }
-    for path in sorted((store.root / "halfway").rglob("*.safetensors")):
-        if not path.name.startswith(".") and _name(store, path) not in wanted and _old(path, age):
+    for path in sorted(path for path in (store.root / "halfway").rglob("*") if path.is_file()):
+        work = path.parent.with_suffix(".safetensors") if path.parent.suffix == ".parts" else path
+        if not path.name.startswith(".") and _name(store, work) not in wanted and _old(path, age):
             yield Leftover(_name(store, path), path.stat().st_size, "unfinished, and nothing would go on from it")
 
 

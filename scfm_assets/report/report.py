@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scfm_assets.report.headline import Score
-    from scfm_assets.report.studies import StudyShown
+    from scfm_assets.report.studies import StudyPage
 
 NO_METRICS = "No metrics: no reference network is known for this tissue. Its cells passed through all other assets."
 
@@ -54,8 +54,8 @@ class Context:
     """Packages."""
     data_versions: Mapping[str, str] = field(default_factory=dict)
     """Assets."""
-    studies: Sequence[StudyShown] = ()
-    """What the studies found."""
+    studies: Sequence[StudyPage] = ()
+    """Parts of the page that the studies have made of themselves."""
 
 
 def write_report(folder: Path, tables: Mapping[str, pa.Table], context: Context | Mapping[str, Any]) -> Path:

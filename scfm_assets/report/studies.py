@@ -1,9 +1,9 @@
-"""The part of the report that tells what the studies found: question, answer, figures, tests."""
+"""The part of the report that a study makes of itself: question, answer, figures, tests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scfm_assets.figures.files import to_svg
 from scfm_assets.report.html import Html, Text, details, element, mark, number, probability, table
@@ -23,48 +23,56 @@ ADJUSTED = (
 
 
 @dataclass(frozen=True)
-class StudyShown:
-    """What the page tells of one study.
+class StudyPage:
+    """The part of the page that a study has made of itself: its markup, and what links to it say."""
 
-    Attributes
+    name: str
+    title: str
+    markup: str
+
+
+def study_sections(pages: Sequence[StudyPage]) -> Iterator[Html]:
+    """The part of each study."""
+    for page in pages:
+        yield Html(page.markup)
+
+
+def study_page(
+    name: str, title: str, verdict: Mapping[str, Any], figures: Mapping[str, Figure], tests: pa.Table
+) -> str:
+    """The markup of a study's part of the page.
+
+    Parameters
     ----------
-    name, title, question
+    name, title
         Of the study.
-    answer, sentence, holds
-        Its verdict, a row of `verdicts`.
+    verdict
+        Its row of `verdicts`.
     figures
         By name, the most important one first.
     tests
         Its rows of `tests`.
     """
-
-    name: str
-    title: str
-    question: str
-    answer: str
-    sentence: str
-    holds: bool | None
-    figures: Mapping[str, Figure]
-    tests: pa.Table
-
-
-def study_sections(studies: Sequence[StudyShown]) -> Iterator[Html]:
-    """Give a section for each study."""
-    for study in studies:
-        yield element("h2", study.title, id=anchor(study.name))
-        yield element("p", study.question, class_="quiet")
-        yield element(
-            "p", mark(f"{study.answer[:1].upper()}{study.answer[1:]}.", HOLDS[study.holds]), " ", study.sentence
-        )
-        for i, (name, figure) in enumerate(study.figures.items()):
-            drawn = element("figure", Html(to_svg(figure, f"{study.name}-{name}")))
-            yield details(name.replace("_", " ").capitalize(), drawn) if i else drawn
-        if study.tests.num_rows:
-            yield details(f"{study.tests.num_rows} tests", element("p", ADJUSTED, class_="quiet"), tests_table(study))
+    parts = [
+        element("h2", title, id=anchor(name)),
+        element("p", verdict["question"], class_="quiet"),
+        element("p", mark(_sentence(verdict["answer"]), HOLDS[verdict["holds"]]), " ", verdict["sentence"]),
+    ]
+    for i, (called, figure) in enumerate(figures.items()):
+        drawn = element("figure", Html(to_svg(figure, f"{name}-{called}")))
+        parts.append(details(called.replace("_", " ").capitalize(), drawn) if i else drawn)
+    if tests.num_rows:
+        counted = f"{tests.num_rows} tests"
+        parts.append(details(counted, element("p", ADJUSTED, class_="quiet"), tests_table(tests)))
+    return element("section", *parts).markup
 
 
-def tests_table(study: StudyShown) -> Html:
-    """Show the tests of a study."""
+def _sentence(answer: str) -> str:
+    return f"{answer[:1].upper()}{answer[1:]}."
+
+
+def tests_table(tests: pa.Table) -> Html:
+    """The tests of a study as a table."""
     head = ["family", "hypothesis", "statistic", "value", "n", "p", "q", "power", "smallest detectable", "verdict"]
     rows: list[list[Text]] = [
         [
@@ -79,7 +87,7 @@ def tests_table(study: StudyShown) -> Html:
             number(row["mde"]),
             mark(row["verdict"], KINDS[row["verdict"]]),
         ]
-        for row in study.tests.to_pylist()
+        for row in tests.to_pylist()
     ]
     return table(head, rows)
 

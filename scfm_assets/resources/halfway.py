@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -56,7 +57,14 @@ class HalfwayFile:
         ended = time.monotonic()
         self._next = ended + max(EVERY, (ended - begun) / SHARE)
 
+    @property
+    def parts(self) -> Path:
+        """A folder for work that is done part by part: named, and removed, as the file is."""
+        return self.path.with_suffix(".parts")
+
     def remove(self) -> None:
         """Forget what was left: by this work, and by any other on the same output."""
+        for folder in self.path.parent.glob("*.parts"):
+            shutil.rmtree(folder)
         for left in self.path.parent.glob("*.safetensors"):
             left.unlink(missing_ok=True)

@@ -9,10 +9,12 @@ from scfm_assets.tables.columns import Column, Table
 from scfm_assets.tables.platform import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import duckdb
     import pyarrow as pa
 
-__all__ = ["TABLES", "Column", "Table", "arrow_schema", "check_table", "ddl", "table_named"]
+__all__ = ["TABLES", "Column", "Table", "arrow_schema", "check_table", "ddl", "register", "table_named"]
 
 
 def table_named(name: str) -> Table:
@@ -27,6 +29,20 @@ def table_named(name: str) -> Table:
         place = f"table {name}"
         raise ScfmError(place, "is not declared", f"Declared are: {', '.join(TABLES)}.")
     return TABLES[name]
+
+
+def register(tables: Iterable[Table]) -> None:
+    """Declare further tables: those of the studies, which no list names.
+
+    Raises
+    ------
+    ScfmError
+        If a table of that name is declared otherwise.
+    """
+    for table in tables:
+        if TABLES.setdefault(table.name, table) != table:
+            place = f"table {table.name}"
+            raise ScfmError(place, "is declared twice, and not alike", "Rename one.")
 
 
 def ddl(table: Table) -> str:

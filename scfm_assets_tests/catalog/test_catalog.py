@@ -14,12 +14,10 @@ import yaml
 
 from scfm_assets import home as homes
 from scfm_assets.catalog import catalog
-from scfm_assets.catalog import studies as catalog_studies
 from scfm_assets.catalog.model import Expect
 from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES
-from scfm_assets.studies.reference_saturation import ReferenceSaturationSpec
-from scfm_assets.studies.synthetic_truth import SyntheticTruthSpec
+from scfm_assets.studies import discover
 
 SMALL = """\
 title: small
@@ -123,8 +121,7 @@ def test_every_shipped_catalog_loads_without_the_files_it_names(monkeypatch):
 def test_the_template_names_every_option():
     text = (catalog.PACKAGE / "catalogs" / "local_files.yaml").read_text()
     blocks = (catalog.Catalog, catalog.Atlas, catalog.Model, Expect, catalog.Network)
-    studies = (catalog_studies.Studies, catalog_studies.SyntheticTruth, catalog_studies.ReferenceSaturation)
-    for block in (*blocks, catalog.Experiment, catalog.Intervals, catalog.Simulation, *studies):
+    for block in (*blocks, catalog.Experiment, catalog.Intervals, catalog.Simulation):
         for key in block.model_fields:
             assert re.search(rf"\b{key}:", text), f"{block.__name__}.{key}"
     for family in FAMILIES.values():
@@ -145,15 +142,31 @@ def test_the_defaults_shown_in_the_template_are_the_defaults():
         assert experiment[key] == default[key], key
     shown = re.sub(r"^#( *)", r"\1", text[text.index("# studies:") :], flags=re.MULTILINE)
     studies = yaml.safe_load(shown)["studies"]
-    for name, spec in (("synthetic_truth", SyntheticTruthSpec), ("reference_saturation", ReferenceSaturationSpec)):
-        own = {key: tuple(value) if isinstance(value, list) else value for key, value in studies[name].items()}
-        own.pop("donor", None)
-        assert own == {key: getattr(spec(), key) for key in own}, name
+    assert studies
+    for name, keys in studies.items():
+        defaults = discover()[name].settings().model_dump(mode="json")
+        assert keys == {key: defaults[key] for key in keys}, name
     for line in ("counts: auto", "organism: human", "duplicates: refuse", "drop_empty: false", "layers: all"):
         assert f"# {line} " in text
         key, value = line.split(": ")
         owner = catalog.Model if key == "layers" else catalog.Atlas
         assert yaml.safe_load(value) == owner.model_fields[key].default
+
+
+@pytest.mark.parametrize("name", discover())
+def test_settings_of_a_study_are_refused_with_file_line_and_key(name):
+    error = refused(f"{SMALL}studies:\n  {name}:\n    pace: 3\n")
+    assert error.place == f"mine.yaml:{len(SMALL.splitlines()) + 3}"
+    assert f"studies.{name}.pace: unknown key" in error.problem
+    assert all(key in str(error) for key in discover()[name].settings.model_fields)
+    assert getattr(catalog.load(written(f"{SMALL}studies: {{{name}: null}}\n")).studies, name) is None
+    assert getattr(catalog.load(written(SMALL)).studies, name) == discover()[name].settings()
+
+
+def test_a_name_that_no_registry_of_a_study_has_is_refused_with_those_that_it_has():
+    error = refused(f"{SMALL}studies:\n  synthetic_truth:\n    simulators: [linear, sergio]\n")
+    assert "studies.synthetic_truth.simulators.1: 'sergio' is not allowed" in error.problem
+    assert "Allowed: linear, hill, copula." in str(error)
 
 
 def test_relative_paths_are_relative_to_the_catalogs_folder(tmp_path):

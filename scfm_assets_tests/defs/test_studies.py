@@ -14,6 +14,7 @@ from scfm_assets.engine.declare import STUDY
 from scfm_assets.engine.housekeeping import State, status
 from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
+from scfm_assets.studies import discover
 from scfm_assets.warehouse.query import NAME
 from scfm_assets_tests.platforms import SMALLEST, Home, atlas_file, open_home
 
@@ -21,28 +22,9 @@ FAST: dict[str, Any] = {
     **SMALLEST,
     "atlases": {"sim_one": {"simulated": True}},
     "experiment": {**SMALLEST["experiment"], "n_cells": [10, 20, 40]},
-    "studies": {
-        "synthetic_truth": {
-            "simulators": ["linear", "copula"],
-            "cases": ["composition"],
-            "methods": ["pearson", "spearman"],
-            "seeds": 2,
-            "n_cells": 60,
-            "n_genes": 20,
-            "n_tfs": 5,
-            "density": 0.2,
-        },
-        "reference_saturation": {
-            "n_cells": [20, 40],
-            "densities": [0.01],
-            "n_seeds": 3,
-            "n_genes": 60,
-            "n_tfs": 6,
-            "completeness": [0.5, 1.0],
-            "methods": ["pearson"],
-        },
-    },
+    "studies": {name: study.settings.tiny().model_dump(mode="json") for name, study in discover().items()},
 }
+FAST["studies"]["synthetic_truth"]["simulators"] = ["linear", "copula"]  # which reads an atlas
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +50,7 @@ def asked(home: Home, sql: str) -> list[tuple[Any, ...]]:
 def test_every_study_ends_in_a_verdict_that_is_a_check(studied: Home) -> None:
     """The check's words are the row's, and it fails only where the answer is a bad one."""
     rows = asked(studied, "select study, question, answer, sentence, holds from verdicts_latest order by study")
-    assert [row[0] for row in rows] == ["reference_saturation", "synthetic_truth"]
+    assert [row[0] for row in rows] == sorted(discover())
     for study, question, answer, sentence, holds in rows:
         manifest = studied.store.manifest(f"{study}/verdict", Place())
         assert manifest is not None
@@ -89,25 +71,35 @@ def test_tests_of_all_studies_are_adjusted_together(studied: Home) -> None:
         assert [row[5] for row in own] == pytest.approx(fdrcorrection([row[4] for row in own])[1])
 
 
-def test_tables_are_of_the_studies_own_schemas(studied: Home) -> None:
-    """What `core/` says a row is, the warehouse declares."""
-    from scfm_assets.studies import reference_saturation, synthetic_truth
+def test_tables_are_stored_as_the_studies_declare_them(studied: Home) -> None:
+    """With the columns that the platform adds, and simulated as all tissues here are."""
+    for study in discover().values():
+        for table in study.tables.values():
+            with duckdb.connect(str(studied.folder / NAME), read_only=True) as con:
+                stored = con.sql(f"select * from {table.name}_latest").to_arrow_table()
+            declared = [column.name for column in table.columns]
+            assert [column for column in stored.column_names if column in declared] == declared, table.name
+            assert stored.num_rows
+            assert set(stored["simulated"].to_pylist()) == {True}
 
-    declared = {
-        "synthetic_truth_scores": synthetic_truth.SCORES,
-        "synthetic_truth_orderings": synthetic_truth.ORDERINGS,
-        "synthetic_truth_ranks": synthetic_truth.RANKS,
-        "synthetic_truth_masters": synthetic_truth.MASTERS,
-        "reference_saturation_scores": reference_saturation.SCORES,
-        "reference_saturation_slopes": reference_saturation.SLOPES,
-        "reference_saturation_observed": reference_saturation.OBSERVED,
-    }
-    for name, schema in declared.items():
-        with duckdb.connect(str(studied.folder / NAME), read_only=True) as con:
-            stored = con.sql(f"select * from {name}_latest").to_arrow_table()
-        assert [column for column in stored.column_names if column in schema.names] == schema.names, name
-        assert stored.num_rows
-        assert set(stored["simulated"].to_pylist()) == {True}
+
+def test_a_verdict_reads_the_tests_that_it_is_shown_beside(studied: Home) -> None:
+    """The page's tests are the rows of `tests`, and the verdict is made of the same hypotheses."""
+    for name in discover():
+        verdict, page = (studied.platform.nodes[f"{name}/{what}"] for what in ("verdict", "page"))
+        assert f"{name}/hypotheses" in {read.asset for read in verdict.reads.values()}
+        assert {f"{name}/hypotheses", f"{name}/verdict"} <= {read.asset for read in page.reads.values()}
+        part = (studied.folder / "report" / "index.html").read_text().split(f'id="study-{name}"')[1].split("<h2")[0]
+        for hypothesis, word in asked(studied, f"select hypothesis, verdict from tests_latest where study = '{name}'"):
+            row = next(row for row in part.split("<tr>") if hypothesis in row)
+            assert f">{word}</span>" in row
+
+
+def test_the_ui_shows_the_figures_of_the_page(studied: Home) -> None:
+    for name in discover():
+        shown = studied.store.shown(f"{name}/page", Place())
+        assert len(shown) >= 2
+        assert all(markdown.startswith("![figure](data:image/png;base64,") for markdown in shown.values())
 
 
 def test_the_report_has_a_part_for_every_study(studied: Home) -> None:
@@ -130,7 +122,7 @@ def test_a_study_is_kept_until_its_part_of_the_catalog_changes(studied: Home) ->
     changed["studies"]["reference_saturation"]["n_seeds"] = 4
     studied.write(changed)
     computed = {done.asset for done in studied.run(select=f"tag:{STUDY}").computed}
-    own = {"scores", "slopes", "hypotheses", "verdict"}
+    own = {"scores", "slopes", "observed", "hypotheses", "verdict", "page"}
     assert (
         {f"reference_saturation/{name}" for name in own}
         <= computed
@@ -157,7 +149,7 @@ def test_a_verdict_on_simulated_cells_says_so_whatever_the_atlases_are(home: Hom
     simulated = {
         name: node.simulated(home.catalog, home.platform.grid.places(node.space)[0])
         for name, node in home.platform.nodes.items()
-        if node.on_request and node.table != "hypotheses"
+        if node.on_request and node.table not in {None, "hypotheses"}
     }
     assert simulated["reference_saturation/observed"] is False
     assert all(said for name, said in simulated.items() if name != "reference_saturation/observed")

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from scfm_assets.studies.reference_saturation.growth_detection import operating_characteristics
-from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, Hiding, hide_labels
-from scfm_assets.studies.reference_saturation.measured import SCORES, ReferenceSaturationSpec, measure, measure_scores
-from scfm_assets.studies.reference_saturation.observed import OBSERVED, counted, observe
-from scfm_assets.studies.reference_saturation.slopes import SLOPES, slopes, slopes_over_tfs
-from scfm_assets.studies.reference_saturation.verdicts import (
-    answer_for_known_edges,
-    answer_with_truth,
-    hypotheses,
-    verdict,
-)
+from scfm_assets.studies.inputs import CONTENDERS, UNIVERSES
+from scfm_assets.studies.reference_saturation import tables
+from scfm_assets.studies.reference_saturation.settings import Settings
+from scfm_assets.studies.study import Controls, Step, Study
 
-__all__ = [
-    "HIDINGS",
-    "OBSERVED",
-    "SCORES",
-    "SLOPES",
-    "Hiding",
-    "ReferenceSaturationSpec",
-    "answer_for_known_edges",
-    "answer_with_truth",
-    "counted",
-    "hide_labels",
-    "hypotheses",
-    "measure",
-    "measure_scores",
-    "observe",
-    "operating_characteristics",
-    "slopes",
-    "slopes_over_tfs",
-    "verdict",
-]
+STUDY = Study(
+    title="Reference saturation",
+    question="Does an incomplete reference network explain that scores get no better with more cells?",
+    settings=Settings,
+    steps=(
+        Step(tables.SCORES, "measured:measure", simulated=True, unit="tissues"),
+        Step(tables.SLOPES, "slopes:slopes", reads=(tables.SCORES,)),
+        Step(tables.OBSERVED, "observed:observe", reads=(CONTENDERS, UNIVERSES), per="tissue"),
+    ),
+    families={
+        "labels_explain": "The rise of a metric shrinks as labels are hidden; one-sided; the whole rise.",
+        "beyond_prediction": "Labels hidden at random change slopes other than expected; two-sided; the whole rise.",
+        "growth_of_noise": "AUROC falls with cells though every edge is labelled; one-sided; the whole rise.",
+    },
+    tests="verdicts:hypotheses",
+    verdict="verdicts:verdict",
+    figures="figures:figures",
+    controls=Controls(positive="controls:labels_explain", negative="controls:labels_do_not"),
+)

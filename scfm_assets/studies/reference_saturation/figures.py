@@ -23,6 +23,15 @@ DODGE = 0.012
 """Completeness by which series of one completeness stand apart."""
 
 
+def figures(tables: Mapping[str, pa.Table]) -> dict[str, Figure]:
+    """All figures of the study, the most important one first."""
+    return {
+        "auroc_by_completeness": saturation_curves(tables["scores"]),
+        "slopes_by_completeness": saturation_slopes(tables["slopes"]),
+        "average_precision_by_completeness": saturation_curves(tables["scores"], metric="auprc_ratio"),
+    }
+
+
 def saturation_curves(
     scores: pa.Table, *, metric: str = "auroc", method: str | None = None, hiding: str = "random"
 ) -> Figure:

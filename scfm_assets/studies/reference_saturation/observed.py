@@ -7,22 +7,25 @@ with intervals over TFs. What hiding more of the edges does is carried on to tho
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
-from scfm_assets.core.evaluation import CONTENDER_FIELDS
+from scfm_assets.core.universes import grounds_of
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
-from scfm_assets.studies.reference_saturation.slopes import ESTIMATES, Estimate, slopes_over_tfs
+from scfm_assets.studies.reference_saturation.slopes import Estimate, slopes_over_tfs
+from scfm_assets.studies.reference_saturation.tables import OBSERVED
 from scfm_assets.studies.reference_saturation.verdicts import answer_for_known_edges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pyarrow as pa
+
     from scfm_assets.core.evaluation import Contender
-    from scfm_assets.core.universes import Ground
+    from scfm_assets.core.universes import Ground, TissueUniverses
+    from scfm_assets.studies.reference_saturation.settings import Settings
 
 FEWEST = 5
 """A completeness that leaves fewer labels than this is left out, as in the simulation."""
@@ -31,24 +34,15 @@ COMPARED = ("attention", "attention_max", "attention_rank_normalised", "pearson"
 DRAWS = 5
 """Draws of labels: the jackknife over TFs is made anew for each."""
 
-OBSERVED = pa.schema(
-    [
-        *CONTENDER_FIELDS,
-        pa.field("network", pa.string(), nullable=False),
-        pa.field("network_version", pa.string(), nullable=False),
-        pa.field("n_cells_least", pa.int32(), nullable=False),
-        pa.field("n_cells_most", pa.int32(), nullable=False),
-        pa.field("n_repeats", pa.int32(), nullable=False),
-        *(field for field in ESTIMATES if not field.name.startswith("excess") and field.name != "predicted"),
-        pa.field("answer", pa.string(), nullable=False),
-    ]
-)
-"""One row of `ESTIMATES` of one curve of the catalog, mean of its repeats, and what the curve answers by AUROC."""
-
 Name = tuple[str, str]
 
 
-def observe(slices: Iterable[tuple[int, Sequence[Contender]]], grounds: Sequence[Ground]) -> pa.Table:
+def observe(_: Settings, slices: Iterable[tuple[int, Sequence[Contender]]], universes: TissueUniverses) -> pa.Table:
+    """Rows of `OBSERVED` of one tissue: the contenders of its slices, over the TF grid of each network."""
+    return OBSERVED.rows(hide_from(slices, grounds_of(universes, "tf_grid")))
+
+
+def hide_from(slices: Iterable[tuple[int, Sequence[Contender]]], grounds: Sequence[Ground]) -> list[dict[str, Any]]:
     """Hide edges of each network from the curves of each method.
 
     Parameters
@@ -60,32 +54,33 @@ def observe(slices: Iterable[tuple[int, Sequence[Contender]]], grounds: Sequence
 
     Returns
     -------
-    Rows in `OBSERVED`, of methods and repeats that at least two numbers of cells have. Repeats are merged: means of
+    Rows of `OBSERVED`, of methods and repeats that at least two numbers of cells have. Repeats are merged: means of
     values and of errors, which no dependence between repeats makes too small.
     """
     curves: dict[Name, dict[int, dict[int, list[np.ndarray]]]] = defaultdict(lambda: defaultdict(dict))
     known: dict[Name, Contender] = {}
-    for n_cells, found in slices if grounds else ():
-        for own in found:
-            if own.method in COMPARED:
-                name = own.source.model, own.method
-                known[name] = own
-                for repeat in own.keys:
-                    matrix = own.matrix(repeat)
+    for n_cells, contenders in slices if grounds else ():
+        for contender in contenders:
+            if contender.method in COMPARED:
+                name = contender.source.model, contender.method
+                known[name] = contender
+                for repeat in contender.keys:
+                    matrix = contender.matrix(repeat)
                     curves[name][repeat][n_cells] = [matrix[ground.universe.tfs] for ground in grounds]
     rows = []
     for name, of_repeats in curves.items():
-        whole = {repeat: of_n for repeat, of_n in of_repeats.items() if len(of_n) > 1}
+        complete = {repeat: of_n for repeat, of_n in of_repeats.items() if len(of_n) > 1}
         for place, ground in enumerate(grounds):
-            told = [
+            estimates = [
                 _estimates({n: scores[place] for n, scores in of_n.items()}, ground, repeat)
-                for repeat, of_n in sorted(whole.items())
+                for repeat, of_n in sorted(complete.items())
             ]
-            if told:
-                counts = sorted(n for of_n in whole.values() for n in of_n)
-                head = {"n_cells_least": counts[0], "n_cells_most": counts[-1], "n_repeats": len(told)}
-                rows += [{**known[name].names, **ground.names, **head, **row} for row in answered(merged(told))]
-    return pa.Table.from_pylist([{field: row[field] for field in OBSERVED.names} for row in rows], schema=OBSERVED)
+            if estimates:
+                counts = sorted(n for of_n in complete.values() for n in of_n)
+                head = {"n_cells_least": counts[0], "n_cells_most": counts[-1], "n_repeats": len(estimates)}
+                rows += [{**known[name].names, **ground.names, **head, **row} for row in answered(merged(estimates))]
+    columns = [column.name for column in OBSERVED.columns if column.name != "tissue"]
+    return [{name: row[name] for name in columns} for row in rows]
 
 
 def _estimates(scores_of_n: Mapping[int, np.ndarray], ground: Ground, repeat: int) -> list[dict[str, Any]]:
@@ -93,7 +88,7 @@ def _estimates(scores_of_n: Mapping[int, np.ndarray], ground: Ground, repeat: in
     edges, candidates = ground.universe.positive[rows], ground.universe.candidate[rows]
     shares = [share for share in COMPLETENESS if share == 1 or share * ground.pairs.n_pos >= FEWEST]
     how: dict[str, Any] = {"completeness": shares, "seed": repeat, "draws": DRAWS}
-    return slopes_over_tfs(scores_of_n, edges, candidates, **how).to_pylist()
+    return slopes_over_tfs(scores_of_n, edges, candidates, **how)
 
 
 def merged(of_repeats: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -117,22 +112,3 @@ def answered(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         known = any(row["term"] == "interaction" for row in own)
         found[hiding] = answer_for_known_edges(own) if known else "underpowered"
     return [{**row, "answer": found[row["hiding"]]} for row in rows]
-
-
-def counted(observed: pa.Table) -> str:
-    """Say in a sentence what the curves of the catalog answer; nothing without any."""
-    one = {
-        (*(row[of] for of in ("tissue", "model", "method", "network", "hiding")),): row["answer"]
-        for row in observed.to_pylist()
-    }
-    if not one:
-        return ""
-    counts = Counter(one.values())
-    words = {
-        "no failure": "rise with the labels that there are",
-        "no": "do not rise, and missing labels cannot be why",
-        "yes": "do not rise, and missing labels may be why",
-        "underpowered": "do not say",
-    }
-    said = ", ".join(f"{counts[answer]} {doing}" for answer, doing in words.items() if counts[answer])
-    return f"Of {len(one)} curves of this catalog (each read with labels hidden at random and by degree), {said}."

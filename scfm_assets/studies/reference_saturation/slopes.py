@@ -18,16 +18,20 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from scipy.special import stdtr
 
 from scfm_assets.core.metrics import METRICS, CandidatePairs, auroc, bins_of, reach
 from scfm_assets.core.statistics import Labels, apparent_auroc, apparent_average_precision, jackknife_error, over_tfs
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, labels_of
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
+from scfm_assets.studies.reference_saturation.tables import SLOPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from scfm_assets.studies.reference_saturation.settings import Settings
 
 GROUPS = ("density", "noise_growth", "method")
 """Columns that tell the curves of `measure` apart."""
@@ -38,40 +42,6 @@ EXPECTED = ("auroc", "auprc_ratio")
 ROUNDING = 1e-12
 """Excess that is none: with every edge labelled, observed and predicted are computed along two ways."""
 METRIC_NAMES = ("auroc", "auprc_ratio", "log_auprc_ratio")
-
-ESTIMATES = pa.schema(
-    [
-        pa.field("hiding", pa.string(), nullable=False),
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("term", pa.string(), nullable=False),
-        pa.field("completeness", pa.float64()),
-        pa.field("value", pa.float64()),
-        pa.field("lo", pa.float64()),
-        pa.field("hi", pa.float64()),
-        pa.field("error", pa.float64()),
-        pa.field("p", pa.float64()),
-        pa.field("predicted", pa.float64()),
-        pa.field("excess", pa.float64()),
-        pa.field("excess_lo", pa.float64()),
-        pa.field("excess_hi", pa.float64()),
-        pa.field("excess_p", pa.float64()),
-        pa.field("unit", pa.string(), nullable=False),
-        pa.field("units", pa.int64(), nullable=False),
-    ]
-)
-"""One row: `slope` at one completeness, or `interaction` (completeness null), of one metric.
-
-lo, hi: 95 %. p: two-sided, against 0. predicted: what labels hidden at random do to the same rankings. excess: value
-minus predicted, with its own interval. unit: `seeds` or `tfs`; units: how many there are."""
-SLOPES = pa.schema(
-    [
-        pa.field("density", pa.float64(), nullable=False),
-        pa.field("noise_growth", pa.float64(), nullable=False),
-        pa.field("method", pa.string(), nullable=False),
-        *ESTIMATES,
-    ]
-)
-"""One row of `ESTIMATES` of one method at one density and growth of noise, see `SCORES`."""
 
 
 class Estimate(NamedTuple):
@@ -106,30 +76,34 @@ def slope_weights(x: Sequence[float] | np.ndarray) -> np.ndarray:
     return centred / (centred**2).sum()
 
 
-def slopes(scores: pa.Table, by: Sequence[str] = GROUPS) -> pa.Table:
+def slopes(_: Settings, scores: pa.Table) -> pa.Table:
+    """Rows of `SLOPES`: slopes and interactions over seeds of rows of `SCORES`."""
+    return SLOPES.rows(estimates(scores.to_pylist()))
+
+
+def estimates(scores: Iterable[Mapping[str, Any]], by: Sequence[str] = GROUPS) -> list[dict[str, Any]]:
     """Estimate slopes and interactions over seeds.
 
     Parameters
     ----------
     scores
-        Rows with the columns of `MEASURED` and those of `by`. Every seed has every n at every completeness.
+        Rows as `measure_scores` gives them, with the columns of `by`. Every seed has every n at every completeness.
     by
         Columns that tell curves apart.
 
     Returns
     -------
-    Columns of `by` (types as they came), then those of `ESTIMATES`.
+    Columns of `by`, then those of `SLOPES` that are not among `GROUPS`; None for what is not known.
     """
     curves: dict[tuple[Any, ...], dict[tuple[int, float, int], Mapping[str, Any]]] = defaultdict(dict)
-    for row in scores.to_pylist():
-        own = curves[*(row[name] for name in by), row["hiding"]]
-        own[row["seed"], row["completeness"], row["n_cells"]] = row
+    for row in scores:
+        curve = curves[*(row[name] for name in by), row["hiding"]]
+        curve[row["seed"], row["completeness"], row["n_cells"]] = row
     rows = []
     for (*key, hiding), of_curve in curves.items():
         head = dict(zip(by, key, strict=True)) | {"hiding": hiding, "unit": "seeds"}
         rows += [head | row for row in _over_seeds(of_curve)]
-    fields = [scores.schema.field(name) for name in by]
-    return pa.Table.from_pylist(rows, schema=pa.schema([*fields, *ESTIMATES]))
+    return rows
 
 
 def _over_seeds(curve: Mapping[tuple[int, float, int], Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -196,7 +170,7 @@ def slopes_over_tfs(
     seed: int = 0,
     draws: int = 10,
     strength: np.ndarray | None = None,
-) -> pa.Table:
+) -> list[dict[str, Any]]:
     """Estimate slopes and interactions of one data set, with intervals over its TFs.
 
     Every TF is left out, with all its pairs, at all n and at every completeness alike. Slopes are means over
@@ -209,7 +183,7 @@ def slopes_over_tfs(
 
     Returns
     -------
-    Rows in `ESTIMATES`; without an interval of the excess, whose prediction is not made anew without each TF.
+    Rows as those of `estimates`; without an interval of the excess, whose prediction is not made anew without each TF.
     """
     edges, rows = np.asarray(edges, bool) & candidates, []
     ladder = sorted(scores_of_n)
@@ -238,7 +212,7 @@ def slopes_over_tfs(
                     {"hiding": hiding, "unit": "tfs"}
                     | _row(metric, term, share, estimate, excess, predicted=float(theirs))
                 )
-    return pa.Table.from_pylist(rows, schema=ESTIMATES)
+    return rows
 
 
 def _of_labels(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,17 +11,21 @@ import numpy as np
 from scfm_assets.core.statistics import Test, power_of_difference, smallest_difference
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS
 from scfm_assets.studies.reference_saturation.slopes import ASKED, GROUPS, Estimate
-from scfm_assets.studies.study_verdict import StudyVerdict
+from scfm_assets.studies.study import StudyVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
 Answer = Literal["yes", "no", "no failure", "underpowered"]
 Rows = list[dict[str, Any]]
+Key = tuple[Any, ...]
+"""Density, growth of noise, method, hiding and metric."""
+EXPLAINED, BEYOND, GROWTH = "labels_explain", "beyond_prediction", "growth_of_noise"
+"""Families."""
 
-STUDY = "reference_saturation"
+STUDY = str(__package__).rpartition(".")[2]
 PUBLISHED_RISE = 0.0223884 * float(np.log(2))
 """AUROC per doubling of cells of the published scaling curve (its logarithmic fit): the rise that labels would have to
 hide where nobody knows the true one."""
@@ -88,15 +93,26 @@ def _parts(curve: Iterable[Mapping[str, Any]]) -> tuple[dict[float, Mapping[str,
     return {row["completeness"]: row for row in rows if row["term"] == "slope"}, interaction
 
 
-def curves_of(slopes: pa.Table, by: Sequence[str] = GROUPS) -> dict[tuple[Any, ...], Rows]:
+def curves_of(slopes: pa.Table, by: Sequence[str] = GROUPS) -> dict[Key, Rows]:
     """Gather the rows of each curve, hiding and metric; those are the last two parts of the key."""
-    curves: dict[tuple[Any, ...], Rows] = defaultdict(list)
+    curves: dict[Key, Rows] = defaultdict(list)
     for row in slopes.to_pylist():
         curves[tuple(row[name] for name in (*by, "hiding", "metric"))].append(row)
     return dict(curves)
 
 
-def hypotheses(slopes: pa.Table) -> list[Test]:
+def _hypothesis(family: str, key: Key) -> str:
+    """The hypothesis of a family on one curve, hiding and metric."""
+    density, growth, method, hiding, metric = key
+    of = f"{TITLES[metric]} of {method} (density {density:g})"
+    return {
+        EXPLAINED: f"{of} rises less with cells the fewer edges are labelled, hidden {HOW[hiding]}",
+        BEYOND: f"{of} changes with hidden labels other than hidden edges among the negatives explain",
+        GROWTH: f"{of} falls with cells, every edge labelled, noise growing by {growth:g} a cell",
+    }[family]
+
+
+def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
     """Test, in three families, one test per density and method (and hiding and metric).
 
     ``labels_explain``: the rise without growing noise shrinks as labels are hidden (one-sided). ``beyond_prediction``:
@@ -106,34 +122,28 @@ def hypotheses(slopes: pa.Table) -> list[Test]:
 
     Parameters
     ----------
-    slopes
-        Table of `slopes` of `measure`.
+    tables
+        ``slopes`` of the study.
     """
-    curves = curves_of(slopes)
+    curves = curves_of(tables["slopes"])
     tests = []
-    for (density, growth, method, hiding, metric), rows in curves.items():
+    for key, rows in curves.items():
+        density, growth, method, hiding, metric = key
         at, interaction = _parts(rows)
         rise = _rise(curves, density, method, metric)
-        of = f"{TITLES[metric]} of {method} (density {density:g})"
         if growth == 0 and metric in ASKED and not HIDINGS[hiding].control:
-            said = f"{of} rises less with cells the fewer edges are labelled, hidden {HOW[hiding]}"
-            estimate = _of(interaction)
             tests.append(
-                _test("labels_explain", said, "interaction, log2 n x completeness", estimate, rise=rise, side=1)
+                _test(EXPLAINED, key, "interaction, log2 n x completeness", _of(interaction), rise=rise, side=1)
             )
         if growth == 0 and hiding == "random" and metric == "auroc":
             beyond = _over_error(interaction["excess"], interaction["excess_lo"], interaction["units"])
-            said = f"{of} changes with hidden labels other than hidden edges among the negatives explain"
-            tests.append(
-                _test("beyond_prediction", said, "interaction, observed - predicted", beyond, rise=rise, side=0)
-            )
+            tests.append(_test(BEYOND, key, "interaction, observed - predicted", beyond, rise=rise, side=0))
         if hiding == "random" and metric == "auroc":
-            said = f"{of} falls with cells, every edge labelled, noise growing by {growth:g} a cell"
-            tests.append(_test("growth_of_noise", said, "slope on log2 n", _of(at[max(at)]), rise=rise, side=-1))
+            tests.append(_test(GROWTH, key, "slope on log2 n", _of(at[max(at)]), rise=rise, side=-1))
     return tests
 
 
-def _rise(curves: Mapping[tuple[Any, ...], Rows], density: float, method: str, metric: str) -> float:
+def _rise(curves: Mapping[Key, Rows], density: float, method: str, metric: str) -> float:
     """Give the slope with every edge labelled and the least growth of noise."""
     least = min(key[1] for key in curves)
     found = next(rows for key, rows in curves.items() if key == (density, least, method, key[3], metric))
@@ -151,12 +161,12 @@ def _over_error(value: float, low: float | None, units: int) -> Estimate:
     return Estimate(value, np.nan if low is None else (value - low) / reach, units)
 
 
-def _test(family: str, said: str, statistic: str, estimate: Estimate, *, rise: float, side: int) -> Test:
+def _test(family: str, key: Key, statistic: str, estimate: Estimate, *, rise: float, side: int) -> Test:
     sided = "two-sided" if side == 0 else "greater"
     return Test(
         STUDY,
         family,
-        said,
+        _hypothesis(family, key),
         statistic,
         value=estimate.value,
         p=estimate.p(side),
@@ -167,40 +177,55 @@ def _test(family: str, said: str, statistic: str, estimate: Estimate, *, rise: f
     )
 
 
-def verdict(slopes: pa.Table) -> StudyVerdict:
-    """Answer the study's question by `answer_with_truth` of every curve without growing noise.
+def verdict(tables: Mapping[str, pa.Table], tests: pa.Table) -> StudyVerdict:
+    """Answer the study's question, and count what the curves of the catalog answer beside it."""
+    answer = verdict_of(tables["slopes"], tests)
+    of_catalog = counted(tables["observed"])
+    return replace(answer, sentence=" ".join(part for part in (answer.sentence, of_catalog) if part))
 
-    Where a control is not seen, nothing is: growing noise must make AUROC fall with every edge labelled, and circular
-    labels, which make any method fail, must be found out, wherever they were simulated. Then ``yes`` if any curve says
-    so, ``no`` if all do, else ``underpowered``.
+
+def verdict_of(slopes: pa.Table, tests: pa.Table) -> StudyVerdict:
+    """Answer the study's question by `answer_with_truth` of every curve without growing noise, and by the tests.
+
+    A curve says ``yes`` only where its test of ``labels_explain`` is supported. Where a control is not seen, nothing
+    is: growing noise must make AUROC fall with every edge labelled (its test of ``growth_of_noise`` is supported), and
+    circular labels, which make any method fail, must be found out, wherever they were simulated. Then ``yes`` if any
+    curve says so, ``no`` if all do, else ``underpowered``.
 
     Parameters
     ----------
     slopes
-        Table of `slopes` of `measure`.
+        Table `SLOPES`.
+    tests
+        Rows of `tests` of the study.
     """
     curves = curves_of(slopes)
-    own = {key: rows for key, rows in curves.items() if key[1] == 0 and key[4] in ASKED and not HIDINGS[key[3]].control}
-    answers = {key: answer_with_truth(rows) for key, rows in own.items()}
-    missed = _missed_controls(curves)
-    said = [key for key, answer in answers.items() if answer == "yes"]
-    if said and not missed:
-        return StudyVerdict("yes", _said_yes(own, said), holds=False)
+    supported = {(row["family"], row["hypothesis"]) for row in tests.to_pylist() if row["verdict"] == "supported"}
+    judged = {
+        key: rows for key, rows in curves.items() if key[1] == 0 and key[4] in ASKED and not HIDINGS[key[3]].control
+    }
+    answers = {key: answer_with_truth(rows) for key, rows in judged.items()}
+    for key, answer in answers.items():
+        if answer == "yes" and (EXPLAINED, _hypothesis(EXPLAINED, key)) not in supported:
+            answers[key] = "underpowered"
+    missed = _missed_controls(curves, supported)
+    lost = [key for key, answer in answers.items() if answer == "yes"]
+    if lost and not missed:
+        return StudyVerdict("yes", _sentence_yes(judged, lost), holds=False)
     unknown = sum(answer != "no" for answer in answers.values())
     if missed or unknown or not answers:
         problem = f"{unknown} of {len(answers)} curves do not say; controls missed: {', '.join(missed) or 'none'}."
         return StudyVerdict("underpowered", problem, holds=None)
-    return StudyVerdict("no", _said_no(own), holds=True)
+    return StudyVerdict("no", _sentence_no(judged), holds=True)
 
 
-def _missed_controls(curves: Mapping[tuple[Any, ...], Rows]) -> list[str]:
+def _missed_controls(curves: Mapping[Key, Rows], supported: Collection[tuple[str, str]]) -> list[str]:
     """Name the controls of AUROC that some curve does not show."""
     missed = []
     for (density, growth, method, hiding, metric), rows in curves.items():
         if metric != "auroc":
             continue
-        at, _ = _parts(rows)
-        falls = at[max(at)]["hi"] is not None and at[max(at)]["hi"] < 0
+        falls = (GROWTH, _hypothesis(GROWTH, (density, growth, method, hiding, metric))) in supported
         if growth > 0 and hiding == "random" and not falls:
             missed.append(f"growing noise ({method}, density {density:g})")
         if growth == 0 and HIDINGS[hiding].control and answer_with_truth(rows) != "yes":
@@ -208,30 +233,49 @@ def _missed_controls(curves: Mapping[tuple[Any, ...], Rows]) -> list[str]:
     return missed
 
 
-def _said_yes(curves: Mapping[tuple[Any, ...], Rows], said: Sequence[tuple[Any, ...]]) -> str:
-    density, _, method, hiding, metric = key = said[0]
+def _sentence_yes(curves: Mapping[Key, Rows], lost: Sequence[Key]) -> str:
+    density, _, method, hiding, metric = key = lost[0]
     at, _ = _parts(curves[key])
     worst, complete = min(at.values(), key=lambda row: row["value"]), at[max(at)]
     return (
-        f"{len(said)} of {len(curves)} curves lose their rise: {TITLES[metric]} of {method} (density {density:g}) "
-        f"changes by {complete['value']:+.4f} per doubling of cells with every edge labelled, by {_told(worst)} with "
+        f"{len(lost)} of {len(curves)} curves lose their rise: {TITLES[metric]} of {method} (density {density:g}) "
+        f"changes by {complete['value']:+.4f} per doubling of cells with every edge labelled, by {_limits(worst)} with "
         f"{worst['completeness']:.0%} of them, hidden {HOW[hiding]}."
     )
 
 
-def _said_no(curves: Mapping[tuple[Any, ...], Rows]) -> str:
+def _sentence_no(curves: Mapping[Key, Rows]) -> str:
     areas = {key: _parts(rows)[0] for key, rows in curves.items() if key[4] == "auroc"}
     complete = [at[max(at)]["value"] for at in areas.values()]
     ends = (_parts(rows)[0] for rows in curves.values())
     falling = sum(at[max(at)]["hi"] < 0 for at in ends)
     fall = f", but for {falling} that fall with every edge labelled" if falling else ""
-    key, worst = min(((key, row) for key, at in areas.items() for row in at.values()), key=lambda own: own[1]["lo"])
+    key, worst = min(((key, row) for key, at in areas.items() for row in at.values()), key=lambda curve: curve[1]["lo"])
     return (
         f"All {len(curves)} curves rise however many labels are hidden{fall}: AUROC by {min(complete):+.4f} to "
         f"{max(complete):+.4f} per doubling of cells with every edge labelled; the lowest limit is met with "
-        f"{worst['completeness']:.0%} of them, hidden {HOW[key[3]]} ({key[2]}, density {key[0]:g}): {_told(worst)}."
+        f"{worst['completeness']:.0%} of them, hidden {HOW[key[3]]} ({key[2]}, density {key[0]:g}): {_limits(worst)}."
     )
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _limits(row: Mapping[str, Any]) -> str:
     return f"{row['value']:+.4f} [{row['lo']:+.4f}, {row['hi']:+.4f}]"
+
+
+def counted(observed: pa.Table) -> str:
+    """Say in a sentence what the curves of the catalog answer; nothing without any."""
+    one = {
+        (*(row[of] for of in ("tissue", "model", "method", "network", "hiding")),): row["answer"]
+        for row in observed.to_pylist()
+    }
+    if not one:
+        return ""
+    counts = Counter(one.values())
+    words = {
+        "no failure": "rise with the labels that there are",
+        "no": "do not rise, and missing labels cannot be why",
+        "yes": "do not rise, and missing labels may be why",
+        "underpowered": "do not say",
+    }
+    said = ", ".join(f"{counts[answer]} {doing}" for answer, doing in words.items() if counts[answer])
+    return f"Of {len(one)} curves of this catalog (each read with labels hidden at random and by degree), {said}."

@@ -8,12 +8,12 @@ import numpy as np
 
 from scfm_assets.core.metrics import reach
 from scfm_assets.figures.style import MARKERS, QUIET, End, colour_of, label_ends, nothing, panels, room_for
+from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.hypotheses import paired
 from scfm_assets.studies.synthetic_truth.orderings import LEVEL, Block, blocks
-from scfm_assets.studies.synthetic_truth.spec import NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
     from matplotlib.axes import Axes
@@ -24,13 +24,23 @@ SPREAD = 0.16
 CHANCE = 0.5
 
 
+def figures(tables: Mapping[str, pa.Table]) -> dict[str, Figure]:
+    """All figures of the study, the most important one first."""
+    return {
+        "auroc_by_method": auroc_by_method(tables["scores"]),
+        "change_by_case": change_by_case(tables["scores"]),
+        "agreement_of_orders": agreement(tables["orderings"]),
+        "master_regulators": moments(tables["masters"]),
+    }
+
+
 def auroc_by_method(scores: pa.Table, *, case: str = NONE) -> Figure:
     """Draw the AUROC of every method on every simulator: dots are data sets, markers their mean with its interval.
 
     Parameters
     ----------
     scores
-        Rows of `synthetic_truth.SCORES`.
+        Rows of `SCORES`.
     case
         The case that is drawn.
     """
@@ -68,7 +78,7 @@ def change_by_case(scores: pa.Table) -> Figure:
     Parameters
     ----------
     scores
-        Rows of `synthetic_truth.SCORES`.
+        Rows of `SCORES`.
     """
     known = blocks(scores, "auroc")
     simulators = [place[0] for place in known if place[1] == NONE]
@@ -113,7 +123,7 @@ def agreement(orderings: pa.Table, *, metric: str = "auroc") -> Figure:
     Parameters
     ----------
     orderings
-        Rows of `synthetic_truth.ORDERINGS`.
+        Rows of `ORDERINGS`.
     metric
         What gives the order.
     """
@@ -160,7 +170,7 @@ def moments(masters: pa.Table) -> Figure:
     Parameters
     ----------
     masters
-        Rows of `synthetic_truth.MASTERS`.
+        Rows of `MASTERS`.
     """
     own: dict[str, np.ndarray] = {name: masters[name].to_numpy() for name in masters.column_names}
     note = (

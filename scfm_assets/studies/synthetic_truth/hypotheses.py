@@ -11,16 +11,18 @@ from scipy.special import stdtr
 from scipy.stats import binom
 
 from scfm_assets.core.evaluation import SMALLEST
-from scfm_assets.core.statistics import ALPHA, Test, power_of_difference, smallest_difference, tests_table
-from scfm_assets.studies.study_verdict import StudyVerdict
+from scfm_assets.core.statistics import ALPHA, Test, power_of_difference, smallest_difference
+from scfm_assets.studies.study import StudyVerdict
+from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.orderings import Block, blocks, kendall
 from scfm_assets.studies.synthetic_truth.scores import NULLS
-from scfm_assets.studies.synthetic_truth.spec import NONE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
-STUDY = "synthetic_truth"
+STUDY = str(__package__).rpartition(".")[2]
 BEATS_NULLS, MISLED, AGREE = "beats_nulls", "misled", "simulators_agree"
 """Families: a method against all nulls; a case against none; the orders of two simulators."""
 CORRELATIONS = ("pearson", "spearman")
@@ -61,15 +63,13 @@ def paired(differences: np.ndarray) -> Paired:
     return Paired(mean, error, p, n)
 
 
-def hypotheses(scores: pa.Table, orderings: pa.Table) -> list[Test]:
+def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
     """Test what the study declares; all by AUROC, over independent data sets.
 
     Parameters
     ----------
-    scores
-        Rows in `scores.SCORES`.
-    orderings
-        Rows in `orderings.ORDERINGS`.
+    tables
+        ``scores`` and ``orderings`` of the study.
 
     Returns
     -------
@@ -77,6 +77,7 @@ def hypotheses(scores: pa.Table, orderings: pa.Table) -> list[Test]:
     chosen on the data). ``misled``: a case lowers the AUROC of a correlation. ``simulators_agree``: in a data set of
     one simulator and one of the other, methods stand in the same order more often than in opposite ones (sign test).
     """
+    scores, orderings = tables["scores"], tables["orderings"]
     known, of_nulls = blocks(scores, "auroc"), blocks(scores, "auroc", nulls=True)
     found: list[Test] = []
     for (simulator, case), block in known.items():
@@ -136,14 +137,14 @@ def _agree(one: str, other: str, of: dict[str, Block], orderings: pa.Table) -> T
     )
 
 
-def verdict(scores: pa.Table, orderings: pa.Table) -> StudyVerdict:
-    """Say whether any method beats every gene-level null in every simulator, by the tests of `hypotheses`.
+def verdict(tables: Mapping[str, pa.Table], tests: pa.Table) -> StudyVerdict:
+    """Say whether any method beats every gene-level null in every simulator, by the tests of the study.
 
     Yes if each of a method's tests is supported; underpowered if not, but a method has none that is not supported.
     """
-    tests = tests_table(hypotheses(scores, orderings)).to_pylist()
+    scores, orderings, rows = tables["scores"], tables["orderings"], tests.to_pylist()
     by_method: dict[str, list[str]] = {}
-    for test in tests:
+    for test in rows:
         if test["family"] == BEATS_NULLS:
             by_method.setdefault(test["hypothesis"].split()[0], []).append(test["verdict"])
     winners = [name for name, said in by_method.items() if set(said) == {"supported"}]
@@ -154,7 +155,7 @@ def verdict(scores: pa.Table, orderings: pa.Table) -> StudyVerdict:
     sentences = [
         f"Methods that beat every gene-level null in each of {', '.join(simulators)}: {counted} of {len(by_method)}.",
         _of_orders(orderings),
-        _of_cases([test["verdict"] for test in tests if test["family"] == MISLED]),
+        _of_cases([test["verdict"] for test in rows if test["family"] == MISLED]),
     ]
     return StudyVerdict(
         "yes" if holds else "underpowered" if holds is None else "no",

@@ -6,60 +6,24 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import rankdata
 
 from scfm_assets.core.metrics import reach
 from scfm_assets.core.statistics import jackknife_error
-from scfm_assets.studies.documented import documented
-from scfm_assets.studies.synthetic_truth.spec import NONE
+from scfm_assets.studies.synthetic_truth.data_sets import NONE
+from scfm_assets.studies.synthetic_truth.tables import ORDERINGS, RANKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pyarrow as pa
+
+    from scfm_assets.studies.synthetic_truth.settings import Settings
+
 COMPARED = ("auroc", "auprc_ratio")
 """Metrics by which methods are put into an order."""
 RESAMPLES, LEVEL = 1000, 0.95
-
-ORDERINGS = pa.schema(
-    [
-        documented(
-            "compared", pa.string(), "What is compared: simulators, cases (of one simulator), seeds (of one of both)."
-        ),
-        documented("metric", pa.string(), "Metric whose mean over seeds gives the order."),
-        documented("simulator", pa.string(), "Simulator of the first order."),
-        documented("case", pa.string(), "Its case."),
-        documented("simulator_other", pa.string(), "Simulator of the second order."),
-        documented("case_other", pa.string(), "Its case."),
-        documented("tau", pa.float64(), "Kendall's tau of the two orders; of seeds the mean over all pairs of them."),
-        documented("lo", pa.float64(), "Lower end of the interval of tau, over seeds.", nullable=True),
-        documented("hi", pa.float64(), "Upper end.", nullable=True),
-        documented("interval", pa.string(), "How it was made: bootstrap over seeds (percentiles), or jackknife."),
-        documented("spearman", pa.float64(), "Spearman's correlation of the two orders; of seeds the mean over pairs."),
-        documented("n_methods", pa.int32(), "Methods that were scored on both sides."),
-        documented("n_seeds", pa.int32(), "Data sets on each side."),
-        documented("ordered", pa.string(), "The methods by the first mean, best first."),
-        documented("ordered_other", pa.string(), "The same by the second."),
-    ]
-)
-"""One row: how far two simulators, two cases or the seeds of one put the methods into the same order."""
-
-RANKS = pa.schema(
-    [
-        documented("simulator", pa.string(), "Simulator that made the cells."),
-        documented("case", pa.string(), "Adversarial case, or none."),
-        documented("metric", pa.string(), "What the methods are ranked by."),
-        documented("method", pa.string(), "The method; nulls are left out."),
-        documented("mean", pa.float64(), "Mean of the metric over seeds."),
-        documented("sd", pa.float64(), "Standard deviation over seeds.", nullable=True),
-        documented("rank", pa.float64(), "Rank of the mean, 1 the best; ties share theirs."),
-        documented("rank_lo", pa.float64(), "2.5th percentile of the rank over draws of seeds."),
-        documented("rank_hi", pa.float64(), "97.5th percentile."),
-        documented("n_seeds", pa.int32(), "Data sets."),
-    ]
-)
-"""One row: where one method stands among the methods of one simulator and case."""
 
 
 class Block(NamedTuple):
@@ -86,20 +50,20 @@ def blocks(scores: pa.Table, metric: str, *, nulls: bool = False) -> dict[tuple[
     }
 
 
-def orderings(scores: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> pa.Table:
+def orderings(_: Settings, scores: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> pa.Table:
     """Compare the orders of the methods: between simulators, between each case and none, and between seeds.
 
     Parameters
     ----------
     scores
-        Rows in `scores.SCORES`.
+        Rows of `SCORES`.
     resamples, seed
         Draws of seeds behind the intervals, and what decides them. Data sets of two simulators are drawn apart, those
         of two cases of one simulator together.
 
     Returns
     -------
-    Rows in `ORDERINGS`; pairs with fewer than two methods in common are left out.
+    Rows of `ORDERINGS`; pairs with fewer than two methods in common are left out.
     """
     rows: list[dict[str, Any]] = []
     for metric in COMPARED:
@@ -118,7 +82,7 @@ def orderings(scores: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) ->
             head |= {"simulator_other": other[0], "case_other": other[1]}
             head |= {"ordered": _in_words(methods, of_one), "ordered_other": _in_words(methods, of_other)}
             rows.append(head | numbers | {"n_methods": len(methods), "n_seeds": len(of_one)})
-    return pa.Table.from_pylist(rows, schema=ORDERINGS)
+    return ORDERINGS.rows(rows)
 
 
 Place = tuple[str, str]
@@ -179,14 +143,14 @@ def _in_words(methods: Sequence[str], values: np.ndarray) -> str:
     return " > ".join([methods[i] for i in best_first])
 
 
-def ranks(scores: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> pa.Table:
+def ranks(_: Settings, scores: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> pa.Table:
     """Rank the methods of each simulator and case by their mean over seeds, with how far the rank moves over seeds.
 
     Parameters are those of `orderings`.
 
     Returns
     -------
-    Rows in `RANKS`.
+    Rows of `RANKS`.
     """
     rows = []
     for metric in COMPARED:
@@ -202,4 +166,4 @@ def ranks(scores: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> pa.
                 head | dict(zip(("method", "mean", "sd", "rank", "rank_lo", "rank_hi"), own, strict=True))
                 for own in zip(block.methods, mean, sd, rankdata(-mean), lo, hi, strict=True)
             ]
-    return pa.Table.from_pylist(rows, schema=RANKS)
+    return RANKS.rows(rows)

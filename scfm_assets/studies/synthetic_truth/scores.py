@@ -5,74 +5,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.core.evaluation import BEATS, DOES_NOT_BEAT, NULL, SMALLEST, UNDERPOWERED, WORSE
 from scfm_assets.core.metrics import METRICS, CandidatePairs
 from scfm_assets.core.scores import METHODS, cells_of, chosen_methods
 from scfm_assets.core.statistics import ALPHA, POWER, Shared, over_tfs, power_of_difference
-from scfm_assets.studies.documented import documented
-from scfm_assets.studies.synthetic_truth.spec import SyntheticTruthSpec, data_sets
+from scfm_assets.studies.synthetic_truth.data_sets import cases_of, data_sets, donor_of, methods_in
+from scfm_assets.studies.synthetic_truth.tables import SCORES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
+    from anndata import AnnData
 
     from scfm_assets.core.scores import BaselineMethod
-    from scfm_assets.core.simulate import Donor, Simulated
+    from scfm_assets.core.simulate import Simulated
+    from scfm_assets.studies.synthetic_truth.settings import Settings
 
 NULLS = tuple(method for method in METHODS if method.null)
 
-DATA_SET = (
-    documented("simulator", pa.string(), "Simulator that made the cells: linear, hill, copula."),
-    documented("case", pa.string(), "Adversarial case that misleads, or none."),
-    documented("seed", pa.int32(), "Number of the independent data set, from 0."),
-)
-SCORES = pa.schema(
-    [
-        *DATA_SET,
-        documented("method", pa.string(), "What scores the edges, a gene-level null or not."),
-        documented("is_null", pa.bool_(), "Whether the method is a gene-level null."),
-        documented("metric", pa.string(), "auroc, auprc, auprc_ratio or epr, over TFs x genes."),
-        documented("value", pa.float64(), "Value of the metric; NULL without edges.", nullable=True),
-        documented("lo", pa.float64(), "Lower end of the interval over TFs (jackknife).", nullable=True),
-        documented("hi", pa.float64(), "Upper end of the interval over TFs.", nullable=True),
-        documented("units", pa.int32(), "TFs with an edge, the units behind the interval."),
-        documented("n_pos", pa.int64(), "Pairs of a TF and another gene that are edges."),
-        documented("n_neg", pa.int64(), "Pairs that are not."),
-        documented("hardest_null", pa.string(), "The null that the method beats least surely.", nullable=True),
-        documented("above_null", pa.float64(), "Value minus that of the hardest null.", nullable=True),
-        documented(
-            "p", pa.float64(), "Largest p over the nulls, paired over TFs; 1 where it is not above one.", nullable=True
-        ),
-        documented("verdict", pa.string(), "Against all nulls on this data set, by TFs; underpowered for AUROC only."),
-    ]
-)
-"""One row: one metric of one method on one simulated data set."""
-
 
 def measure(
-    spec: SyntheticTruthSpec,
-    donor: Donor | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    *,
+    settings: Settings,
+    atlases: Mapping[str, AnnData],
     workers: int = 1,
+    *,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> pa.Table:
     """Score every method on every data set.
 
     Parameters
     ----------
-    spec
+    settings
         What is simulated and scored.
-    donor
-        The atlas whose marginals the copula simulator keeps.
-    progress
-        Called with the number of data sets that are done, and of all.
+    atlases
+        By tissue: the copula simulator keeps the marginals of one of them.
     workers
         Processes of grnboost; no number depends on them.
+    progress
+        Called with the number of data sets that are done, and of all.
 
     Returns
     -------
-    Rows in `SCORES`.
+    Rows of `SCORES`.
 
     Raises
     ------
@@ -80,18 +56,18 @@ def measure(
         If a simulator cannot make such cells, or the copula simulator has no donor.
     """
     rows: list[dict[str, Any]] = []
-    done, total = 0, spec.seeds * sum(len(spec.cases_of(name)) for name in spec.simulators)
-    for simulator in spec.simulators:
-        for seed in range(spec.seeds):
-            for case, made in data_sets(spec, simulator, donor, seed):
-                every = chosen_methods(spec.methods_in(case), made.tfs, workers=workers)
+    donor = donor_of(settings, atlases)
+    done, total = 0, settings.seeds * sum(len(cases_of(settings, name)) for name in settings.simulators)
+    for simulator in settings.simulators:
+        for seed in range(settings.seeds):
+            for case, made in data_sets(settings, simulator, donor, seed):
+                every = chosen_methods(methods_in(settings, case), made.tfs, workers=workers)
                 methods = [method for method in every if not method.null]
                 head = {"simulator": simulator, "case": case, "seed": seed}
                 rows += [head | row for row in readings(made, methods)]
                 done += 1
-                if progress is not None:
-                    progress(done, total)
-    return pa.Table.from_pylist(rows, schema=SCORES)
+                progress(done, total)
+    return SCORES.rows(rows)
 
 
 def readings(made: Simulated, methods: Sequence[BaselineMethod]) -> list[dict[str, Any]]:

@@ -4,16 +4,18 @@ from functools import cache
 
 import pyarrow as pa
 
-from scfm_assets.studies import reference_saturation as rs
+from scfm_assets.studies.reference_saturation.measured import measure
+from scfm_assets.studies.reference_saturation.settings import Settings
+from scfm_assets.studies.reference_saturation.tables import SLOPES
 
-SMALL = rs.ReferenceSaturationSpec(
+SMALL = Settings(
     n_cells=(60, 120, 240), completeness=(0.25, 0.5, 1.0), densities=(2e-3,), n_seeds=4, n_genes=120, n_tfs=20, draws=3
 )
 
 
 @cache
 def small_scores() -> pa.Table:
-    return rs.measure(SMALL)
+    return measure(SMALL)
 
 
 def curve(at: dict[float, tuple[float, float]], interaction: tuple[float, float], **head) -> list[dict]:
@@ -37,7 +39,7 @@ FALLS = curve({0.1: (-0.03, 0.01), 1.0: (-0.025, -0.015)}, (-0.002, 0.002))
 
 
 def slopes_table(*curves: list[dict]) -> pa.Table:
-    return pa.Table.from_pylist([row for rows in curves for row in rows], schema=rs.SLOPES)
+    return SLOPES.rows(row for rows in curves for row in rows)
 
 
 def relabelled(rows: list[dict], **head) -> list[dict]:

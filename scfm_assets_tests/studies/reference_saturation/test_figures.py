@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from scfm_assets.figures.files import thumbnail_markdown
-from scfm_assets.studies import reference_saturation as rs
 from scfm_assets.studies.reference_saturation.figures import saturation_curves, saturation_slopes
-from scfm_assets_tests.studies.reference_saturation.small_saturation import small_scores
+from scfm_assets.studies.reference_saturation.slopes import slopes
+from scfm_assets_tests.studies.reference_saturation.small_saturation import SMALL, small_scores
 
-SCORES, SLOPES = small_scores(), rs.slopes(small_scores())
+SCORES, SLOPES = small_scores(), slopes(SMALL, small_scores())
 
 
 @pytest.mark.parametrize("metric", ["auroc", "auprc_ratio"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scfm_assets.errors import ScfmError
-from scfm_assets.studies.reference_saturation import HIDINGS, hide_labels
+from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, hide_labels
 
 RNG = np.random.default_rng(0)
 EDGES = RNG.random((20, 100)) < 0.1

@@ -1,18 +1,20 @@
 """Slopes and interactions against statsmodels and scipy, and the jackknife against leaving TFs out by hand."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
 from scfm_assets.core.metrics.metrics import auroc, bins_of
-from scfm_assets.studies import reference_saturation as rs
-from scfm_assets_tests.studies.reference_saturation.small_saturation import small_scores
+from scfm_assets.studies.reference_saturation.hidden_labels import hide_labels
+from scfm_assets.studies.reference_saturation.measured import measure_scores
+from scfm_assets.studies.reference_saturation.slopes import estimates, slopes, slopes_over_tfs
+from scfm_assets.studies.reference_saturation.tables import SLOPES
+from scfm_assets_tests.studies.reference_saturation.small_saturation import SMALL, small_scores
 
 
 def test_slope_and_interaction_are_the_coefficients_of_a_linear_model():
-    scores, found = small_scores().to_pandas(), rs.slopes(small_scores()).to_pandas()
+    scores, found = small_scores().to_pandas(), slopes(SMALL, small_scores()).to_pandas()
     one = {"density": 2e-3, "noise_growth": 0.0, "method": "spearman", "hiding": "random"}
     own = scores[np.logical_and.reduce([scores[name] == value for name, value in one.items()])]
     own = own.assign(x=np.log2(own.n_cells), ratio=np.log(own.auprc * (own.n_pos + own.n_neg) / own.n_pos))
@@ -34,8 +36,8 @@ def test_slope_and_interaction_are_the_coefficients_of_a_linear_model():
 
 
 def test_with_every_edge_labelled_there_is_no_excess_to_judge():
-    rows = rs.slopes(small_scores())
-    assert rows.schema == rs.SLOPES
+    rows = slopes(SMALL, small_scores())
+    assert rows.schema == SLOPES.schema
     whole = [row for row in rows.to_pylist() if row["completeness"] == 1]
     assert whole
     assert {row["excess"] for row in whole} == {0.0}
@@ -43,11 +45,12 @@ def test_with_every_edge_labelled_there_is_no_excess_to_judge():
 
 
 def test_curves_may_be_told_apart_by_any_columns():
-    scores = small_scores().append_column("tissue", pa.array(["lung"] * small_scores().num_rows))
+    scores = [row | {"tissue": "lung"} for row in small_scores().to_pylist()]
     by = ("tissue", "density", "noise_growth", "method")
-    found = rs.slopes(scores, by)
-    assert found.column_names[:4] == list(by)
-    assert found.drop_columns("tissue").equals(rs.slopes(small_scores()))
+    found = estimates(scores, by)
+    assert list(found[0])[:4] == list(by)
+    assert {row.pop("tissue") for row in found} == {"lung"}
+    assert SLOPES.rows(found).equals(slopes(SMALL, small_scores()))
 
 
 def stored(strength: float = 1.0):
@@ -59,11 +62,11 @@ def stored(strength: float = 1.0):
 
 def test_of_one_data_set_slopes_have_the_jackknife_of_its_tfs():
     scores, edges = stored(0.2)
-    rows = rs.slopes_over_tfs(scores, edges, np.ones_like(edges), completeness=(0.5, 1.0), hidings=("degree",), draws=2)
-    found = {(row["term"], row["completeness"]): row for row in rows.to_pylist() if row["metric"] == "auroc"}
+    rows = slopes_over_tfs(scores, edges, np.ones_like(edges), completeness=(0.5, 1.0), hidings=("degree",), draws=2)
+    found = {(row["term"], row["completeness"]): row for row in rows if row["metric"] == "auroc"}
 
     def slope(share, rows):
-        masks = [rs.hide_labels(edges, share, "degree", 0, draw=draw)[rows].ravel() for draw in range(2)]
+        masks = [hide_labels(edges, share, "degree", 0, draw=draw)[rows].ravel() for draw in range(2)]
         areas = [[auroc(bins_of(of_n[rows].ravel(), mask)) for of_n in scores.values()] for mask in masks]
         return np.mean([np.polyfit(np.log2([4, 8, 16]), own, 1)[0] for own in areas])
 
@@ -88,9 +91,9 @@ def test_of_one_data_set_slopes_have_the_jackknife_of_its_tfs():
 
 def test_stored_scores_are_measured_the_same_over_seeds_and_over_tfs():
     scores, edges = stored(0.2)
-    measured = rs.measure_scores(scores, edges, np.ones_like(edges), draws=4)
-    over_seeds, over_tfs = rs.slopes(measured, ()), rs.slopes_over_tfs(scores, edges, np.ones_like(edges), draws=4)
-    for one, other in zip(over_seeds.to_pylist(), over_tfs.to_pylist(), strict=True):
+    measured = measure_scores(scores, edges, np.ones_like(edges), draws=4)
+    over_seeds, over_tfs = estimates(measured, ()), slopes_over_tfs(scores, edges, np.ones_like(edges), draws=4)
+    for one, other in zip(over_seeds, over_tfs, strict=True):
         assert (one["hiding"], one["metric"], one["term"], one["completeness"]) == (
             other["hiding"], other["metric"], other["term"], other["completeness"],
         )  # fmt: skip
@@ -98,4 +101,4 @@ def test_stored_scores_are_measured_the_same_over_seeds_and_over_tfs():
             one["metric"] != "log_auprc_ratio"
         ):  # whose mean over draws is taken before the logarithm in one, after in the other
             assert (one["value"], one["predicted"]) == pytest.approx((other["value"], other["predicted"]))
-    assert {row["lo"] for row in over_seeds.to_pylist()} == {None}  # one seed has no interval
+    assert {row["lo"] for row in over_seeds} == {None}  # one seed has no interval

@@ -5,11 +5,18 @@ import pytest
 from scipy import stats
 
 from scfm_assets.core.statistics import hypothesis_tests
-from scfm_assets.studies import reference_saturation as rs
+from scfm_assets.studies.reference_saturation.slopes import slopes
+from scfm_assets.studies.reference_saturation.verdicts import (
+    answer_for_known_edges,
+    answer_with_truth,
+    hypotheses,
+    verdict_of,
+)
 from scfm_assets_tests.studies.reference_saturation.small_saturation import (
     FALLS,
     LOST,
     RISES,
+    SMALL,
     UNSURE,
     curve,
     relabelled,
@@ -23,13 +30,13 @@ from scfm_assets_tests.studies.reference_saturation.small_saturation import (
     [(RISES, "no"), (LOST, "yes"), (UNSURE, "underpowered"), (FALLS, "no")],
 )
 def test_the_truth_says_whether_labels_explain_a_failure(rows, answer):
-    assert rs.answer_with_truth(rows) == answer
+    assert answer_with_truth(rows) == answer
 
 
 def test_without_intervals_nothing_is_said():
     bare = [row | dict.fromkeys(("lo", "hi", "error", "p")) for row in RISES]
-    assert rs.answer_with_truth(bare) == "underpowered"
-    assert rs.answer_for_known_edges(bare) == "underpowered"
+    assert answer_with_truth(bare) == "underpowered"
+    assert answer_for_known_edges(bare) == "underpowered"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +50,7 @@ def test_without_intervals_nothing_is_said():
     ],
 )
 def test_known_edges_are_carried_on_to_unknown_ones(complete, interaction, answer):
-    assert rs.answer_for_known_edges(curve({0.1: (-1, 1), 1.0: complete}, interaction)) == answer
+    assert answer_for_known_edges(curve({0.1: (-1, 1), 1.0: complete}, interaction)) == answer
 
 
 CIRCULAR = relabelled(LOST, hiding="circular")
@@ -62,21 +69,22 @@ GROWING = relabelled(FALLS, noise_growth=0.002)
     ],
 )
 def test_the_verdict_needs_its_controls(curves, answer, holds, said):
-    found = rs.verdict(slopes_table(*curves))
+    table = slopes_table(*curves)
+    found = verdict_of(table, hypothesis_tests.tests_table(hypotheses({"slopes": table})))
     assert (found.answer, found.holds) == (answer, holds)
     assert said in found.sentence
 
 
 def test_tests_stand_in_three_families_and_say_what_the_slopes_say():
-    slopes = rs.slopes(small_scores())
-    tests = rs.hypotheses(slopes)
+    table_of_slopes = slopes(SMALL, small_scores())
+    tests = hypotheses({"slopes": table_of_slopes})
     table = hypothesis_tests.tests_table(tests)  # refuses a hypothesis that is there twice
     assert {name: table["family"].to_pylist().count(name) for name in set(table["family"].to_pylist())} == {
         "labels_explain": 2 * 2 * 2,  # methods, metrics, hidings
         "beyond_prediction": 2,
         "growth_of_noise": 2 * 2,
     }
-    rows = {(row["method"], row["hiding"], row["term"], row["completeness"]): row for row in slopes.to_pylist()
+    rows = {(row["method"], row["hiding"], row["term"], row["completeness"]): row for row in table_of_slopes.to_pylist()
             if row["metric"] == "auroc" and row["noise_growth"] == 0}  # fmt: skip
     falls = next(t for t in tests if "AUROC of spearman" in t.hypothesis and "growing by 0 a cell" in t.hypothesis)
     row = rows["spearman", "random", "slope", 1.0]

@@ -1,10 +1,9 @@
 """Tables of scores whose numbers are given, not simulated."""
 
 import numpy as np
-import pyarrow as pa
 
-from scfm_assets.studies.synthetic_truth import SCORES
 from scfm_assets.studies.synthetic_truth.scores import NULLS
+from scfm_assets.studies.synthetic_truth.tables import SCORES
 
 NULL_NAMES = tuple(null.name for null in NULLS)
 
@@ -23,7 +22,7 @@ def made_up(blocks, nulls=0.5, metrics=("auroc",)):
                     | {"n_pos": 50, "n_neg": 950, "hardest_null": None, "above_null": None, "p": None, "verdict": "x"}
                     for seed, value in enumerate(values)
                 ]
-    return pa.Table.from_pylist(rows, schema=SCORES)
+    return SCORES.rows(rows)
 
 
 def noisy(mean, n=8, sd=0.01, seed=0):

@@ -8,8 +8,11 @@ from scipy import stats
 
 from scfm_assets.core.simulate.hill import HillSpec
 from scfm_assets.figures.files import thumbnail_markdown
-from scfm_assets.studies.synthetic_truth import SCORES, master_regulators, orderings
 from scfm_assets.studies.synthetic_truth.figures import agreement, auroc_by_method, change_by_case, moments
+from scfm_assets.studies.synthetic_truth.masters import master_regulators
+from scfm_assets.studies.synthetic_truth.orderings import orderings
+from scfm_assets.studies.synthetic_truth.settings import Settings
+from scfm_assets.studies.synthetic_truth.tables import SCORES
 from scfm_assets_tests.studies.synthetic_truth.made_up_scores import NULL_NAMES, made_up, noisy
 
 OWN = {"pearson": noisy(0.6, sd=0.03), "mutual_information": noisy(0.7, sd=0.03, seed=1)}
@@ -65,7 +68,7 @@ def test_changes_are_those_of_the_case_and_a_case_that_a_simulator_lacks_stays_e
 
 
 def test_agreement_writes_tau_of_simulators_seeds_and_cases():
-    figure = agreement(orderings(SCORED))
+    figure = agreement(orderings(Settings(), SCORED))
     assert titles(figure) == ["simulators", "cases"]
     assert [text.get_text() for text in figure.axes[0].texts] == ["1.00"] * 4
     assert len(figure.axes[1].texts) == 2  # each simulator has one of the two cases
@@ -81,10 +84,10 @@ def test_moments_are_drawn_over_those_expected():
 
 
 def test_nothing_to_draw_is_said():
-    empty = SCORES.empty_table()
+    empty = SCORES.rows([])
     for figure, words in (
         (auroc_by_method(empty), "nothing was simulated"),
         (change_by_case(empty), "mislead nobody"),
-        (agreement(orderings(empty)), "fewer than two methods"),
+        (agreement(orderings(Settings(), empty)), "fewer than two methods"),
     ):
         assert words in figure.axes[0].texts[0].get_text()

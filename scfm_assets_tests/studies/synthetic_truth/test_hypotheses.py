@@ -5,18 +5,24 @@ import pytest
 from scipy import stats
 
 from scfm_assets.core.statistics import hypothesis_tests
-from scfm_assets.studies.synthetic_truth import STUDY, hypotheses, orderings, verdict
+from scfm_assets.studies.synthetic_truth.hypotheses import STUDY, hypotheses, verdict
+from scfm_assets.studies.synthetic_truth.orderings import orderings
+from scfm_assets.studies.synthetic_truth.settings import Settings
 from scfm_assets_tests.studies.synthetic_truth.made_up_scores import NULL_NAMES, made_up, noisy
 
 SIMULATED = ("linear", "hill", "copula")
 
 
+def tables_of(scores):
+    return {"scores": scores, "orderings": orderings(Settings(), scores)}
+
+
 def of_family(scores, family):
-    return [test for test in hypotheses(scores, orderings(scores)) if test.family == family]
+    return [test for test in hypotheses(tables_of(scores)) if test.family == family]
 
 
 def judged(scores):
-    return verdict(scores, orderings(scores))
+    return verdict(tables_of(scores), hypothesis_tests.tests_table(hypotheses(tables_of(scores))))
 
 
 def test_p_is_the_largest_of_paired_tests_against_each_null():
@@ -81,7 +87,7 @@ def test_tests_go_into_the_registry_and_families_are_three():
         {(name, case): {"pearson": noisy(0.7, seed=1), "spearman": noisy(0.6, seed=2)}
          for name in SIMULATED for case in ("none", "hubs")}
     )  # fmt: skip
-    table = hypothesis_tests.tests_table(hypotheses(scores, orderings(scores)))
+    table = hypothesis_tests.tests_table(hypotheses(tables_of(scores)))
     assert set(table["family"].to_pylist()) == {"beats_nulls", "misled", "simulators_agree"}
     assert table.num_rows == 2 * 3 + 2 * 3 + 3
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.core.statistics import ALPHA
 from scfm_assets.studies.reference_saturation.measured import (
-    ReferenceSaturationSpec,
     Tissue,
     measure_scores,
     simulate_tissue,
     with_noise,
 )
-from scfm_assets.studies.reference_saturation.slopes import ASKED, EXPECTED, Estimate, slopes, slopes_over_tfs
+from scfm_assets.studies.reference_saturation.settings import Settings
+from scfm_assets.studies.reference_saturation.slopes import ASKED, EXPECTED, Estimate, estimates, slopes_over_tfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,24 +24,13 @@ FIRST_SEED = 1_000_000
 NO_GAIN = "no gain"
 BEYOND = "beyond prediction"
 
-OPERATING = pa.schema(
-    [
-        pa.field("condition", pa.string(), nullable=False),
-        pa.field("test", pa.string(), nullable=False),
-        pa.field("detected", pa.float64(), nullable=False),
-        pa.field("error", pa.float64(), nullable=False),
-        pa.field("trials", pa.int64(), nullable=False),
-    ]
-)
-"""One row: the share of trials in which one test was significant under one condition, with its Monte Carlo error."""
-
 
 def operating_characteristics(
-    spec: ReferenceSaturationSpec,
+    spec: Settings,
     *,
     datasets: int = 500,
     progress: Callable[[int, int], None] | None = None,
-) -> pa.Table:
+) -> list[dict[str, object]]:
     """Count how often a fall of AUROC with n is detected with every edge labelled, and other than predicted changes.
 
     The conditions are the spec's growths of noise, and ``no gain``: scores of the most cells at every n, under noise
@@ -65,7 +52,7 @@ def operating_characteristics(
 
     Returns
     -------
-    Rows in `OPERATING`.
+    Rows: the share of trials in which one test was significant under one condition, with its Monte Carlo error.
     """
     density, method = spec.densities[0], spec.methods[0]
     found: dict[tuple[str, str], list[bool]] = {}
@@ -73,11 +60,11 @@ def operating_characteristics(
     hidden: dict[str, list[dict[str, float]]] = {}
     for done in range(datasets):
         seed = FIRST_SEED + done
-        tissue = simulate_tissue(replace(spec, methods=(method,)), density, seed)
+        tissue = simulate_tissue(spec.changed(methods=(method,)), density, seed)
         for condition, scores in _conditions(spec, tissue, density, seed).items():
             over_tfs = slopes_over_tfs(
                 scores, tissue.edges, tissue.candidates, completeness=(1.0,), hidings=("random",), draws=1
-            ).to_pylist()[0]
+            )[0]
             own = Estimate(over_tfs["value"], over_tfs["error"] or np.nan, over_tfs["units"])
             found.setdefault((condition, "falls, one tissue"), []).append(own.p(-1) <= ALPHA)
             fall.setdefault(condition, []).append(own.value)
@@ -90,7 +77,7 @@ def operating_characteristics(
         for test in hidden[condition][0]:
             own = np.array([of_tissue[test] for of_tissue in hidden[condition]])
             found[condition, test] = _significant(own, n_studies, side=0 if test.endswith(BEYOND) else 1)
-    return pa.Table.from_pylist([_share(*key, trials) for key, trials in found.items()], schema=OPERATING)
+    return [_share(*key, trials) for key, trials in found.items()]
 
 
 def _significant(of_tissues: np.ndarray, n_studies: int, *, side: int) -> list[bool]:
@@ -98,9 +85,7 @@ def _significant(of_tissues: np.ndarray, n_studies: int, *, side: int) -> list[b
     return [Estimate.of_sample(own).p(side) <= ALPHA for own in np.array_split(of_tissues, n_studies)]
 
 
-def _conditions(
-    spec: ReferenceSaturationSpec, tissue: Tissue, density: float, seed: int
-) -> dict[str, dict[int, np.ndarray]]:
+def _conditions(spec: Settings, tissue: Tissue, density: float, seed: int) -> dict[str, dict[int, np.ndarray]]:
     """Give the scores by n of each condition."""
     (scores,) = tissue.scores.values()
     same = dict.fromkeys(scores, scores[max(scores)])
@@ -109,7 +94,7 @@ def _conditions(
 
 
 def _interactions(
-    spec: ReferenceSaturationSpec, tissue: Tissue, scores: dict[int, np.ndarray], density: float, seed: int
+    spec: Settings, tissue: Tissue, scores: dict[int, np.ndarray], density: float, seed: int
 ) -> dict[str, float]:
     """Give the interactions of one tissue by the tests that they go into."""
     rows = measure_scores(
@@ -121,7 +106,7 @@ def _interactions(
         seed=seed,
         draws=spec.draws,
     )
-    own = {row["metric"]: row for row in slopes(rows, ()).to_pylist() if row["term"] == "interaction"}
+    own = {row["metric"]: row for row in estimates(rows, ()) if row["term"] == "interaction"}
     less = {f"{metric} rises less with fewer labels": own[metric]["value"] for metric in ASKED}
     return less | {f"{metric} {BEYOND}": own[metric]["excess"] for metric in EXPECTED}
 

@@ -1,0 +1,480 @@
+"""Every study as assets: a table per step, its hypotheses, its verdict and its page; and how inputs are delivered.
+
+A study's folder says what it reads as records of `scfm_assets.studies.inputs`; what stands behind each is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scfm_assets.defs import evaluation, networks, verdicts
+from scfm_assets.defs import universes as universe_assets
+from scfm_assets.defs.formats import HTML
+from scfm_assets.defs.scaling import all_of, checkpoints_of
+from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, Reads, asset, everything, same, up_to
+from scfm_assets.errors import ScfmError
+from scfm_assets.inputs import checkpoints
+from scfm_assets.partitions import Place, Space
+from scfm_assets.studies import Study, discover, inputs
+from scfm_assets.studies.inputs import OF_MODELS, Input
+from scfm_assets.tables.columns import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.engine.platform import Later
+    from scfm_assets.studies.settings import StudySettings
+    from scfm_assets.studies.study import Step
+
+SPACES = {"whole": Space.WHOLE, "tissue": Space.TISSUE, "slice": Space.SLICE}
+SPACES |= {"model": Space.WHOLE, "model slice": Space.SLICE}
+
+
+def studies(catalog: Catalog) -> dict[str, Study]:
+    """The studies of a catalog by name: all that there are, but those that it sets to null."""
+    return {name: study for name, study in discover().items() if settings_of(catalog, study) is not None}
+
+
+def settings_of(catalog: Catalog, study: Study) -> StudySettings | None:
+    """What the catalog sets of a study, with all defaults; None where it does without the study."""
+    return getattr(catalog.studies, study.name)
+
+
+# How inputs are delivered -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Where:
+    """Of what step an input is: its catalog, its space, and its model if it has one."""
+
+    catalog: Catalog
+    space: Space
+    model: str | None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How one input gets to a step.
+
+    Attributes
+    ----------
+    reads
+        Assets behind it, by parameter of the body.
+    give
+        Job, where, and what was loaded by parameter -> what the step gets.
+    config
+        The part of the catalog that it depends on.
+    watches
+        Sources that it depends on.
+    """
+
+    reads: Callable[[Where], Mapping[str, Reads]]
+    give: Callable[[Job, Where, Mapping[str, Any]], Any]
+    config: Callable[[Where], Any] = lambda _: None
+    watches: Callable[[Where], tuple[str, ...]] = lambda _: ()
+
+
+@dataclass(frozen=True)
+class Atlases(Mapping[str, Any]):
+    """Atlases by tissue, real ones first, each loaded when it is looked up."""
+
+    catalog: Catalog
+    stored: Later
+
+    def __getitem__(self, tissue: str) -> Any:
+        """Load the atlas of a tissue."""
+        if tissue not in self.catalog.atlases:
+            raise KeyError(tissue)
+        place = Place(tissue)
+        if place not in self.stored:
+            problem = f"nothing is stored at {place}, whose cells a study reads"
+            raise ScfmError("atlas/processed", problem, "Run `scfm run` first, or `scfm run --select '+tag:study'`.")
+        return self.stored[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_real_first(self.catalog))
+
+    def __len__(self) -> int:
+        return len(self.catalog.atlases)
+
+
+@dataclass(frozen=True)
+class ByCount(Mapping[int, Any]):
+    """Stored values of a tissue by n_cells, each loaded when it is looked up."""
+
+    stored: Later
+    tissue: str
+
+    def __getitem__(self, n_cells: int) -> Any:
+        """Load one value."""
+        return self.stored[Place(self.tissue, n_cells)]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(int(place.n_cells or 0) for place in self.stored))
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+
+def _real_first(catalog: Catalog) -> list[str]:
+    return sorted(catalog.atlases, key=lambda tissue: catalog.atlases[tissue].simulated)
+
+
+def _of_tissue(parameter: str, name: str, all_tissues: Callable[[Job, Later], Any]) -> Delivery:
+    """Deliver an asset that is one per tissue: as it is, or of all tissues."""
+    return Delivery(
+        lambda where: {parameter: (everything if where.space is Space.WHOLE else same)(name)},
+        lambda job, where, loaded: (
+            all_tissues(job, loaded[parameter]) if where.space is Space.WHOLE else loaded[parameter]
+        ),
+        lambda where: _real_first(where.catalog) if where.space is Space.WHOLE else None,
+    )
+
+
+def _rows(table: str, name: str) -> Delivery:
+    """Deliver the rows of a table that is one per slice: of the slice, or of all within the place."""
+    return Delivery(
+        lambda where: {table: (same if where.space is Space.SLICE else everything)(name)},
+        lambda _, where, loaded: loaded[table] if where.space is Space.SLICE else all_of(table, loaded[table]),
+    )
+
+
+def _of_model(name: str, *, increments: bool = False) -> Delivery:
+    """Deliver an asset of the step's model."""
+
+    def give(job: Job, where: Where, loaded: Mapping[str, Any]) -> Any:
+        job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, str(where.model)))
+        return ByCount(loaded[name], job.tissue) if increments else loaded[name]
+
+    read = up_to if increments else same
+    return Delivery(lambda where: {name: read(f"models/{where.model}/{name}")}, give, watches=_checkpoint)
+
+
+def _checkpoint(where: Where) -> tuple[str, ...]:
+    return (f"models/{where.model}/checkpoint",)
+
+
+def _open_model(job: Job, where: Where, _: Mapping[str, Any]) -> Any:
+    job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, str(where.model)))
+    return checkpoints.open_model(job.catalog, str(where.model))
+
+
+def _contenders(*, by_group: bool) -> Delivery:
+    """Deliver the scores of all methods; `by_group` with those without each group of cells."""
+
+    def reads(where: Where) -> dict[str, Reads]:
+        read = same if where.space is Space.SLICE else everything
+        behind = verdicts.reads(where.catalog) if by_group else verdicts.scores_of(where.catalog)
+        prefixes = (evaluation.SCORES, evaluation.ATTENTION)
+        return {name: read(known.asset) for name, known in behind.items() if name.startswith(prefixes)}
+
+    def give(job: Job, where: Where, loaded: Mapping[str, Any]) -> Any:
+        scores = {name: loaded[name] for name in reads(where)}
+        return verdicts.contenders_of(job, scores) if where.space is Space.SLICE else verdicts.slices(job, scores)
+
+    return Delivery(reads, give, lambda where: verdicts.declared(where.catalog, Place()))
+
+
+def _by_tissue(_: Job, stored: Later) -> dict[str, Any]:
+    return {str(place.tissue): stored[place] for place in stored}
+
+
+DELIVERIES = {
+    inputs.ATLAS: _of_tissue("atlas", "atlas/processed", lambda job, stored: Atlases(job.catalog, stored)),
+    inputs.PANEL: _of_tissue("panel", "atlas/gene_panel", lambda _, stored: all_of("gene_panel", stored)),
+    inputs.UNIVERSES: _of_tissue("universes", universe_assets.ASSET, _by_tissue),
+    inputs.CELL_SETS: _rows("cell_sets", "atlas/cell_sets"),
+    inputs.METRICS: _rows("metrics", "evaluation/metrics"),
+    inputs.TOKENS: _of_model("tokenized_cells", increments=True),
+    inputs.ATTENTION: _of_model("attention"),
+    inputs.EMBEDDINGS: _of_model("cell_embeddings"),
+    inputs.MODEL: Delivery(lambda _: {}, _open_model, watches=_checkpoint),
+    inputs.CONTENDERS: _contenders(by_group=False),
+    inputs.CONTENDERS_BY_GROUP: _contenders(by_group=True),
+    inputs.NETWORKS: Delivery(lambda where: networks.reads(where.catalog), lambda _, __, loaded: networks.read(loaded)),
+    inputs.WORKERS: Delivery(lambda _: {}, lambda job, _, __: job.compute.workers),
+    inputs.COMPUTE: Delivery(lambda _: {}, lambda job, _, __: job.compute),
+}
+
+
+# A study's assets -------------------------------------------------------------------------------------------------
+
+
+def nodes(catalog: Catalog) -> list[Node]:
+    """Declare all assets of all studies, and the table of everybody's tests."""
+    known = studies(catalog)
+    return [*(node for study in known.values() for node in _nodes(catalog, study)), tests_node(catalog, known)]
+
+
+def asset_of(study: Study, step: Step, model: str | None) -> str:
+    """Name the asset of a step: ``<study>/<table>``, and of a model ``<study>/<table>/<model>``."""
+    return "/".join(part for part in (study.name, step.table.name, model) if part)
+
+
+def page_of(study: Study) -> str:
+    """Name the asset that is a study's part of the report."""
+    return f"{study.name}/page"
+
+
+def _nodes(catalog: Catalog, study: Study) -> list[Node]:
+    steps = [_step_node(catalog, study, step, model) for step in study.steps for model in _models_of(catalog, step)]
+    return [*steps, _hypotheses(catalog, study), _verdict(catalog, study), _page(catalog, study)]
+
+
+def _models_of(catalog: Catalog, step: Step) -> list[str | None]:
+    """The models that a step is made for; those with hidden states only where it reads embeddings."""
+    if step.per not in OF_MODELS:
+        return [None]
+    hidden = inputs.EMBEDDINGS in step.reads
+    return [name for name, entry in catalog.models.items() if entry.hidden_states or not hidden]
+
+
+def _code(study: Study) -> str:
+    from scfm_assets.studies.freshness import code_of_tables
+
+    return code_of_tables(study)
+
+
+def _code_of_page(study: Study) -> str:
+    from scfm_assets.report import studies as drawn_by
+    from scfm_assets.studies.freshness import code_of_page
+
+    return code_of_page(study, Path(drawn_by.__file__))
+
+
+def _said(catalog: Catalog, study: Study) -> Any:
+    settings = settings_of(catalog, study)
+    return settings.model_dump(mode="json") if settings else None
+
+
+def _reads_table(catalog: Catalog, study: Study, step: Step, into: Space) -> dict[str, Reads]:
+    """How a step's table is read from a place of some space; of one per model, the tables of all models."""
+    space = SPACES[step.per]
+    fits = space is into or space is Space.WHOLE or (space is Space.TISSUE and into is Space.SLICE)
+    read = same if fits else everything
+    models = _models_of(catalog, step)
+    return {"/".join((step.table.name, model or "")): read(asset_of(study, step, model)) for model in models}
+
+
+def _table(study: Study, step: Step, loaded: Mapping[str, Any]) -> pa.Table:
+    """Put the rows of a step's table under each other, whichever places and models they are of."""
+    import pyarrow as pa
+
+    from scfm_assets.tables.schema import arrow_schema
+
+    name = study.tables[step.table.name].name
+    pieces = [rows for parameter, rows in loaded.items() if parameter.rpartition("/")[0] == step.table.name]
+    tables = [rows if isinstance(rows, pa.Table) else all_of(name, rows) for rows in pieces]
+    return tables[0] if len(tables) == 1 else pa.concat_tables([arrow_schema(name).empty_table(), *tables])
+
+
+def _step_node(catalog: Catalog, study: Study, step: Step, model: str | None) -> Node:
+    where = Where(catalog, SPACES[step.per], model)
+    deliveries = [DELIVERIES[read] for read in step.reads if isinstance(read, Input)]
+    reads: dict[str, Reads] = {}
+    for read in step.reads:
+        if isinstance(read, Table):
+            reads |= _reads_table(catalog, study, study.step_of(read), where.space)
+        else:
+            reads |= DELIVERIES[read].reads(where)
+    watches = dict.fromkeys(name for delivery in deliveries for name in delivery.watches(where))
+
+    @asset(
+        asset_of(study, step, model),
+        space=where.space,
+        reads=reads,
+        watches=[*watches, *([] if model is None or watches else _checkpoint(where))],
+        code=partial(_code, study),
+        config=lambda catalog, _: [
+            _said(catalog, study),
+            *(delivery.config(replace(where, catalog=catalog)) for delivery in deliveries),
+        ],
+        table=study.tables[step.table.name].name,
+        simulated=(lambda _, __: True) if study.is_simulated(step) else None,
+        facts=lambda _, rows: Facts({"rows": rows.num_rows}),
+        computes=step.computes or inputs.COMPUTE in step.reads,
+        pool=step.pool,
+        kinds=["parquet"],
+        tags=[STUDY],
+        on_request=True,
+    )
+    def made(job: Job, **loaded: Any) -> pa.Table:
+        function = study.resolve(step.function)
+        arguments = [
+            _table(study, study.step_of(read), loaded)
+            if isinstance(read, Table)
+            else DELIVERIES[read].give(job, where, loaded)
+            for read in step.reads
+        ]
+        rows = function(settings_of(job.catalog, study), *arguments, **_offered(job, step, function))
+        return rows if model is None else _with_model(job, rows, model)
+
+    made.body.__doc__ = step.table.doc
+    return made
+
+
+def _offered(job: Job, step: Step, function: Callable[..., Any]) -> dict[str, Any]:
+    """What a function may take by name: progress, and what a killed run has left."""
+    from scfm_assets.studies.kept import Kept
+
+    offered: dict[str, Any] = {"progress": partial(job.progress, unit=step.unit)}
+    if step.resumable and job.halfway is not None:
+        offered["kept"] = Kept(job.halfway.parts)
+    return {name: value for name, value in offered.items() if name in signature(function).parameters}
+
+
+def _with_model(job: Job, rows: pa.Table, model: str) -> pa.Table:
+    """Say in every row which model and checkpoint it is of."""
+    digest = checkpoints.checkpoint_digest(job.catalog, model)
+    job.say(checkpoint=digest)
+    for name, value in (("model", model), ("checkpoint", digest)):
+        if name not in rows.column_names:
+            rows = rows.append_column(name, [[value] * rows.num_rows])
+    return rows
+
+
+def _reads_tables(catalog: Catalog, study: Study) -> dict[str, Reads]:
+    reads: dict[str, Reads] = {}
+    for step in study.steps:
+        reads |= _reads_table(catalog, study, step, Space.WHOLE)
+    return reads
+
+
+def _tables(study: Study, loaded: Mapping[str, Any]) -> dict[str, pa.Table]:
+    return {step.table.name: _table(study, step, loaded) for step in study.steps}
+
+
+def _hypotheses(catalog: Catalog, study: Study) -> Node:
+    @asset(
+        f"{study.name}/hypotheses",
+        space=Space.WHOLE,
+        reads=_reads_tables(catalog, study),
+        code=partial(_code, study),
+        table="hypotheses",
+        facts=lambda _, rows: Facts({"rows": rows.num_rows}),
+        kinds=["parquet"],
+        tags=[STUDY],
+        on_request=True,
+    )
+    def hypotheses(_: Job, **loaded: Any) -> pa.Table:
+        """One row: one hypothesis of the study and what the data say of it, before any adjustment."""
+        from scfm_assets.core.statistics import hypotheses_table
+
+        return hypotheses_table(study.resolve(study.tests)(_tables(study, loaded)))
+
+    return hypotheses
+
+
+def _adjusted(hypotheses: pa.Table) -> pa.Table:
+    """Judge a study's tests as `tests` does: families are of one study, so these q_family and verdicts are the same."""
+    from scfm_assets.core.statistics import tests_of, tests_table
+
+    return tests_table(tests_of(hypotheses)).drop_columns("q_global")
+
+
+def _verdict(catalog: Catalog, study: Study) -> Node:
+    def answered(_: Job, rows: pa.Table) -> tuple[bool, str]:
+        (row,) = rows.to_pylist()
+        return row["holds"] is not False, f"{row['answer']}: {row['sentence']}"
+
+    def answer(_: Job, rows: pa.Table) -> Facts:
+        (row,) = rows.to_pylist()
+        return Facts({"rows": 1, "answer": row["answer"], "sentence": row["sentence"]})
+
+    steps = [_step_node(catalog, study, step, model) for step in study.steps for model in _models_of(catalog, step)]
+
+    @asset(
+        f"{study.name}/verdict",
+        space=Space.WHOLE,
+        reads={**_reads_tables(catalog, study), "hypotheses": same(f"{study.name}/hypotheses")},
+        code=partial(_code, study),
+        config=lambda _, __: study.question,
+        table="verdicts",
+        simulated=lambda catalog, place: any(node.simulated(catalog, place) for node in steps),
+        facts=answer,
+        checks=[Check("verdict_holds", study.question, answered, blocking=False)],
+        kinds=["parquet"],
+        tags=[STUDY],
+        on_request=True,
+    )
+    def verdict(_: Job, hypotheses: pa.Table, **loaded: Any) -> pa.Table:
+        """One row: what the study asks, and what its numbers answer by the thresholds that it states."""
+        import pyarrow as pa
+
+        found = study.resolve(study.verdict)(_tables(study, loaded), _adjusted(hypotheses))
+        return pa.Table.from_pylist([{"study": study.name, "question": study.question, **asdict(found)}])
+
+    return verdict
+
+
+def _page(catalog: Catalog, study: Study) -> Node:
+    def thumbnails(job: Job, _: str) -> Facts:
+        from scfm_assets.figures.files import thumbnail_markdown
+
+        drawn = job.inputs["figures"]
+        return Facts({"figures": len(drawn)}, {name: thumbnail_markdown(figure) for name, figure in drawn.items()})
+
+    @asset(
+        page_of(study),
+        space=Space.WHOLE,
+        reads={
+            **_reads_tables(catalog, study),
+            "hypotheses": same(f"{study.name}/hypotheses"),
+            "verdict": same(f"{study.name}/verdict"),
+        },
+        code=partial(_code_of_page, study),
+        config=lambda _, __: [study.title, study.question],
+        format=HTML,
+        facts=thumbnails,
+        kinds=["html"],
+        tags=[STUDY],
+        on_request=True,
+    )
+    def page(job: Job, hypotheses: pa.Table, verdict: pa.Table, **loaded: Any) -> str:
+        """The study's part of the report: its question and answer, its figures, its tests."""
+        from scfm_assets.report.studies import study_page
+
+        (answer,) = verdict.to_pylist()
+        # Drawn once: the thumbnails of the UI are these, too.
+        job.inputs["figures"] = figures = study.resolve(study.figures)(_tables(study, loaded))
+        return study_page(study.name, study.title, answer, figures, _adjusted(hypotheses))
+
+    return page
+
+
+def tests_node(catalog: Catalog, studies: Mapping[str, Study]) -> Node:
+    """Declare the table of all tests."""
+
+    @asset(
+        "tests",
+        space=Space.WHOLE,
+        reads={
+            "methods": everything(verdicts.HYPOTHESES),
+            **{name: everything(f"{name}/hypotheses") for name in studies},
+        },
+        watches=checkpoints_of(catalog),
+        table="tests",
+        facts=_counted,
+        kinds=["parquet"],
+        tags=[STUDY],
+    )
+    def tests(_: Job, **hypotheses: Later) -> pa.Table:
+        """One row: one hypothesis of one study, adjusted inside its family and over all rows of the table."""
+        from scfm_assets.core.statistics import tests_of, tests_table
+
+        of_all = [rows[place] for rows in hypotheses.values() for place in rows]
+        return tests_table([test for rows in of_all for test in tests_of(rows)])
+
+    return tests
+
+
+def _counted(_: Job, rows: pa.Table) -> Facts:
+    verdict_words: list[str] = rows["verdict"].to_pylist()
+    counts = {word.replace(" ", "_"): verdict_words.count(word) for word in verdict_words}
+    return Facts({"rows": rows.num_rows, **counts})
