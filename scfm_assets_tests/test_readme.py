@@ -25,7 +25,7 @@ from scfm_assets_tests.platforms import Home
 
 ROOT = project() or Path()
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-QUERIES = sorted((ROOT / "data" / "sql").glob("*.sql"))
+QUERIES = sorted((ROOT / "scfm_assets" / "sql").glob("*.sql"))
 
 
 def blocks(language: str) -> list[str]:
