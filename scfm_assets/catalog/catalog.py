@@ -350,8 +350,8 @@ def load(name_or_path: str | Path, *, dropped: Collection[str] | None = None) ->
     Parameters
     ----------
     name_or_path
-        Path of a YAML file; or a bare name, looked up under ``catalogs/`` of `home` and among the shipped ones. Relative
-        paths in a shipped catalog mean what they would in a copy under ``catalogs/`` of `home`.
+        Path of a YAML file; or a bare name, looked up under ``catalogs/`` of `home` and among the shipped ones.
+        Relative paths in a shipped catalog mean what they would in a copy under ``catalogs/`` of `home`.
     dropped
         Models of the watched folder to add; by default all that are there.
 
