@@ -5,6 +5,7 @@ A block that is not run has a comment before it that says why: ``<!-- not run: n
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,7 @@ from scfm_assets.catalog import catalog
 from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
 from scfm_assets.cli.commands import main
 from scfm_assets.core.intake.inspection import audit_file
+from scfm_assets.core.statistics import tests_table
 from scfm_assets.home import PACKAGE, project
 from scfm_assets.inputs.sources import audit_spec
 from scfm_assets.resources import kubernetes
@@ -116,7 +118,10 @@ def test_few_blocks_are_not_run_and_those_say_why() -> None:
     assert all(len(reason.split()) >= 3 for reason in reasons)
 
 
-@pytest.mark.parametrize("of_page", by_page(blocks("python")))
+STUDY_PAGE = "docs/extending/study.md"
+
+
+@pytest.mark.parametrize("of_page", by_page([block for block in blocks("python") if block.page != STUDY_PAGE]))
 def test_python_runs_from_the_top_of_a_page_to_its_end(
     of_page: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +129,27 @@ def test_python_runs_from_the_top_of_a_page_to_its_end(
     page = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", page)
     exec(compile("\n".join(block.code for block in of_page), of_page[0].page, "exec"), page.__dict__)
+
+
+def test_the_study_of_the_page_is_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files make a package: the record resolves, a row can be measured, the controls get their answers."""
+    for block in blocks("python"):
+        if block.page == STUDY_PAGE:
+            file = tmp_path / re.match("# (.+)\n", block.code)[1]
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(block.code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    study = replace(importlib.import_module("more_cells").STUDY, package="more_cells")
+    metrics = pa.table({"tissue": ["lung"] * 2, "n_cells": [50, 100], "metric": ["auroc"] * 2, "value": [0.6, 0.7]})
+    metrics = metrics.append_column("method", pa.array(["pearson"] * 2))
+    for step in study.steps:
+        assert study.resolve(step.function)(study.settings(), metrics)["gain"].to_pylist() == [pytest.approx(0.1)]
+    for control, expected in ((study.controls.positive, {"yes"}), (study.controls.negative, {"no", "underpowered"})):
+        tables = study.resolve(control)()
+        tests = study.resolve(study.tests)(tables)
+        assert {test.family for test in tests} == set(study.families)
+        assert study.resolve(study.verdict)(tables, tests_table(tests)).answer in expected
+        assert list(study.resolve(study.figures)(tables)) == ["gains"]
 
 
 @pytest.mark.parametrize("block", [pytest.param(block, id=block.page) for block in blocks("yaml")])
