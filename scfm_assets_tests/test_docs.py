@@ -306,7 +306,7 @@ def _environment(**more: str) -> dict[str, str]:
 def _typed(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = _environment(SCFM_HOME=str(folder / "data"), NO_COLOR="1")
     command = ("bash", "-eu", "-o", "pipefail", "-c", commands)
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800)
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +318,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("catalogs", "atlases", "vocab", "networks", "checkpoints"):
         (folder / "data" / name).mkdir(parents=True)
     small = {**TINY, "name": "demo", "atlases": {"sim_lung": {"simulated": True}}}
-    small["experiment"] = {**TINY["experiment"], "n_cells": [10, 25, 50, 100]}
+    small["models"] = {"planted": TINY["models"]["planted"]}
+    small["experiment"] = {**TINY["experiment"], "n_cells": [25, 50], "universes": ["tf_grid"]}
     (folder / "data" / "catalogs" / "demo.yaml").write_text(yaml.safe_dump(small))
     (mine,) = [block for block in blocks("yaml") if block.page == "docs/guide/your_data.md"]
     (folder / "data" / "catalogs" / "mine.yaml").write_text(mine.code)
