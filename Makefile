@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install install-dev run ui test test-long lint types format clean
+.PHONY: install install-dev run ui test test-long lint types docs format clean
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -29,8 +29,8 @@ ui: install             ## the Dagster UI on 127.0.0.1
 test: install-dev       ## the whole suite, but for what takes minutes of real daemons
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
-test-long: install-dev      ## nights with a new checkpoint, kills, PostgreSQL, S3, Ray, statistics of intervals
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m long
+test-long: install-dev      ## nights with a new checkpoint, kills, PostgreSQL, S3, Ray, statistics of intervals: all
+	$(BIN)/python -m scfm_assets_tests.long_budget --all
 
 lint: install-dev
 	$(BIN)/ruff check .
@@ -39,9 +39,12 @@ lint: install-dev
 types: install-dev
 	$(BIN)/pyright
 
+docs: install-dev           ## the site, below site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

@@ -1,35 +1,29 @@
-"""Bring the README up to date with the last run of the demo: its queries, their answers, its table and its picture."""
+"""Renew what the docs quote of a run of the demo: answers.json, the answer in the README, the picture.
+
+Run it after `scfm run`: it reads the tables below ``SCFM_HOME``.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import duckdb
 
 from scfm_assets.figures import plots
-from scfm_assets.home import home
-from scfm_assets.tables.platform import METRICS
+from scfm_assets.home import PACKAGE, home
 from scfm_assets.warehouse.publish import query
 from scfm_assets.warehouse.query import NAME
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
-QUESTION = re.compile(r"(\((data/sql/\w+\.sql)\).*?\n```sql\n).*?(```\n\n</details>\n\n```text\n).*?(```\n)", re.DOTALL)
-COLUMNS = re.compile(r"(<!-- metrics: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
+QUOTED = re.compile(r"(<!-- answer: (\w+) -->\n\n```text\n).*?(```\n)", re.DOTALL)
 
 
-def answered(found: re.Match[str]) -> str:
-    """Write a query and its answer into their blocks."""
-    before, path, between, end = found.groups()
-    sql = (ROOT / path).read_text(encoding="utf-8")
-    return f"{before}{sql}{between}{query(home(), sql)}\n{end}"
-
-
-def columns() -> str:
-    """Write the columns of the table `metrics` with their meaning."""
-    rows = [f"| `{column.name}` | {column.doc} |" for column in METRICS.columns]
-    return "\n".join(["", "| column | meaning |", "|---|---|", *rows, "", ""])
+def answers() -> dict[str, list[str]]:
+    """Query -> the lines of its answer."""
+    files = sorted((PACKAGE / "sql").glob("*.sql"))
+    return {file.stem: query(home(), file.read_text(encoding="utf-8")).splitlines() for file in files}
 
 
 def picture(path: Path, tissue: str = "sim_lung") -> None:
@@ -41,10 +35,14 @@ def picture(path: Path, tissue: str = "sim_lung") -> None:
 
 
 def main() -> None:
-    """Rewrite the README and the picture."""
-    text = QUESTION.sub(answered, README.read_text(encoding="utf-8"))
-    text = COLUMNS.sub(lambda found: f"{found[1]}{columns()}{found[2]}", text)
-    README.write_text(text, encoding="utf-8")
+    """Rewrite the answers, the README's one and the picture."""
+    lines = answers()
+    (ROOT / "docs" / "answers.json").write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+    readme = ROOT / "README.md"
+    text = QUOTED.sub(
+        lambda m: "\n".join([m[1] + lines[m[2]][0], *lines[m[2]][1:], m[3]]), readme.read_text(encoding="utf-8")
+    )
+    readme.write_text(text, encoding="utf-8")
     picture(ROOT / "docs" / "scaling_curve.png")
 
 

@@ -27,7 +27,7 @@ SAMPLE = 500
 NOTES = (
     "Lineage: events as scfm run leaves them, each with eight inputs, in SQLite; against one "
     f"insert per row, its time extrapolated from {SAMPLE} events.",
-    "Queries: each file of data/sql asked of a fresh read-only connection, as `scfm sql` does it; against pandas "
+    "Queries: each shipped query asked of a fresh read-only connection, as `scfm sql` does it; against pandas "
     "reading the table's files once, before any question.",
 )
 

@@ -40,6 +40,9 @@ from scfm_assets.home import PACKAGE, home
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+SHIPPED = PACKAGE / "catalogs"
+"""Catalogs that come with the package."""
+
 Direction = Literal["tf_queries", "tf_keys"]
 Universe = Literal["all_pairs", "tf_grid", "observed", "expression_matched", "degree_matched"]
 Method = Literal["pearson", "spearman", "partial_correlation", "mutual_information", "grnboost"]
@@ -308,7 +311,7 @@ class Catalog(Block):
         if users and self.simulation is None:
             refuse(
                 "needs the simulated world, which the catalog does not declare",
-                "Add a block `simulation:` (data/catalogs/demo.yaml shows one).",
+                "Add a block `simulation:` (scfm_assets/catalogs/demo.yaml shows one).",
                 at=users[0],
             )
         if users and not self.simulated_tissues:
@@ -341,7 +344,8 @@ def load(name_or_path: str | Path, *, dropped: Collection[str] | None = None) ->
     Parameters
     ----------
     name_or_path
-        Path of a YAML file; or a bare name, looked up under ``catalogs/`` of `home`, of the project and of the package.
+        Path of a YAML file; or a bare name, looked up under ``catalogs/`` of `home` and among the shipped ones.
+        Relative paths in a shipped catalog mean what they would in a copy under ``catalogs/`` of `home`.
     dropped
         Models of the watched folder to add; by default all that are there.
 
@@ -357,16 +361,18 @@ def load(name_or_path: str | Path, *, dropped: Collection[str] | None = None) ->
 def current(*, dropped: Collection[str] | None = None) -> Catalog:
     """Load the catalog that ``SCFM_CATALOG`` names (default: demo); its file is read again when it changes."""
     path = _find(os.environ.get("SCFM_CATALOG") or "demo")
-    return _with_dropped(_declared_once(path, path.stat().st_mtime_ns, os.environ.get("SCFM_DATA")), dropped)
+    known_by = (path, path.stat().st_mtime_ns, os.environ.get("SCFM_DATA"), home())
+    return _with_dropped(_declared_once(*known_by), dropped)
 
 
 @lru_cache(maxsize=8)
-def _declared_once(path: Path, _mtime_ns: int, _data: str | None) -> Catalog:
+def _declared_once(path: Path, _mtime_ns: int, _data: str | None, _home: Path) -> Catalog:
     return _declared(path)
 
 
 def _declared(path: Path) -> Catalog:
-    catalog, data = read(Catalog, path, name=path.stem)
+    folder = home() / "catalogs" if path.parent == SHIPPED else path.parent
+    catalog, data = read(Catalog, path, folder, name=path.stem)
     catalog._path = path
     catalog._digest = digest_json(_decisive(data))
     return catalog
@@ -400,15 +406,15 @@ def _model_files(folder: Path, entry: Model) -> list[Path]:
 
 
 def _find(name_or_path: str | Path) -> Path:
-    asked = str(name_or_path)
-    if isinstance(name_or_path, Path) or "/" in asked or asked.endswith((".yaml", ".yml")):
-        path = Path(asked).expanduser().absolute()
+    name = str(name_or_path)
+    if isinstance(name_or_path, Path) or "/" in name or name.endswith((".yaml", ".yml")):
+        path = Path(name).expanduser().absolute()
         if not path.is_file():
-            raise ScfmError(asked, "there is no such catalog file")
+            raise ScfmError(name, "there is no such catalog file")
         return path
-    folders = [home() / "catalogs", (PACKAGE / "catalogs").resolve()]  # a link in a checkout: `../` must mean data/
+    folders = (home() / "catalogs", SHIPPED)
     for folder in folders:
-        if (path := folder / f"{asked}.yaml").is_file():
+        if (path := folder / f"{name}.yaml").is_file():
             return path
     known = ", ".join(sorted({file.stem for folder in folders for file in folder.glob("*.yaml")}))
-    raise ScfmError(asked, "there is no catalog of this name", f"Known: {known}. Or give the path of a YAML file.")
+    raise ScfmError(name, "there is no catalog of this name", f"Known: {known}. Or give the path of a YAML file.")

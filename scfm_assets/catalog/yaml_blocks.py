@@ -103,7 +103,9 @@ CountsPlace = Annotated[str, Field(pattern=r"^(auto|X|raw\.X|layers/.+)$")]
 SomeBlock = TypeVar("SomeBlock", bound=Block)
 
 
-def read(kind: type[SomeBlock], path: Path, **defaults: Any) -> tuple[SomeBlock, dict[str, Any]]:
+def read(
+    kind: type[SomeBlock], path: Path, folder: Path | None = None, **defaults: Any
+) -> tuple[SomeBlock, dict[str, Any]]:
     """Read a YAML file as one block.
 
     Parameters
@@ -111,7 +113,9 @@ def read(kind: type[SomeBlock], path: Path, **defaults: Any) -> tuple[SomeBlock,
     kind
         The block.
     path
-        The file; relative paths in it are relative to its folder.
+        The file.
+    folder
+        What relative paths in it are relative to; without it, the file's own folder.
     defaults
         Keys added where the file does not say them.
 
@@ -134,7 +138,7 @@ def read(kind: type[SomeBlock], path: Path, **defaults: Any) -> tuple[SomeBlock,
     if isinstance(data, dict):
         data = defaults | data
     try:
-        return kind.model_validate(data, context={"folder": path.parent}), data
+        return kind.model_validate(data, context={"folder": folder or path.parent}), data
     except ValidationError as error:
         raise _explain(error.errors(include_url=False), lines, place) from None
 

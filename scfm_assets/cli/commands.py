@@ -47,7 +47,7 @@ def main() -> None:
     """Do single-cell foundation models know gene regulation?
 
     Everything is written below SCFM_HOME (default: data/). The catalog says what is measured: `scfm run` takes the
-    embedded demo, `scfm run --catalog my.yaml` takes yours (data/catalogs/local_files.yaml is a template).
+    embedded demo, `scfm run --catalog my.yaml` takes yours (scfm_assets/catalogs/local_files.yaml is a template).
     """  # noqa: D400 - it is a question
 
 

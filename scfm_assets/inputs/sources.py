@@ -138,7 +138,7 @@ def audit_spec(catalog: Catalog, file: Path, tissue: str | None, organism: str |
 def simulation(catalog: Catalog) -> dict[str, Any]:
     """Give what the catalog declares of the simulated world, with its tissues."""
     if catalog.simulation is None:
-        raise ScfmError(str(catalog.path), "declares nothing under 'simulation'", "See data/catalogs/demo.yaml.")
+        raise ScfmError(str(catalog.path), "declares nothing under 'simulation'", "See scfm_assets/catalogs/demo.yaml.")
     tissues = [tissue for tissue, entry in catalog.atlases.items() if entry.simulated]
     return {**catalog.simulation.model_dump(mode="json"), "tissues": tissues}
 

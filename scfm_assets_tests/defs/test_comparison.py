@@ -136,7 +136,7 @@ def test_the_shipped_query_tells_what_changed(twice: Home) -> None:
         con.register(
             "scaling_curves_latest", pa.Table.from_pylist([{**curves, "model": m} for m in ("mine", "random")])
         )
-        found = con.sql((ROOT / "data/sql/checkpoint_changes.sql").read_text())
+        found = con.sql((ROOT / "scfm_assets/sql/checkpoint_changes.sql").read_text())
         mine, random = (dict(zip(found.columns, row, strict=True)) for row in found.fetchall())
     manifest = compared(twice)
     assert mine["change"] == f"{manifest.facts['checkpoint_before']} -> {manifest.checkpoint}"
