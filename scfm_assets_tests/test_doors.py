@@ -147,7 +147,7 @@ DOORS = {
     "inputs": "errors home core families catalog",
     "resources": "errors partitions tables core.attention core.base catalog",
     "engine": "errors home partitions tables core.base families catalog inputs resources",
-    "warehouse": "errors tables resources",
+    "warehouse": "errors tables",
     "figures": "core.curves core.evaluation core.scores core.universes",
     "report": "core.curves core.evaluation core.scores figures",
     "studies": "errors core figures",

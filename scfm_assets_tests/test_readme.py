@@ -20,8 +20,9 @@ from scfm_assets.inputs.sources import audit_spec
 from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import SETTINGS
 from scfm_assets.tables.platform import METRICS
-from scfm_assets.warehouse.publish import publish, query
+from scfm_assets.warehouse.query import query
 from scfm_assets_tests.platforms import Home
+from scfm_assets_tests.published import publish
 
 ROOT = project() or Path()
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

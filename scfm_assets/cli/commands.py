@@ -98,6 +98,7 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
     from scfm_assets import definitions
     from scfm_assets import home as homes
     from scfm_assets.engine import runner
+    from scfm_assets.resources.files import files_of
     from scfm_assets.resources.store import check_home
     from scfm_assets.warehouse.lineage.projection import sync
     from scfm_assets.warehouse.publish import publish
@@ -115,7 +116,7 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
             jobs=jobs or min(4, os.cpu_count() or 1, len(chosen.atlases)),
             show=narrator.show,
         )
-        warehouse = publish(home, fill=partial(sync, instance))
+        warehouse = publish(home, files_of(home.absolute()), fill=partial(sync, instance))
     narrator.sum_up(outcome, chosen, home, warehouse, seconds=time.perf_counter() - started)
     if not outcome.success:
         sys.exit(1)
