@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.evaluation import CONTENDER_FIELDS
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
 from scfm_assets.studies.reference_saturation.slopes import ESTIMATES, Estimate, slopes_over_tfs
 from scfm_assets.studies.reference_saturation.verdicts import answer_for_known_edges
+from scfm_assets.tables.methods import METHOD_COMPARISON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,10 @@ DRAWS = 5
 
 OBSERVED = pa.schema(
     [
-        *CONTENDER_FIELDS,
+        *(
+            METHOD_COMPARISON.schema.field(name)
+            for name in ("model", "checkpoint", "method", "layer", "direction", "role")
+        ),
         pa.field("network", pa.string(), nullable=False),
         pa.field("network_version", pa.string(), nullable=False),
         pa.field("n_cells_least", pa.int32(), nullable=False),
