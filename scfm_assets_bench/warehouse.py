@@ -45,12 +45,13 @@ def run(settings: Settings, tell: Tell) -> Iterator[Result]:
 
 def lineage(home: Path, events: int, tell: Tell) -> Iterator[Result]:
     """Time the projection of an event log, and a look at one that has not grown."""
+    from scfm_assets.resources.files import files_of
     from scfm_assets.warehouse.lineage.projection import sync_lineage
 
     tell(f"writing {events:,} events")
     with recorded_instance(home / "dagster", events) as instance:
         tell("projecting them")
-        projected = once(lambda: sync_lineage(home, instance))
+        projected = once(lambda: sync_lineage(home, files_of(home), instance))
         if projected.value != events:
             msg = f"{projected.value} of {events} events became rows of lineage"
             raise RuntimeError(msg)
@@ -63,7 +64,7 @@ def lineage(home: Path, events: int, tell: Tell) -> Iterator[Result]:
             seconds=projected.wall,
             baseline_seconds=theirs,
         )
-        looks = [once(lambda: sync_lineage(home, instance)).wall for _ in range(5)]
+        looks = [once(lambda: sync_lineage(home, files_of(home), instance)).wall for _ in range(5)]
         yield Result(
             BENCH,
             "a sync with nothing new",
@@ -102,11 +103,12 @@ def queries(home: Path, slices: tuple[int, int], repeats: int, tell: Tell) -> It
     """Time each question that comes with the platform."""
     import pandas as pd
 
+    from scfm_assets.resources.files import files_of
     from scfm_assets.warehouse.publish import publish
     from scfm_assets.warehouse.query import query
 
     n_rows = metrics_home(home, slices, tell)
-    publish(home)
+    publish(home, files_of(home))
     tables = home / "store" / "tables" / "metrics"
     tell("pandas reads the table")
     read = once(lambda: len(pd.concat(pd.read_parquet(file) for file in sorted(tables.rglob("data.parquet")))))

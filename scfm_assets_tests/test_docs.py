@@ -41,8 +41,9 @@ from scfm_assets.home import PACKAGE, project
 from scfm_assets.inputs.sources import audit_spec
 from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import SETTINGS
-from scfm_assets.warehouse.publish import publish, query
+from scfm_assets.warehouse.query import query
 from scfm_assets_tests.platforms import TINY, Home
+from scfm_assets_tests.published import publish
 
 ROOT = project() or Path()
 DOCS = ROOT / "docs"

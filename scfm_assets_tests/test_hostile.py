@@ -16,8 +16,9 @@ from scfm_assets.engine import housekeeping
 from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import ARRAYS
-from scfm_assets.warehouse.publish import publish, query
+from scfm_assets.warehouse.query import query
 from scfm_assets_tests.platforms import TINY, Home, atlas_file
+from scfm_assets_tests.published import publish
 
 NAMES = (
     "../../etc",

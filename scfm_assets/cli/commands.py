@@ -99,6 +99,7 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
     from scfm_assets import definitions
     from scfm_assets import home as homes
     from scfm_assets.engine import runner
+    from scfm_assets.resources.files import files_of
     from scfm_assets.resources.store import check_home
     from scfm_assets.warehouse.lineage.projection import sync
     from scfm_assets.warehouse.publish import publish
@@ -116,7 +117,7 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
             jobs=jobs or min(4, os.cpu_count() or 1, len(chosen.atlases)),
             show=narrator.show,
         )
-        warehouse = publish(home, fill=partial(sync, instance))
+        warehouse = publish(home, files_of(home.absolute()), fill=partial(sync, instance))
     narrator.sum_up(outcome, chosen, home, warehouse, seconds=time.perf_counter() - started)
     if not outcome.success:
         sys.exit(1)
@@ -166,7 +167,8 @@ def report(catalog: str | None, *, show: bool) -> None:
 @click.option("--sigma", help="Column with the standard deviation of each point; fits are weighted by it.")
 def fit(table: Path, x: str, y: str, sigma: str | None) -> None:
     """Fit all forms of scaling curve to TABLE.csv: parameters, R2, AICc and its weights, asymptote, verdict."""
-    from scfm_assets.core.curves import fit_curves, format_fits, read_points
+    from scfm_assets.cli.fits import format_fits
+    from scfm_assets.core.curves import fit_curves, read_points
 
     click.echo(format_fits(fit_curves(*read_points(table, x, y, sigma))))
 

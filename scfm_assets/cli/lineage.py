@@ -115,9 +115,10 @@ def sync() -> None:
     import dagster as dg
 
     from scfm_assets.engine import runner
+    from scfm_assets.resources.files import files_of
     from scfm_assets.warehouse.lineage.projection import sync_lineage
 
     os.environ["DAGSTER_HOME"] = str(runner.dagster_home(home))
     with dg.DagsterInstance.get() as instance:
-        added = sync_lineage(home, instance)
+        added = sync_lineage(home, files_of(home.absolute()), instance)
     click.echo(f"{added:,} rows added to lineage" if added else "lineage is up to date")

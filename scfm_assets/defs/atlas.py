@@ -6,15 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.defs import networks
 from scfm_assets.engine.declare import Check, Facts, Job, Node, Source, asset, same
 from scfm_assets.inputs import sources
 from scfm_assets.partitions import Place, Space
 from scfm_assets.resources.store import ANNDATA
+from scfm_assets.tables.atlas import ATLAS_QC, CELL_SETS
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from anndata import AnnData
 
     from scfm_assets.catalog.catalog import Catalog
@@ -102,7 +103,7 @@ def _quality_table(_: Job, atlas: AnnData) -> pa.Table:
         cells=("n_counts", "size"), median_counts=("n_counts", "median"), median_genes=("n_genes", "median")
     )
     summary = summary.reset_index()
-    return pa.table({name: summary[name].tolist() for name in summary})
+    return ATLAS_QC.from_columns({name: summary[name].tolist() for name in summary})
 
 
 @asset(
@@ -180,7 +181,7 @@ def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
     table = cell_set_table(orders, job.n_cells, experiment.n_cells, n_groups=n_groups, seed=experiment.seed)
     job.say(shared_cells=shared(table, job.n_cells))
     rows = table.column("cell").to_numpy()
-    return pa.table(
+    return CELL_SETS.from_columns(
         {
             **{name: table.column(name) for name in table.column_names},
             "barcode": np.asarray(atlas.obs_names, dtype=str)[rows].tolist(),

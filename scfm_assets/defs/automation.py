@@ -124,9 +124,10 @@ def lineage(home: Path) -> dg.SensorDefinition:
         description="Brings lineage, runs and views in scfm.duckdb up to date when anything has happened.",
     )
     def keep_level(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        from scfm_assets.resources.files import files_of
         from scfm_assets.warehouse.lineage.projection import sync_lineage
 
-        added = sync_lineage(home, context.instance)
+        added = sync_lineage(home, files_of(home.absolute()), context.instance)
         return dg.SkipReason(f"{added} rows of lineage added")
 
     return keep_level

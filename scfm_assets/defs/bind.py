@@ -111,13 +111,22 @@ def made_of(manifest: Manifest) -> dict[str, Any]:
     return {**{name: getattr(manifest, name) for name in same}, "inputs": inputs}
 
 
-def _columns(table: str) -> dg.TableSchema:
-    """Show a table's columns and their meaning in the UI."""
+def _columns(name: str) -> dg.TableSchema:
+    """A table's columns, their meaning, limits and key, as the UI shows them."""
+    table = TABLES[name]
     columns = [
-        dg.TableColumn(c.name, c.type, c.doc, dg.TableColumnConstraints(nullable=c.nullable))
-        for c in (*TABLES[table].columns, MATERIALIZATION)
+        dg.TableColumn(
+            c.name,
+            c.type,
+            c.doc,
+            dg.TableColumnConstraints(
+                nullable=c.nullable, unique=(c.name,) == table.key, other=[c.check] if c.check else []
+            ),
+        )
+        for c in (*table.columns, MATERIALIZATION)
     ]
-    return dg.TableSchema(columns)
+    key = [f"unique ({', '.join(table.key)})"] if table.key else []
+    return dg.TableSchema(columns, dg.TableConstraints(key))
 
 
 def _check_result(check: Check, manifest: Manifest) -> dg.AssetCheckResult:

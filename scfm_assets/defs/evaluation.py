@@ -108,20 +108,11 @@ def _seen_together(_: Job, metrics: pa.Table) -> tuple[bool, str]:
     return seen_together(metrics)
 
 
-def _columns_are_declared(_: Job, metrics: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import columns_are_declared
-
-    return columns_are_declared(metrics, arrow_schema("metrics"))
-
-
 CHECKS = (
     Check(
         "permuted_labels_score_half",
         "With shuffled labels the ranking of each model, at its fixed layer, has AUROC 0.5 within chance.",
         _permuted_labels_score_half,
-    ),
-    Check(
-        "columns_are_declared", "Columns, their order and types are those of the table's schema.", _columns_are_declared
     ),
     Check(
         "positives_are_thirty_or_more",

@@ -12,6 +12,7 @@ from scfm_assets.defs.scaling import checkpoints_of, layer_of_model
 from scfm_assets.engine.declare import Check, Facts, Job, Node, asset, same
 from scfm_assets.inputs import checkpoints, sources
 from scfm_assets.partitions import Place, Space
+from scfm_assets.tables.scores import RELIABILITY
 
 if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
@@ -103,12 +104,12 @@ def nodes(catalog: Catalog) -> list[Node]:
         fixed layer, and what scores edges from counts, but for boosting. Spearman-Brown is exact for means over cells;
         of correlations and mutual information it says what two draws of as many cells would agree in, nearly.
         """
-        from scfm_assets.core.evaluation import RELIABILITY_SCHEMA, NoNetwork, reliability_table
+        from scfm_assets.core.evaluation import NoNetwork, reliability_table
 
         known = sources.stored_networks(job.catalog, job.tissue, networks.read(inputs))
         if isinstance(known, NoNetwork):
             job.say(reasons=str(known))
-            return RELIABILITY_SCHEMA.empty_table()
+            return RELIABILITY.rows([])
         tables = []
         for model, found in _halves_of_all(job, {**inputs, "panel": panel}).items():
             checkpoint = checkpoints.checkpoint_digest(job.catalog, model) if model in job.catalog.models else None

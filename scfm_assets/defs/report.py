@@ -66,7 +66,7 @@ def report(job: Job, metrics: Later, curves: Later, atlases: Later, comparisons:
     tables["method_verdicts"] = _judged(job, comparisons)
     page = render(tables, _context(job, metrics, curves, atlases, others) | {"studies": _pages(job.catalog, others)})
     write(job.store.home / "report", page)
-    publish(job.store.home)  # so that SQL is there after a run from the UI, too
+    publish(job.store.home, job.store.files)  # so that SQL is there after a run from the UI, too
     return page
 
 

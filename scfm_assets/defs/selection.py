@@ -11,6 +11,7 @@ from scfm_assets.defs.verdicts import direction_of
 from scfm_assets.engine.declare import Facts, Job, Node, asset, everything
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
+from scfm_assets.tables.methods import SELECTION
 
 if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
@@ -46,13 +47,13 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
 
         At the largest number of cells of the tissue that is there.
         """
-        from scfm_assets.core.evaluation import SELECTION_SCHEMA, selection_table
+        from scfm_assets.core.evaluation import selection_table
         from scfm_assets.core.universes import grounds_of
 
         digest, direction = checkpoints.checkpoint_digest(job.catalog, model), direction_of(job.catalog)
         job.say(checkpoint=digest)
         place = max(scores, key=lambda place: place.n_cells or 0, default=Place(job.tissue))
-        chosen = SELECTION_SCHEMA.empty_table()
+        chosen = SELECTION.rows([])
         if place in scores:
             chosen = selection_table(
                 scores[place],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     import pyarrow as pa
 
@@ -21,9 +21,9 @@ ARROW_TYPES = {
     "FLOAT": "float32",
     "DOUBLE": "float64",
     "TIMESTAMP": "timestamp[us]",
+    "JSON": "string",
 }
 """DuckDB type -> Arrow type."""
-
 
 STAMPED = ("tissue", "n_cells", "simulated")
 """Columns that the platform adds to rows that it stores: where in the grid they belong, and whether they are real."""
@@ -76,6 +76,14 @@ class Table:
         types = {c.name: text if c.type == "VARCHAR" else pa.type_for_alias(ARROW_TYPES[c.type]) for c in self.columns}
         return pa.schema([pa.field(c.name, types[c.name], nullable=c.nullable) for c in self.columns])
 
+    def without(self, *names: str) -> Table:
+        """Leave columns out, for rows whose other columns are added later."""
+        return replace(
+            self,
+            columns=tuple(column for column in self.columns if column.name not in names),
+            key=tuple(name for name in self.key if name not in names),
+        )
+
     def rows(self, rows: Iterable[Mapping[str, Any]], *, stamped: Iterable[str] = STAMPED) -> pa.Table:
         """Make rows of the table; NaN becomes NULL.
 
@@ -93,16 +101,39 @@ class Table:
         """
         import pyarrow as pa
 
-        listed = [dict(row) for row in rows]
-        present = {name for row in listed for name in row}
-        fields = [field for field in self.schema if field.name in present or field.name not in set(stamped)]
-        names = {field.name for field in fields}
+        listed = list(rows)
+        schema = self._schema_of({name for row in listed for name in row}, stamped)
         for row in listed:
-            if row.keys() != names:
-                message = f"a row of {self.name} lacks or has too much: {', '.join(sorted(row.keys() ^ names))}"
-                raise ValueError(message)
+            self._check(row.keys(), schema)
         plain = [{name: _null_for_nan(value) for name, value in row.items()} for row in listed]
-        return pa.Table.from_pylist(plain, schema=pa.schema(fields))
+        return pa.Table.from_pylist(plain, schema=schema)
+
+    def from_columns(self, columns: Mapping[str, Any], *, stamped: Iterable[str] = STAMPED) -> pa.Table:
+        """Make rows of the table of whole columns, arrays or lists; otherwise as `rows`."""
+        import pyarrow as pa
+
+        schema = self._schema_of(columns.keys(), stamped)
+        self._check(columns.keys(), schema)
+        return pa.table({field.name: _array(columns[field.name], field.type) for field in schema}, schema=schema)
+
+    def _schema_of(self, present: Collection[str], stamped: Iterable[str]) -> pa.Schema:
+        import pyarrow as pa
+
+        absent = set(stamped).difference(present)
+        return pa.schema([field for field in self.schema if field.name not in absent])
+
+    def _check(self, names: Iterable[str], schema: pa.Schema) -> None:
+        if wrong := set(names) ^ set(schema.names):
+            message = f"a row of {self.name} lacks or has too much: {', '.join(sorted(wrong))}"
+            raise ValueError(message)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    import pyarrow as pa
+
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values.cast(kind)
+    return pa.array(values, kind, from_pandas=True)  # NaN becomes NULL
 
 
 def _null_for_nan(value: Any) -> Any:
@@ -135,6 +166,11 @@ def number(name: str, doc: str, *, check: str | None = None, nullable: bool = Tr
     return Column(name, "DOUBLE", doc, nullable, f"{finite} and {check}" if check else finite)
 
 
+def pick(columns: Iterable[Column], *names: str) -> tuple[Column, ...]:
+    """Take some of the columns that another table or block declares."""
+    return tuple(column for column in columns if column.name in names)
+
+
 TISSUE = text("tissue", "Tissue of the catalog.")
 N_CELLS = count("n_cells", "Cells of each repeat of the slice.", least=1)
 REPEAT = count("repeat", "Number of the independent draw of cells, from 0.")
@@ -154,22 +190,35 @@ SCORED_BY = (
         "symmetric",
     ),
 )
-RANKED_IN = (
+"""A matrix of scores, and how it is read."""
+METHOD = pick(SCORED_BY, "model", "checkpoint", "method", "layer", "direction")
+"""A method at a layer of a model, its heads merged."""
+NETWORK = (
     text("network", "Reference network that holds the positives."),
-    text(
-        "universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed, expression_matched, degree_matched."
-    ),
-)
-
-MEASURED = (
-    RANKED_IN[0],
     text("network_version", "Version that the catalog or the source gives, or a digest of the edges."),
-    RANKED_IN[1],
+)
+UNIVERSE = text(
+    "universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed, expression_matched, degree_matched."
+)
+MEASURED = (
+    *NETWORK,
+    UNIVERSE,
     text("metric", "auroc, auprc (average precision), auprc_ratio (over base rate), epr (early precision ratio)."),
 )
 COUNTED = (
     count("n_pos", "Candidate pairs that are edges of the network.", kind="BIGINT"),
     count("n_neg", "Candidate pairs that are not.", kind="BIGINT"),
+)
+DIFFERENCE = (
+    number("lo", "Lower end of the difference's interval.", check='"lo" <= "hi"'),
+    number("hi", "Upper end of the difference's interval."),
+)
+DIFFERS = one_of(
+    "verdict",
+    "better or worse where the interval excludes 0, else indistinguishable; each row is judged by itself.",
+    "better",
+    "worse",
+    "indistinguishable",
 )
 
 MATERIALIZATION = text("materialization", "Id of the materialization that made the row, as in `lineage`.")

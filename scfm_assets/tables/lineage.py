@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scfm_assets.tables.columns import ARROW_TYPES, Column, Table
-from scfm_assets.tables.schema import ddl
+from scfm_assets.tables.columns import MATERIALIZATION, Column, Table
+from scfm_assets.tables.schema import comment, ddl
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
+
+
+LATEST = Table(
+    "latest",
+    "One row: a materialization that holds now.",
+    (
+        MATERIALIZATION,
+        Column("asset", "VARCHAR", "Asset, as evaluation/metrics."),
+        Column("partition", "VARCHAR", "Partition key as the store writes it.", nullable=True),
+    ),
+    key=("materialization",),
+)
+"""Filled from the store's manifests when the views are made: rows of all others belong to earlier checkpoints."""
 
 
 def _must(name: str, type_: str, doc: str) -> Column:
@@ -39,8 +51,8 @@ LINEAGE = Table(
         _may("fingerprint", "JSON", "What the model is: layers, heads, parameters, ..."),
         _may("device", "VARCHAR", "Where forward passes ran: cpu, cuda, mps."),
         _may("precision", "VARCHAR", "Their precision: fp32, tf32, bf16."),
-        _may("seconds", "DOUBLE", "Time that making it took."),
-        _may("peak_memory_bytes", "BIGINT", "Largest memory of the process by then."),
+        _may("seconds", "DOUBLE", "Seconds that making it took."),
+        _may("peak_memory_bytes", "BIGINT", "Largest memory of the process by then, in bytes."),
         _must("packages", "JSON", "Package -> version."),
         _may("python", "VARCHAR", "Version of Python."),
         _may("platform", "VARCHAR", "Operating system and processor."),
@@ -115,40 +127,26 @@ ONE_ROW_PER_ID = 'create unique index if not exists "lineage_materialization" on
 
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of lineage that are not there, and add the columns that a newer release declares."""
-    there: dict[str, set[str]] = {}
+    """Make the tables of lineage that are missing, and add the columns that a newer release declares."""
+    stored: dict[str, set[str]] = {}
     for table, column in con.execute(
         "select table_name, column_name from duckdb_columns() where not internal"
     ).fetchall():
-        there.setdefault(table, set()).add(column)
+        stored.setdefault(table, set()).add(column)
     for table in LINEAGE_TABLES:
-        if table.name not in there:
+        if table.name not in stored:
             _create(con, table)
-        for column in table.columns:
-            if column.name not in there.get(table.name, {column.name}):
+        elif new := [column for column in table.columns if column.name not in stored[table.name]]:
+            for column in new:
                 con.execute(f'alter table "{table.name}" add column "{column.name}" {column.type}')
+            comment(con, table)
 
 
 def _create(con: duckdb.DuckDBPyConnection, table: Table) -> None:
     con.execute(ddl(table))
-    con.execute(f'comment on table "{table.name}" is {_quoted(table.doc)}')
-    for column in table.columns:
-        con.execute(f'comment on column "{table.name}"."{column.name}" is {_quoted(column.doc)}')
+    comment(con, table)
     if table.key:
         key = ", ".join(f'"{name}"' for name in table.key)
         con.execute(f'create unique index "{table.name}_key" on "{table.name}" ({key})')
     if table is LINEAGE:
         con.execute(ONE_ROW_PER_ID)
-
-
-def arrow_rows(table: Table, rows: list[dict[str, object]]) -> pa.Table:
-    """Give rows of a table as Arrow, which DuckDB takes in bulk."""
-    import pyarrow as pa
-
-    types = {**ARROW_TYPES, "JSON": "string"}
-    schema = pa.schema([pa.field(c.name, pa.type_for_alias(types[c.type])) for c in table.columns])
-    return pa.Table.from_pylist(rows, schema=schema)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

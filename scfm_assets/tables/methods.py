@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from scfm_assets.tables.columns import (
     COUNTED,
+    DIFFERENCE,
+    DIFFERS,
     MEASURED,
+    METHOD,
     N_CELLS,
     REPEAT,
-    SCORED_BY,
     SIMULATED,
     TISSUE,
     Table,
     count,
     number,
     one_of,
+    pick,
     share,
     text,
 )
 
-METHOD = tuple(column for column in SCORED_BY if column.name != "head")
 OF_METHOD = ("tissue", "n_cells", "model", "checkpoint", "method", "layer", "direction")
 RANKED = ("network", "network_version", "universe", "metric")
-OF_DIFFERENCE = ("lo", "hi", "error", "p", "effect")
 ROLE = one_of(
     "role",
     "What the method is: null and baseline score from counts alone, planted and random are controls.",
@@ -51,8 +52,7 @@ METHOD_COMPARISON = Table(
         number("value_hi", "Upper end of its interval."),
         number("value_reference", "Value of the reference.", check='"value_reference" >= 0', nullable=False),
         number("difference", "value - value_reference.", nullable=False),
-        number("lo", "Lower end of the difference's interval.", check='"lo" <= "hi"'),
-        number("hi", "Upper end of the difference's interval."),
+        *DIFFERENCE,
         number("error", "Standard error of the difference (jackknife).", check='"error" >= 0'),
         share("p", "Two-sided p of Student's t for the difference; NULL without an error.", nullable=True),
         number("effect", "Difference over its spread among the units: Cohen's d of a paired test."),
@@ -64,13 +64,7 @@ METHOD_COMPARISON = Table(
         ),
         *COUNTED,
         N_REPEATS,
-        one_of(
-            "verdict",
-            "better or worse where the interval excludes 0, else indistinguishable; each row is judged by itself.",
-            "better",
-            "worse",
-            "indistinguishable",
-        ),
+        DIFFERS,
         SIMULATED,
     ),
     key=(*OF_METHOD, "reference_model", "reference", *RANKED, "interval"),
@@ -139,7 +133,7 @@ SELECTION = Table(
         TISSUE,
         N_CELLS,
         REPEAT,
-        *(column for column in METHOD if column.name != "layer"),
+        *pick(METHOD, "model", "checkpoint", "method", "direction"),
         *MEASURED,
         one_of("options", "What is chosen among.", "layers", "heads"),
         count("n_options", "Number of layers or heads.", least=2),
@@ -182,15 +176,13 @@ CELL_COUNT_COMPARISON = Table(
         number("value", "Value of the metric at n_cells.", check='"value" >= 0', nullable=False),
         number("value_largest", "Value at the largest.", check='"value_largest" >= 0', nullable=False),
         number("difference", "value - value_largest.", nullable=False),
-        *(column for column in METHOD_COMPARISON.columns if column.name in OF_DIFFERENCE),
+        *pick(METHOD_COMPARISON.columns, "lo", "hi", "error", "p", "effect"),
         count("units", "TFs with an edge: each is left out of both at once. Cells are not, as cell sets are nested."),
         *COUNTED,
         N_REPEATS,
-        next(column for column in METHOD_COMPARISON.columns if column.name == "verdict"),
+        DIFFERS,
         SIMULATED,
     ),
     key=(*OF_METHOD, *RANKED),
     files_by=("model", "checkpoint"),
 )
-
-METHOD_TABLES: tuple[Table, ...] = (METHOD_COMPARISON, METHOD_VERDICTS, CELL_COUNT_COMPARISON, SELECTION)

@@ -1,11 +1,11 @@
-"""What the declarations of the tables are good for: DDL, Arrow schemas, and checking rows before they are stored."""
+"""What follows from the declarations of tables: DDL, SQL comments, and a check of rows before they are stored."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from scfm_assets.errors import ScfmError
-from scfm_assets.tables.columns import Column, Table
+from scfm_assets.tables.columns import MATERIALIZATION, Column, Table
 from scfm_assets.tables.platform import TABLES
 
 if TYPE_CHECKING:
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-__all__ = ["TABLES", "Column", "Table", "arrow_schema", "check_table", "ddl", "register", "table_named"]
+__all__ = ["TABLES", "Column", "Table", "arrow_schema", "check_table", "comment", "ddl", "register", "table_named"]
 
 
 def table_named(name: str) -> Table:
-    """Give a declared table.
+    """A declared table.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def register(tables: Iterable[Table]) -> None:
 
 
 def ddl(table: Table) -> str:
-    """Give the ``create table`` statement of a table with its constraints."""
+    """The ``create table`` statement of a table with its constraints."""
     lines = [
         f'"{c.name}" {c.type}' + ("" if c.nullable else " not null") + (f" check ({c.check})" if c.check else "")
         for c in table.columns
@@ -55,8 +55,35 @@ def ddl(table: Table) -> str:
 
 
 def arrow_schema(name: str) -> pa.Schema:
-    """Give the Arrow schema of a declared table."""
+    """The Arrow schema of a declared table."""
     return table_named(name).schema
+
+
+def comment(con: duckdb.DuckDBPyConnection, table: Table, *, view: str | None = None, doc: str | None = None) -> None:
+    """Write the meaning of a table and of its columns into the database, where any client shows it.
+
+    Parameters
+    ----------
+    con
+        A database that can be written to.
+    table
+        The declaration.
+    view
+        Name of the view that shows the table; None if it is a table itself. Columns that it lacks are left aside.
+    doc
+        What a row is, where it is not what the table declares.
+    """
+    name, kind = view or table.name, "view" if view else "table"
+    key = f" Key: {', '.join(table.key)}." if table.key else ""
+    con.execute(f'comment on {kind} "{name}" is {_quoted((doc or table.doc) + key)}')
+    stored = {column for column, *_ in con.execute(f'describe "{name}"').fetchall()}
+    meaning = {column.name: column.doc for column in (MATERIALIZATION, *table.columns)}
+    for column in stored & meaning.keys():
+        con.execute(f'comment on column "{name}"."{column}" is {_quoted(meaning[column])}')
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def check_table(name: str, rows: pa.Table) -> pa.Table:
@@ -116,7 +143,7 @@ def _refuse(table: Table, column: Column, problem: str, remedy: str | None = Non
     raise ScfmError(place, problem, remedy)
 
 
-def _cast(table: Table, column: Column, values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+def _cast(table: Table, column: Column, values: pa.ChunkedArray, declared: pa.DataType) -> pa.ChunkedArray:
     """Bring a column to its declared type without loss; refuse NULL where it is not allowed."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -124,20 +151,20 @@ def _cast(table: Table, column: Column, values: pa.ChunkedArray, wanted: pa.Data
     if values.null_count and not column.nullable:
         first = pc.index(values.is_null(), value=True).as_py()
         _refuse(table, column, f"{values.null_count:,} of {len(values):,} rows are NULL (first: row {first})")
-    if values.type == wanted:
+    if values.type == declared:
         return values
-    found = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    if not (pa.types.is_null(found) or _kind(found) in _fitting(wanted)):
-        _refuse(table, column, f"holds {found} where {column.type} is declared")
-    if pa.types.is_dictionary(wanted):
-        return _encoded(values, wanted)
+    held = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if not (pa.types.is_null(held) or _kind(held) in _fitting(declared)):
+        _refuse(table, column, f"holds {held} where {column.type} is declared")
+    if pa.types.is_dictionary(declared):
+        return _encoded(values, declared)
     try:
-        return values.cast(found).cast(wanted)
+        return values.cast(held).cast(declared)
     except pa.ArrowInvalid as error:
-        _refuse(table, column, f"holds {found} that do not fit {column.type}: {error}")
+        _refuse(table, column, f"holds {held} that do not fit {column.type}: {error}")
 
 
-def _kind(found: pa.DataType) -> str:
+def _kind(held: pa.DataType) -> str:
     import pyarrow as pa
 
     kinds = {
@@ -147,18 +174,18 @@ def _kind(found: pa.DataType) -> str:
         "flag": (pa.types.is_boolean,),
         "time": (pa.types.is_timestamp,),
     }
-    return next((kind for kind, tests in kinds.items() if any(test(found) for test in tests)), str(found))
+    return next((kind for kind, tests in kinds.items() if any(test(held) for test in tests)), str(held))
 
 
-def _fitting(wanted: pa.DataType) -> set[str]:
+def _fitting(declared: pa.DataType) -> set[str]:
     import pyarrow as pa
 
-    kind = _kind(wanted.value_type if pa.types.is_dictionary(wanted) else wanted)
+    kind = _kind(declared.value_type if pa.types.is_dictionary(declared) else declared)
     return {"whole", "number"} if kind in {"whole", "number"} else {kind}
 
 
-def _encoded(values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    """Dictionary-encode text, keeping an encoding that is there."""
+def _encoded(values: pa.ChunkedArray, declared: pa.DataType) -> pa.ChunkedArray:
+    """Dictionary-encode text, keeping an encoding that it has."""
     import pyarrow as pa
 
     if not pa.types.is_dictionary(values.type):
@@ -167,7 +194,7 @@ def _encoded(values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
         pa.DictionaryArray.from_arrays(chunk.indices.cast(pa.int32()), chunk.dictionary.cast(pa.string()))
         for chunk in values.chunks
     ]
-    return pa.chunked_array(chunks, type=wanted)
+    return pa.chunked_array(chunks, type=declared)
 
 
 def _check_limits(con: duckdb.DuckDBPyConnection, table: Table, typed: pa.Table) -> None:
@@ -192,8 +219,8 @@ def _check_key(con: duckdb.DuckDBPyConnection, table: Table) -> None:
     key = ", ".join(f'"{name}"' for name in table.key)
     shared = f"{key}, count(*), count(*) over () from typed group by all having count(*) > 1 order by all limit 1"
     for *first, rows, keys in con.execute(f"select {shared}").fetchall():
-        told = ", ".join(f"{name}={value}" for name, value in zip(table.key, first, strict=True))
-        place, problem = f"table {table.name}", f"{keys:,} keys occur more than once (first: {told}: {rows} rows)"
+        values = ", ".join(f"{name}={value}" for name, value in zip(table.key, first, strict=True))
+        place, problem = f"table {table.name}", f"{keys:,} keys occur more than once (first: {values}: {rows} rows)"
         raise ScfmError(place, problem, f"Each row has its own {', '.join(table.key)}.")
 
 

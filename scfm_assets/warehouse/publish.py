@@ -7,12 +7,13 @@ import json
 import re
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from scfm_assets.errors import ScfmError
-from scfm_assets.resources.files import files_of
-from scfm_assets.tables.columns import MATERIALIZATION, Table
+from scfm_assets.tables.columns import MATERIALIZATION
+from scfm_assets.tables.lineage import LATEST
 from scfm_assets.tables.platform import TABLES
+from scfm_assets.tables.schema import comment
 from scfm_assets.warehouse.query import NAME, query
 
 if TYPE_CHECKING:
@@ -21,13 +22,25 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from scfm_assets.tables.columns import Table
+
 __all__ = ["publish", "query"]
 
-LATEST = {"materialization": "materialization", "asset": "asset", "partition": "place"}
-"""Columns of the table `latest` and the manifest's entries behind them."""
+ENTRY = {"materialization": "materialization", "asset": "asset", "partition": "place"}
+"""Columns of the table `latest` -> the manifest's entries behind them."""
 
 
-def publish(home: Path, *, fill: Callable[[duckdb.DuckDBPyConnection], object] | None = None) -> Path:
+class StoredFiles(Protocol):
+    """The files of the store."""
+
+    def for_sql(self) -> Path:
+        """A local folder with all tables (``tables/**/data.parquet``) and manifests, brought up to date."""
+        ...
+
+
+def publish(
+    home: Path, files: StoredFiles, *, fill: Callable[[duckdb.DuckDBPyConnection], object] | None = None
+) -> Path:
     """Bring the warehouse up to date with the stored tables.
 
     Readers are neither blocked nor changed under their hands: whoever holds the old file keeps it. One publisher works
@@ -37,6 +50,8 @@ def publish(home: Path, *, fill: Callable[[duckdb.DuckDBPyConnection], object] |
     ----------
     home
         Folder that holds everything written.
+    files
+        The store's files.
     fill
         Called with the connection of the new file, to bring native tables up to date.
 
@@ -59,8 +74,8 @@ def publish(home: Path, *, fill: Callable[[duckdb.DuckDBPyConnection], object] |
         try:
             _remove(fresh)
             _copy(target, fresh)
-            with _open(fresh, told=target) as con:
-                stored = files_of(target.parent).for_sql()
+            with _open(fresh, published=target) as con:
+                stored = files.for_sql().absolute()
                 _latest(con, stored / "manifests")
                 for table in TABLES.values():
                     _views(con, table, stored / "tables" / table.name)
@@ -98,31 +113,28 @@ def _copy(path: Path, to: Path) -> None:
 
 
 @contextmanager
-def _open(path: Path, told: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _open(path: Path, published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     import duckdb
 
     try:
         con = duckdb.connect(str(path))
     except duckdb.Error as error:
-        remedy = f"Move {told.name} away: everything that scfm keeps in it is made anew."
-        raise ScfmError(str(told), f"cannot be opened: {error}", remedy) from error
+        remedy = f"Move {published.name} away: everything that scfm keeps in it is made anew."
+        raise ScfmError(str(published), f"cannot be opened: {error}", remedy) from error
     with con:
         yield con
 
 
 def _latest(con: duckdb.DuckDBPyConnection, manifests: Path) -> None:
     """List the materializations that hold now; rows of all others belong to earlier checkpoints."""
-    import pyarrow as pa
-
     # A manifest may be replaced or removed while they are listed: then the next publication tells of it.
-    texts = [read for file in manifests.glob("**/manifest.json") if (read := _text_of(file)) is not None]
-    found = [json.loads(text) for text in texts]
-    columns = {name: [manifest.get(key) for manifest in found] for name, key in LATEST.items()}
-    rows = pa.table(columns, schema=pa.schema([(name, pa.string()) for name in LATEST]))
+    texts = [text for file in manifests.glob("**/manifest.json") if (text := _text_of(file)) is not None]
+    entries = [json.loads(text) for text in texts]
+    rows = LATEST.from_columns({name: [manifest.get(key) for manifest in entries] for name, key in ENTRY.items()})
     con.register("manifests", rows)
     con.execute("create or replace table latest as select * from manifests order by all")
     con.unregister("manifests")
-    con.execute("comment on table latest is 'One row: a materialization that holds now.'")
+    comment(con, LATEST)
 
 
 def _text_of(file: Path) -> str | None:
@@ -145,38 +157,23 @@ def _views(con: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
         con.execute(f'drop view if exists "{table.name}"')
         return
     # Absolute, because relative globs start at the working folder of whoever asks.
-    files = _quoted(f"{_literal(str(folder))}/**/data.parquet")
-    rows = f"read_parquet({files}, union_by_name = true, hive_partitioning = false)"
+    pattern = f"{_literal(str(folder))}/**/data.parquet".replace("'", "''")
+    rows = f"read_parquet('{pattern}', union_by_name = true, hive_partitioning = false)"
     try:
         con.execute(f'create or replace view "{table.name}" as from {rows}')
         con.execute(f'create or replace view "{twin}" as from "{table.name}" {_that_hold(con, table)}')
     except duckdb.Error as error:
         raise ScfmError(str(folder), f"cannot be read: {error}", "Remove the file and make it again.") from error
-    _comment(con, table, table.name, table.doc)
-    _comment(con, table, twin, f"{table.doc} Of each slice the rows that hold now, without earlier checkpoints.")
+    comment(con, table, view=table.name)
+    doc = f"{table.doc} Of each slice the rows that hold now, without earlier checkpoints."
+    comment(con, table, view=twin, doc=doc)
 
 
 def _that_hold(con: duckdb.DuckDBPyConnection, table: Table) -> str:
-    """Give the condition on rows of the twin. Rows from before materializations had ids are taken to hold."""
-    if MATERIALIZATION.name not in _columns(con, table.name):
+    """The condition on rows of the twin. Rows from before materializations had ids are taken to hold."""
+    if MATERIALIZATION.name not in {name for name, *_ in con.execute(f'describe "{table.name}"').fetchall()}:
         return ""
     return "where materialization is null or materialization in (select materialization from latest)"
-
-
-def _columns(con: duckdb.DuckDBPyConnection, view: str) -> set[str]:
-    return {name for name, *_ in con.execute(f'describe "{view}"').fetchall()}
-
-
-def _comment(con: duckdb.DuckDBPyConnection, table: Table, view: str, doc: str) -> None:
-    con.execute(f'comment on view "{view}" is {_quoted(doc)}')
-    stored = _columns(con, view)
-    for column in (*table.columns, MATERIALIZATION):
-        if column.name in stored:
-            con.execute(f'comment on column "{view}"."{column.name}" is {_quoted(column.doc)}')
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _literal(path: str) -> str:

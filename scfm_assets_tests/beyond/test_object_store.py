@@ -24,8 +24,8 @@ from scfm_assets.partitions import Place
 from scfm_assets.resources.files import Folder, files_of
 from scfm_assets.resources.object_storage import Objects
 from scfm_assets.resources.store import ARRAYS, TABLE, Arrays, Output, Store
-from scfm_assets.warehouse.publish import publish
 from scfm_assets_tests.platforms import SMALLEST, Home, open_home
+from scfm_assets_tests.published import publish
 
 SECRET = "much/too+secret"
 PLACE = Place("lung", 100)

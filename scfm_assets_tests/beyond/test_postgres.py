@@ -20,8 +20,8 @@ import yaml
 from scfm_assets.engine import runner
 from scfm_assets.errors import ScfmError
 from scfm_assets.warehouse.lineage import projection as lineage
-from scfm_assets.warehouse.publish import publish
 from scfm_assets_tests.platforms import SMALLEST, Home
+from scfm_assets_tests.published import publish
 
 LAID_IN = "pip install 'scfm_assets[postgres]'"
 

@@ -78,7 +78,7 @@ def test_a_missing_column_is_told_with_those_that_are_there(tmp_path: Path) -> N
 
 
 def test_sql_answers_in_three_formats(finished: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scfm_assets.warehouse.publish import publish
+    from scfm_assets_tests.published import publish
 
     publish(finished.folder)
     monkeypatch.setenv("SCFM_HOME", str(finished.folder))
@@ -95,7 +95,7 @@ def test_sql_before_the_first_run_says_what_to_do() -> None:
 
 
 def test_wrong_sql_is_told_in_the_databases_own_words(finished: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scfm_assets.warehouse.publish import publish
+    from scfm_assets_tests.published import publish
 
     publish(finished.folder)
     monkeypatch.setenv("SCFM_HOME", str(finished.folder))
@@ -157,7 +157,7 @@ select 2 as last"""
 
 
 def test_sql_without_a_query_answers_what_it_is_asked(finished: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scfm_assets.warehouse.publish import publish
+    from scfm_assets_tests.published import publish
 
     publish(finished.folder)
     monkeypatch.setenv("SCFM_HOME", str(finished.folder))
@@ -178,7 +178,7 @@ def test_the_prompt_edits_lines_and_leaves_at_the_end_of_input(finished: Home) -
     """In a terminal of its own, as a user sees it."""
     import pty
 
-    from scfm_assets.warehouse.publish import publish
+    from scfm_assets_tests.published import publish
 
     publish(finished.folder)
     here, there = pty.openpty()

@@ -16,9 +16,8 @@ from click.testing import CliRunner, Result
 from scfm_assets.cli.commands import main
 from scfm_assets.partitions import Place
 from scfm_assets.warehouse.lineage.ancestry import lineage_of
-from scfm_assets.warehouse.lineage.projection import sync_lineage
-from scfm_assets.warehouse.publish import publish
 from scfm_assets_tests.platforms import TINY, Home, open_home
+from scfm_assets_tests.published import publish, sync_lineage
 from scfm_assets_tests.warehouse.lineage.test_lineage import report
 
 SLICE = ("--tissue", "sim_one", "--n-cells", "40")

@@ -58,6 +58,11 @@ def test_an_asset_whose_rows_sql_has_shows_their_columns(
     assert [(c.name, c.description) for c in shown.columns] == [
         (c.name, c.doc) for c in (*TABLES[table].columns, MATERIALIZATION)
     ]
+    assert [(c.type, c.constraints.nullable, c.constraints.other) for c in shown.columns] == [
+        (c.type, c.nullable, [c.check] if c.check else []) for c in (*TABLES[table].columns, MATERIALIZATION)
+    ]
+    key = ", ".join(TABLES[table].key)
+    assert shown.constraints.other == ([f"unique ({key})"] if key else [])
     assert f"`{table}_latest`" in str(specs[asset].description)
     assert "duckdb" in specs[asset].kinds
 

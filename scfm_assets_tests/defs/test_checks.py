@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-import pyarrow as pa
 import pytest
 from anndata import read_h5ad
 
@@ -221,13 +220,3 @@ def test_outputs_older_than_a_check_are_kept_and_warned_of(rerun: Home) -> None:
         dg.AssetCheckSeverity.WARN,
     )
     assert "before there was this check" in str(told.description)
-
-
-def test_the_columns_of_metrics_are_checked_against_the_schema(finished: Home) -> None:
-    node = finished.platform.nodes["evaluation/metrics"]
-    check = next(check for check in node.checks if check.name == "columns_are_declared")
-    manifest = finished.store.manifest("evaluation/metrics", PLACE)
-    assert manifest is not None
-    table: pa.Table = finished.store.read(manifest, node.format)
-    assert check.passes(None, table)[0]
-    assert check.passes(None, table.drop_columns(["lo"])) == (False, "not as declared: lo")

@@ -16,9 +16,9 @@ import pytest
 
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import Manifest
-from scfm_assets.warehouse.publish import publish, query
-from scfm_assets.warehouse.query import NAME
+from scfm_assets.warehouse.query import NAME, query
 from scfm_assets_tests.platforms import TINY, Home, open_home
+from scfm_assets_tests.published import publish
 
 ROOT = Path(__file__).parents[2]
 ASSET = "models/mine/checkpoint_comparison"

@@ -10,8 +10,9 @@ import pytest
 from scfm_assets.core.sampling.cells import groups, members
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place
-from scfm_assets.warehouse.publish import publish, query
+from scfm_assets.warehouse.query import query
 from scfm_assets_tests.platforms import TINY, Home
+from scfm_assets_tests.published import publish
 
 PLACE = Place("sim_one", 40)
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from scfm_assets.partitions import Place
-from scfm_assets.warehouse.publish import publish, query
+from scfm_assets.warehouse.query import query
 from scfm_assets_tests.platforms import TINY, Home
+from scfm_assets_tests.published import publish
 
 
 def rows(home: Home, sql: str) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ from scfm_assets.cli.commands import main
 from scfm_assets.engine import housekeeping
 from scfm_assets.engine.housekeeping import State
 from scfm_assets.partitions import Place
-from scfm_assets.warehouse.publish import publish
 from scfm_assets_tests.defs.test_revisions import put, rows
 from scfm_assets_tests.platforms import TINY, Home
+from scfm_assets_tests.published import publish
 
 
 def states(home: Home) -> dict[str, dict[State, int]]:

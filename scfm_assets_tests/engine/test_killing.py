@@ -40,7 +40,7 @@ import sys, time
 import dagster as dg
 from pathlib import Path
 from scfm_assets.warehouse.lineage.projection import sync_lineage
-from scfm_assets.warehouse.publish import publish
+from scfm_assets_tests.published import publish
 home = Path(sys.argv[1])
 while True:  # publish-for-ever
     with dg.DagsterInstance.get() as instance:
@@ -180,7 +180,7 @@ def test_thirty_kills_lose_nothing(tmp_path: Path, finished: Home) -> None:
 
 def same_rows(home: Path, undisturbed: Path) -> None:
     """The rows are those of a run that nobody disturbed."""
-    from scfm_assets.warehouse.publish import publish
+    from scfm_assets_tests.published import publish
 
     publish(undisturbed)
     with duckdb.connect() as con:
@@ -201,7 +201,7 @@ def same_rows(home: Path, undisturbed: Path) -> None:
 
 def whole_lineage(home: Path) -> None:
     """Lineage holds every event of ours and nothing else, and every row of metrics has its one row there."""
-    from scfm_assets.warehouse.lineage.projection import sync_lineage
+    from scfm_assets_tests.published import sync_lineage
 
     wanted = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION)
     with pytest.MonkeyPatch.context() as patch:

@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from scfm_assets.core.curves.scaling import SCHEMA, scaling_table
+from scfm_assets.core.curves.scaling import scaling_table
 from scfm_assets.figures import plots
 from scfm_assets.figures.files import to_png, to_svg
 from scfm_assets.figures.style import COLOURS, INK, cell_axis, panels, spread
 from scfm_assets.figures.traces import richest_network, trace_of
+from scfm_assets.tables.evaluation import SCALING_CURVES
 
 N_CELLS = (25, 50, 100, 200, 400, 800)
 METRICS = pa.schema(
@@ -157,7 +158,7 @@ def test_bars_are_the_intervals_over_tfs_and_dots_are_the_repeats(metrics):
 
 
 def test_curves_can_be_missing_and_the_points_are_still_drawn(metrics):
-    nothing = SCHEMA.empty_table()
+    nothing = SCALING_CURVES.schema.empty_table()
     figure = plots.scaling_curve(metrics, nothing, "lung", layer_of_model=LAYERS)
     assert "planted" in texts(figure)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scfm_assets.core.curves.scaling import SCHEMA
 from scfm_assets.report.headline import scores_of
 from scfm_assets.report.html import element, html, limits, number, table
 from scfm_assets.report.report import Context, render, write_report
+from scfm_assets.tables.evaluation import SCALING_CURVES
 from scfm_assets_tests.figures.test_plots import LAYERS, METRICS, curves_table, metrics_table
 
 CONTROLS = {"planted": "planted", "random": "random"}
@@ -142,7 +142,7 @@ def test_verdicts_follow_from_the_stated_thresholds(tables):
 
 def test_a_random_control_that_scores_and_a_planted_one_that_fails_are_marked(tables):
     swapped = {"planted": "random", "random": "planted"}
-    far = tables | {"scaling_curves": SCHEMA.empty_table()}
+    far = tables | {"scaling_curves": SCALING_CURVES.schema.empty_table()}
     assert judged(far, controls=swapped)["planted", "attention"] == "not at chance"
     curves = tables["scaling_curves"]
     lower = curves.set_column(curves.schema.get_field_index("ceiling"), "ceiling", pa.array([0.99] * curves.num_rows))
@@ -160,7 +160,7 @@ def test_hostile_names_are_shown_and_not_obeyed():
 
 
 def test_empty_tables_make_a_page_that_says_what_is_missing():
-    tables = {"metrics": METRICS.empty_table(), "scaling_curves": SCHEMA.empty_table()}
+    tables = {"metrics": METRICS.empty_table(), "scaling_curves": SCALING_CURVES.schema.empty_table()}
     page = render(tables, {"tissues": ["blood"]})
     assert "no reference network is known" in " ".join(parsed(page).text)
     parsed(render(tables, {}))
@@ -168,7 +168,9 @@ def test_empty_tables_make_a_page_that_says_what_is_missing():
 
 def test_curves_without_enough_counts_are_explained(tables):
     metrics = metrics_table(n_cells=(25, 50, 100))
-    page = render({"metrics": metrics, "scaling_curves": SCHEMA.empty_table()}, {"layer_of_model": LAYERS})
+    page = render(
+        {"metrics": metrics, "scaling_curves": SCALING_CURVES.schema.empty_table()}, {"layer_of_model": LAYERS}
+    )
     assert "fewer than four cell counts" in page
 
 

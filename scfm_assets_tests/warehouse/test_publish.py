@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from scfm_assets.errors import ScfmError
+from scfm_assets.tables.lineage import create_tables
 from scfm_assets.tables.schema import TABLES, check_table
-from scfm_assets.warehouse.publish import publish
 from scfm_assets.warehouse.query import query
+from scfm_assets_tests.published import publish
 
 
 def panel(tissue: str, n: int) -> pa.Table:
@@ -134,14 +135,30 @@ def test_a_home_that_duckdb_cannot_use_is_refused(tmp_path):
 def test_tables_and_columns_carry_their_sentences(tmp_path):
     stored(tmp_path, "lung", 1)
     publish(tmp_path)
-    assert ask(tmp_path, "select comment from duckdb_views() where view_name = 'gene_panel'") == [
-        (TABLES["gene_panel"].doc,)
-    ]
-    comments = ask(
-        tmp_path,
-        "select column_name, comment from duckdb_columns() where table_name = 'gene_panel' order by column_index",
+    said = dict(ask(tmp_path, "select view_name, comment from duckdb_views() where not internal"))
+    assert said.keys() == {"gene_panel", "gene_panel_latest"}
+    assert said["gene_panel"] == f"{TABLES['gene_panel'].doc} Key: tissue, gene_id."
+    assert said["gene_panel_latest"].startswith(TABLES["gene_panel"].doc)
+    for view in said:
+        comments = ask(
+            tmp_path,
+            f"select column_name, comment from duckdb_columns() where table_name = '{view}' order by column_index",
+        )
+        assert comments == [(column.name, column.doc) for column in TABLES["gene_panel"].columns]
+
+
+def test_nothing_in_the_file_lacks_its_sentence(tmp_path):
+    stored(tmp_path, "lung", 1)
+    publish(tmp_path, fill=create_tables)
+    undocumented = "comment is null or comment = ''"
+    names = [name for (name,) in ask(tmp_path, "select distinct table_name from duckdb_columns() where not internal")]
+    assert {"latest", "gene_panel", "gene_panel_latest", "lineage", "runs"} <= set(names)
+    assert (
+        ask(tmp_path, f"select table_name, column_name from duckdb_columns() where not internal and {undocumented}")
+        == []
     )
-    assert comments == [(column.name, column.doc) for column in TABLES["gene_panel"].columns]
+    assert ask(tmp_path, f"select table_name from duckdb_tables() where not internal and {undocumented}") == []
+    assert ask(tmp_path, f"select view_name from duckdb_views() where not internal and {undocumented}") == []
 
 
 def test_a_view_whose_files_are_gone_is_removed(tmp_path):
@@ -231,7 +248,7 @@ def test_a_killed_publisher_is_harmless(tmp_path):
     code = """
 import sys, time
 from pathlib import Path
-from scfm_assets.warehouse.publish import publish
+from scfm_assets_tests.published import publish
 def fill(con):
     con.execute("create table half as select 1 as x")
     print("inside", flush=True)

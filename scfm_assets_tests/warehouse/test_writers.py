@@ -18,7 +18,7 @@ import pyarrow as pa
 from scfm_assets.core.base import digest_json
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import Format, Output, Store
-from scfm_assets.warehouse.publish import publish
+from scfm_assets_tests.published import publish
 from scfm_assets.tables.schema import check_table
 from scfm_assets_tests.warehouse.test_publish import panel
 
@@ -79,7 +79,7 @@ def _said(process: subprocess.Popen[str]) -> dict[str, Any]:
 def test_four_writers_and_a_reader_do_not_disturb_each_other(tmp_path: Path, seconds: int) -> None:
     for writer in range(4):
         _said(_start(WRITER, tmp_path, writer, 0.01))
-    _said(_start("import sys; from pathlib import Path; from scfm_assets.warehouse.publish import publish; "
+    _said(_start("import sys; from pathlib import Path; from scfm_assets_tests.published import publish; "
                  "publish(Path(sys.argv[1])); print('{}')", tmp_path))  # fmt: skip
     writers = [_start(WRITER, tmp_path, writer, seconds) for writer in range(4)]
     reader = _start(READER, tmp_path / "scfm.duckdb", seconds)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from scfm_assets.core.curves.fit import MIN_POINTS, fit_curves
 from scfm_assets.core.curves.table import as_row
+from scfm_assets.tables.evaluation import SCALING_CURVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,14 +26,6 @@ CEILING_OF = {"metric": "auroc", "universe": "tf_grid"}
 """What the ceiling of a planted control is a ceiling of."""
 
 KEY = ("tissue", "model", "checkpoint", "method", "layer", "direction", "network", "universe", "metric")
-_NUMBERS = ("r2", "aicc", "weight", "loo_rmse", "asymptote", "asymptote_lo", "asymptote_hi", "characteristic_n")
-SCHEMA = pa.schema(
-    [pa.field(name, pa.int32() if name == "layer" else pa.string()) for name in KEY]
-    + [pa.field(name, pa.string()) for name in ("weighting", "form", "formula", "parameters")]
-    + [pa.field("n_points", pa.int32())]
-    + [pa.field(name, pa.float64()) for name in _NUMBERS]
-    + [pa.field("verdict", pa.string()), pa.field("ceiling", pa.float64()), pa.field("simulated", pa.bool_())]
-)
 
 
 class Value(NamedTuple):
@@ -90,7 +83,7 @@ def scaling_table(
 
     Returns
     -------
-    Table with `SCHEMA`, one row per series, weighting and form. Series with fewer than four n_cells have no rows;
+    Rows of `scaling_curves`, one per series, weighting and form. Series with fewer than four n_cells have no rows;
     `left_out` says which and why.
     """
     directions, ceilings = direction_of_model or {}, ceilings or {}
@@ -104,7 +97,7 @@ def scaling_table(
             if weighting == "none" or sigma is not None:
                 fits = fit_curves(series.n_cells, series.mean, sigma)
                 rows += [named | {"weighting": weighting} | as_row(fit) | fixed for fit in fits]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return SCALING_CURVES.rows(rows, stamped=())
 
 
 def left_out(
@@ -146,14 +139,14 @@ def _series(
     metrics: pa.Table,
     layers: Mapping[str, int | None],
     directions: Mapping[str, str],
-    wanted: Sequence[str],
+    metric_names: Sequence[str],
 ) -> Iterator[Series]:
     """Group the rows that take part, in the order in which they first appear."""
     at = metrics.schema.get_field_index("metric")  # may be dictionary-encoded, which `isin` does not know
     metrics = metrics.set_column(at, "metric", metrics["metric"].cast(pa.string()))
     value = pc.field("value")
     taking_part = (
-        pc.field("metric").isin(list(wanted)) & pc.field("head").is_null() & value.is_valid() & ~value.is_nan()
+        pc.field("metric").isin(list(metric_names)) & pc.field("head").is_null() & value.is_valid() & ~value.is_nan()
     )
     kept = metrics.filter(taking_part)
     columns = [kept[name].to_pylist() for name in (*KEY, "n_cells", "simulated", *Value._fields)]
@@ -174,7 +167,7 @@ def _series(
 
 
 def _sigma(points: Sequence[Sequence[Value]]) -> np.ndarray | None:
-    """Give the standard deviation of each point's mean, from intervals or else from the spread of repeats."""
+    """Standard deviation of each point's mean, from intervals or else from the spread of repeats."""
     for kind in INTERVAL_KINDS:
         widths = [[width for v in point if v.interval == kind and (width := _width(v)) is not None] for point in points]
         if all(width and min(width) > 0 and math.isfinite(max(width)) for width in widths):
@@ -182,10 +175,10 @@ def _sigma(points: Sequence[Sequence[Value]]) -> np.ndarray | None:
     repeats = [list({v.repeat: v.value for v in point}.values()) for point in points]
     if min(map(len, repeats)) < 2:
         return None
-    own = np.array([np.var(values, ddof=1) for values in repeats])
+    variances = np.array([np.var(values, ddof=1) for values in repeats])
     spare = np.array([len(values) - 1 for values in repeats])
-    common = float(own @ spare / spare.sum())
-    shrunk = (PRIOR_DOF * common + spare * own) / (PRIOR_DOF + spare)
+    common = float(variances @ spare / spare.sum())
+    shrunk = (PRIOR_DOF * common + spare * variances) / (PRIOR_DOF + spare)
     return np.sqrt(shrunk / (spare + 1)) if common > 0 else None
 
 
@@ -196,6 +189,6 @@ def _width(value: Value) -> float | None:
 def _ceiling(
     named: Mapping[str, Any], directions: Mapping[str, str], ceilings: Mapping[tuple[str, str], float]
 ) -> float | None:
-    own_way = named["direction"] == directions.get(named["model"], "tf_queries")
-    applies = own_way and all(named[column] == value for column, value in CEILING_OF.items())
+    as_reported = named["direction"] == directions.get(named["model"], "tf_queries")
+    applies = as_reported and all(named[column] == value for column, value in CEILING_OF.items())
     return ceilings.get((named["tissue"], named["model"])) if applies else None

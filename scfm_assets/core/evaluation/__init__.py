@@ -4,7 +4,6 @@ from scfm_assets.core.evaluation.cell_count_comparison import compare_cell_count
 from scfm_assets.core.evaluation.chance import chance_tests
 from scfm_assets.core.evaluation.checks import (
     are_finite,
-    columns_are_declared,
     enough_positives,
     fingerprint_is_declared,
     genes_are_distinct,
@@ -21,9 +20,8 @@ from scfm_assets.core.evaluation.checks import (
     vocabulary_covers,
 )
 from scfm_assets.core.evaluation.comparison import Comparison, compare, not_compared
-from scfm_assets.core.evaluation.contender import CONTENDER_FIELDS, Contender, Scored, contenders
+from scfm_assets.core.evaluation.contender import Contender, Scored, contenders
 from scfm_assets.core.evaluation.intervals import Intervals
-from scfm_assets.core.evaluation.layer_selection import SCHEMA as SELECTION_SCHEMA
 from scfm_assets.core.evaluation.layer_selection import optimism_of, selection_table
 from scfm_assets.core.evaluation.method_comparison import compare_methods
 from scfm_assets.core.evaluation.method_verdicts import (
@@ -41,16 +39,12 @@ from scfm_assets.core.evaluation.method_verdicts import (
     verdicts,
 )
 from scfm_assets.core.evaluation.metric_rows import NoNetwork, evaluate, networks_of, no_rows
-from scfm_assets.core.evaluation.reliability_rows import SCHEMA as RELIABILITY_SCHEMA
 from scfm_assets.core.evaluation.reliability_rows import from_attention, from_counts, reliability_table
 
 __all__ = [
     "BEATS",
-    "CONTENDER_FIELDS",
     "DOES_NOT_BEAT",
     "NULL",
-    "RELIABILITY_SCHEMA",
-    "SELECTION_SCHEMA",
     "SMALLEST",
     "UNDERPOWERED",
     "UNIVERSE",
@@ -62,7 +56,6 @@ __all__ = [
     "Scored",
     "are_finite",
     "chance_tests",
-    "columns_are_declared",
     "compare",
     "compare_cell_counts",
     "compare_methods",

@@ -112,15 +112,6 @@ def _smallest(metrics: pa.Table, column: str) -> dict[tuple[str, str], float]:
     }
 
 
-def columns_are_declared(table: pa.Table, schema: pa.Schema) -> Passed:
-    """Hold the columns of a table, their order and types against what is declared."""
-    found, wanted = ({field.name: field.type for field in part} for part in (table.schema, schema))
-    wrong = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
-    if wrong or list(found) != list(wanted):
-        return False, f"not as declared: {', '.join(wrong) or 'the order of the columns'}"
-    return True, f"{table.num_rows:,} rows of {len(wanted)} columns as declared"
-
-
 # Models -----------------------------------------------------------------------------------------------------------
 
 

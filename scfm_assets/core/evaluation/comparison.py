@@ -11,51 +11,23 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.core.evaluation.intervals import Intervals, WithoutGroups, over_cells, over_tfs
 from scfm_assets.core.evaluation.metric_rows import names_of
 from scfm_assets.core.evaluation.readings import Ranked, Reading
 from scfm_assets.core.scores import DIRECTIONS, Direction, EdgeScores, ScoreKey
 from scfm_assets.core.universes import UNIVERSES, AnyUniverse, Reference, Universe, candidates, references_in_panel
+from scfm_assets.tables.evaluation import CHECKPOINT_COMPARISON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
 
     from scfm_assets.core.networks import NetworkTable
     from scfm_assets.core.statistics import Difference, Shared
     from scfm_assets.core.universes import MaskedUniverse
 
-SCHEMA = pa.schema(
-    [
-        pa.field("tissue", pa.string(), nullable=False),
-        pa.field("n_cells", pa.int32(), nullable=False),
-        pa.field("repeat", pa.int32(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string(), nullable=False),
-        pa.field("checkpoint_before", pa.string(), nullable=False),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("layer", pa.int32()),
-        pa.field("head", pa.int32()),
-        pa.field("direction", pa.string(), nullable=False),
-        pa.field("network", pa.string(), nullable=False),
-        pa.field("network_version", pa.string(), nullable=False),
-        pa.field("universe", pa.string(), nullable=False),
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-        pa.field("value_before", pa.float64(), nullable=False),
-        pa.field("difference", pa.float64(), nullable=False),
-        pa.field("lo", pa.float64()),
-        pa.field("hi", pa.float64()),
-        pa.field("interval", pa.string(), nullable=False),
-        pa.field("resamples", pa.int32(), nullable=False),
-        pa.field("n_pos", pa.int64(), nullable=False),
-        pa.field("n_neg", pa.int64(), nullable=False),
-        pa.field("verdict", pa.string(), nullable=False),
-        pa.field("simulated", pa.bool_(), nullable=False),
-    ]
-)
-"""One row: how much one metric of one matrix of scores differs between two checkpoints, with one kind of interval."""
 
 PAIRED = ("tfs", "cells")
 """Kinds of intervals that leave the same out of two checkpoints. Pairs are drawn by their ranks, which no two share."""
@@ -70,8 +42,8 @@ class Comparison:
 
 
 def not_compared(*reasons: str) -> Comparison:
-    """Give no rows, and why there are none."""
-    return Comparison(SCHEMA.empty_table(), reasons)
+    """No rows, and why there are none."""
+    return Comparison(CHECKPOINT_COMPARISON.rows([], stamped=()), reasons)
 
 
 def compare(
@@ -110,8 +82,8 @@ def compare(
 
     Returns
     -------
-    Rows in `SCHEMA`, of the matrices that both have. What one of them lacks, what cannot be ranked, and a universe
-    that holds other pairs for the one than for the other give no rows but a reason.
+    Rows of `checkpoint_comparison`, of the matrices that both have. What one of them lacks, what cannot be ranked, and
+    a universe that holds other pairs for the one than for the other give no rows but a reason.
 
     Raises
     ------
@@ -140,16 +112,16 @@ def compare(
             for universe in both.comparable(place):
                 named = {"network": network.name, "network_version": network.version, "universe": universe.name}
                 names = {**same, **names_of(key, direction), **named}
-                shared = both.shared(Asked(place, direction, universe), kinds)
+                shared = both.shared(ReadAs(place, direction, universe), kinds)
                 rows += [{**names, **row} for row in numbers_of(shared, level=intervals.level)]
         for (place, universe), reason in both.why_not.items():
             if reason:
                 where = f"network '{references[place].network.name}', universe '{universe.name}', repeat {key.repeat}"
                 reasons.append(f"{where}: {reason}")
-    return Comparison(pa.Table.from_pylist(rows, schema=SCHEMA), tuple(dict.fromkeys(reasons)))
+    return Comparison(CHECKPOINT_COMPARISON.rows(rows, stamped=()), tuple(dict.fromkeys(reasons)))
 
 
-class Asked(NamedTuple):
+class ReadAs(NamedTuple):
     """How a matrix is read: against which reference (its place among them), in which direction, over which pairs."""
 
     place: int
@@ -186,7 +158,7 @@ class Both:
         }
 
     def comparable(self, place: int) -> list[AnyUniverse]:
-        """Give the universes that hold the same pairs for both checkpoints."""
+        """The universes that hold the same pairs for both checkpoints."""
         return [universe for universe in self.references[place].universes if self.why_not[place, universe] is None]
 
     def read(self, place: int, direction: Direction) -> list[Reading]:
@@ -196,35 +168,34 @@ class Both:
             self._readings[name] = [ranked.read(direction, edges) for ranked in self.ranked]
         return self._readings[name]
 
-    def shared(self, asked: Asked, kinds: Sequence[str]) -> list[Shared]:
+    def shared(self, how: ReadAs, kinds: Sequence[str]) -> list[Shared]:
         """Leave TFs and groups of cells out of both; the latter where the scores without a group are known."""
-        rankings = [reading.ranking(asked.universe) for reading in self.read(asked.place, asked.direction)]
-        found = [over_tfs(rankings)] if "tfs" in kinds else []
-        values = [groups.values(asked.direction, asked.place, asked.universe) for groups in self.groups]
-        left_out = [own for own in values if own is not None]
+        rankings = [reading.ranking(how.universe) for reading in self.read(how.place, how.direction)]
+        resampled = [over_tfs(rankings)] if "tfs" in kinds else []
+        values = [groups.values(how.direction, how.place, how.universe) for groups in self.groups]
+        left_out = [known for known in values if known is not None]
         if "cells" in kinds and len(left_out) == len(rankings):
-            found.append(over_cells(rankings, left_out, self.groups[0].sizes))
-        return found
+            resampled.append(over_cells(rankings, left_out, self.groups[0].sizes))
+        return resampled
 
 
 def numbers_of(shared: Sequence[Shared], *, level: float) -> list[dict[str, object]]:
-    """Give both values, their difference, its limits and the verdict, of each metric and kind of interval."""
+    """Both values, their difference, its limits and the verdict, of each metric and kind of interval."""
     return [
-        {**_said(difference), "n_pos": own.n_pos, "n_neg": own.n_neg}
-        for own in shared
-        for difference in own.difference(0, 1, level=level)
+        {**_row(difference), "n_pos": drawn.n_pos, "n_neg": drawn.n_neg}
+        for drawn in shared
+        for difference in drawn.difference(0, 1, level=level)
     ]
 
 
-def _said(difference: Difference) -> dict[str, object]:
-    known = not np.isnan(difference.low)
+def _row(difference: Difference) -> dict[str, object]:
     return {
         "metric": difference.metric,
         "value": difference.value,
         "value_before": difference.value_before,
         "difference": difference.difference,
-        "lo": difference.low if known else None,
-        "hi": difference.high if known else None,
+        "lo": difference.low,
+        "hi": difference.high,
         "interval": difference.kind,
         "resamples": difference.units,
         "verdict": difference.verdict,
@@ -244,8 +215,8 @@ def _in_one_only(old: EdgeScores, new: EdgeScores) -> list[str]:
         return " ".join([key.method, *(f"{name} {number}" for name, number in parts.items() if number is not None)])
 
     reasons = []
-    for whose, own, other in (("checkpoint before", old, new), ("new checkpoint", new, old)):
-        lacking = dict.fromkeys(named(key) for key in other.keys if key not in own.keys)
+    for whose, scores, other in (("checkpoint before", old, new), ("new checkpoint", new, old)):
+        lacking = dict.fromkeys(named(key) for key in other.keys if key not in scores.keys)
         reasons += [f"the {whose} has no {', '.join(lacking)}: not compared"] if lacking else []
     return reasons
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import pyarrow as pa
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -15,16 +13,6 @@ if TYPE_CHECKING:
     from scfm_assets.core.scores import Direction, EdgeScores, ScoreKey
 
 Role = Literal["planted", "random", "model", "baseline", "null"]
-
-CONTENDER_FIELDS = (
-    pa.field("model", pa.string(), nullable=False),
-    pa.field("checkpoint", pa.string()),
-    pa.field("method", pa.string(), nullable=False),
-    pa.field("layer", pa.int32()),
-    pa.field("direction", pa.string(), nullable=False),
-    pa.field("role", pa.string(), nullable=False),
-)
-"""The columns of `Contender.names`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +65,7 @@ class Contender(NamedTuple):
         }
 
     def matrix(self, repeat: int) -> np.ndarray:
-        """Give its scores in one repeat, (K, K), turned so that rows are the TF's end."""
+        """Its scores in one repeat, (K, K), turned so that rows are the TF's end."""
         scores = self.source.scores
         return self.direction.orient(scores.scores[scores.keys.index(self.keys[repeat])])
 
@@ -106,14 +94,14 @@ def contenders(sources: Sequence[Scored], nulls: Collection[str], direction: Dir
     direction
         How scores that have a direction are read.
     """
-    found: dict[tuple[str, str, int | None], Contender] = {}
+    named: dict[tuple[str, str, int | None], Contender] = {}
     for source in sources:
         for key in source.scores.keys:
             if key.head is not None or key.layer not in (None, source.layer):
                 continue
             (turn,) = key.directions([direction])
             role = "null" if key.method in nulls else source.role
-            named = source.model, key.method, key.layer
-            own = found.setdefault(named, Contender(source, key.method, key.layer, role, turn, {}))
-            found[named] = own._replace(keys={**own.keys, key.repeat: key})
-    return list(found.values())
+            name = source.model, key.method, key.layer
+            contender = named.setdefault(name, Contender(source, key.method, key.layer, role, turn, {}))
+            named[name] = contender._replace(keys={**contender.keys, key.repeat: key})
+    return list(named.values())

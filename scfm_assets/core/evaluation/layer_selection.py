@@ -10,51 +10,21 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.scores import MeansOverCells
 from scfm_assets.core.statistics import Selection, of_tfs, select
+from scfm_assets.tables.methods import SELECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
 
     from scfm_assets.core.attention import AttentionSums, GroupSums
     from scfm_assets.core.scores import Direction, EdgeScores, ScoreKey
     from scfm_assets.core.universes import Ground
 
-SCHEMA = pa.schema(
-    [
-        pa.field("repeat", pa.int32(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string()),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("direction", pa.string(), nullable=False),
-        pa.field("network", pa.string(), nullable=False),
-        pa.field("network_version", pa.string(), nullable=False),
-        pa.field("universe", pa.string(), nullable=False),
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("options", pa.string(), nullable=False),
-        pa.field("n_options", pa.int32(), nullable=False),
-        pa.field("halves_of", pa.string(), nullable=False),
-        pa.field("held_out", pa.float64()),
-        pa.field("held_out_lo", pa.float64()),
-        pa.field("held_out_hi", pa.float64()),
-        pa.field("on_same", pa.float64()),
-        pa.field("optimism", pa.float64()),
-        pa.field("lo", pa.float64()),
-        pa.field("hi", pa.float64()),
-        pa.field("best_layer", pa.int32()),
-        pa.field("best_head", pa.int32()),
-        pa.field("value_of_best", pa.float64()),
-        pa.field("chosen_layer", pa.int32()),
-        pa.field("chosen_head", pa.int32()),
-        pa.field("share", pa.float64()),
-        pa.field("splits", pa.int32(), nullable=False),
-        pa.field("units", pa.int32(), nullable=False),
-    ]
-)
-"""One row: choosing among the layers, or the heads, of one repeat by halves of its TFs or of its cells."""
 
 METHODS = ("attention", "attention_max", "attention_rank_normalised")
 """Methods of which a layer is chosen: the published one, however its heads are aggregated."""
@@ -75,11 +45,12 @@ class Options(NamedTuple):
 
 def options_of(scores: EdgeScores) -> list[Options]:
     """List what can be chosen among: where there is one layer or head only there is nothing to choose."""
-    found: dict[tuple[int, str, str], list[ScoreKey]] = {}
+    keys_of: dict[tuple[int, str, str], list[ScoreKey]] = {}
     for key in scores.keys:
         if key.method in METHODS and key.layer is not None:
-            found.setdefault((key.repeat, key.method, "layers" if key.head is None else "heads"), []).append(key)
-    return [Options(*name, tuple(keys)) for name, keys in found.items() if len(keys) > 1]
+            kind = "layers" if key.head is None else "heads"
+            keys_of.setdefault((key.repeat, key.method, kind), []).append(key)
+    return [Options(*name, tuple(keys)) for name, keys in keys_of.items() if len(keys) > 1]
 
 
 def selection_table(
@@ -114,7 +85,7 @@ def selection_table(
 
     Returns
     -------
-    Rows in `SCHEMA`; none of grounds with fewer than two TFs with edges (halves of TFs) or groups (of cells).
+    Rows of `selection`; none of grounds with fewer than two TFs with edges (halves of TFs) or groups (of cells).
     """
     splits, rows = splits or SPLITS, []
     for options, ground in product(options_of(scores), grounds):
@@ -127,14 +98,14 @@ def selection_table(
             if np.count_nonzero(sizes) < 2:
                 continue
             seed = seed_from("selection", ground.network, ground.universe.name, tissue, halves_of)
-            found = select(values_of, sizes, splits=splits[halves_of], seed=seed)
+            selection = select(values_of, sizes, splits=splits[halves_of], seed=seed)
             same = {"model": model, "checkpoint": checkpoint, "halves_of": halves_of, "splits": splits[halves_of]}
-            rows.append({**_row(options, ground, direction, found), **same})
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+            rows.append({**_row(options, ground, direction, selection), **same})
+    return SELECTION.rows(rows)
 
 
 def optimism_of(table: pa.Table) -> dict[str, float]:
-    """Give the mean optimism over repeats and networks, by what was halved and chosen among."""
+    """Mean optimism over repeats and networks, by what was halved and chosen among."""
     rows = [row for row in table.to_pylist() if row["optimism"] is not None]
     names = dict.fromkeys((row["halves_of"], row["options"]) for row in rows)
     return {
@@ -168,11 +139,11 @@ def _by_cells(groups: GroupSums, parts: Sequence[int], ground: Ground, direction
     """Take each group of cells for a unit."""
     pairs = ground.pairs_of(groups.tfs)
     means = [MeansOverCells.of_group_sums(groups, pairs, part=part, transposed=direction.transposed) for part in parts]
-    return lambda weights: np.stack([aurocs(own(weights), pairs.positive) for own in means]), groups.n_cells
+    return lambda weights: np.stack([aurocs(mean(weights), pairs.positive) for mean in means]), groups.n_cells
 
 
 def aurocs(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Give the AUROC of each of B rankings (B, n), ties counted half: no other metric is needed, and this is quick.
+    """AUROC of each of B rankings (B, n), ties counted half: no other metric is needed, and this is quick.
 
     The pairs below each positive, less the positives among them, are its negatives; over all positives the positives
     below them, ties half and itself half, are n_pos^2 / 2.
@@ -180,28 +151,18 @@ def aurocs(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     ordered = np.sort(scores, axis=1)
     n_pos = int(np.count_nonzero(positive))
     below = [
-        np.searchsorted(row, own, side).sum()
-        for row, own in zip(ordered, scores[:, positive], strict=True)
+        np.searchsorted(row, positives, side).sum()
+        for row, positives in zip(ordered, scores[:, positive], strict=True)
         for side in ("left", "right")
     ]
     beaten = np.reshape(below, (-1, 2)).sum(axis=1) / 2 - n_pos**2 / 2
     return beaten / (n_pos * (len(positive) - n_pos))
 
 
-def _row(options: Options, ground: Ground, direction: Direction, found: Selection) -> dict[str, object]:
-    shares = found.shares
-    best = options.keys[found.best_of_all] if found.best_of_all >= 0 else None
+def _row(options: Options, ground: Ground, direction: Direction, selection: Selection) -> dict[str, object]:
+    shares = selection.shares
+    best = options.keys[selection.best_of_all] if selection.best_of_all >= 0 else None
     chosen = options.keys[int(np.argmax(shares))] if shares.any() else None
-    numbers = {
-        "held_out": found.held_out.value,
-        "held_out_lo": found.held_out.low,
-        "held_out_hi": found.held_out.high,
-        "on_same": found.on_same.value,
-        "optimism": found.optimism.value,
-        "lo": found.optimism.low,
-        "hi": found.optimism.high,
-        "value_of_best": found.value_of_best,
-    }
     return {
         "repeat": options.repeat,
         "method": options.method,
@@ -211,12 +172,19 @@ def _row(options: Options, ground: Ground, direction: Direction, found: Selectio
         "universe": ground.universe.name,
         "metric": METRIC,
         "options": options.kind,
-        "n_options": found.options,
-        **{name: None if np.isnan(number) else float(number) for name, number in numbers.items()},
+        "n_options": selection.options,
+        "held_out": selection.held_out.value,
+        "held_out_lo": selection.held_out.low,
+        "held_out_hi": selection.held_out.high,
+        "on_same": selection.on_same.value,
+        "optimism": selection.optimism.value,
+        "lo": selection.optimism.low,
+        "hi": selection.optimism.high,
+        "value_of_best": selection.value_of_best,
         "best_layer": best and best.layer,
         "best_head": best and best.head,
         "chosen_layer": chosen and chosen.layer,
         "chosen_head": chosen and chosen.head,
         "share": float(shares.max()) if chosen else None,
-        "units": found.units,
+        "units": selection.units,
     }

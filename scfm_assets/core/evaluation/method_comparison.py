@@ -12,48 +12,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 from scipy.stats import rankdata
 
-from scfm_assets.core.evaluation.contender import CONTENDER_FIELDS
 from scfm_assets.core.metrics import largest_values, reach
 from scfm_assets.core.statistics import Difference, Shared, correlation, over_cells, over_tfs, student, verdict_of
-from scfm_assets.core.universes import GROUND_FIELDS
+from scfm_assets.tables.methods import METHOD_COMPARISON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pyarrow as pa
+
     from scfm_assets.core.evaluation.contender import Contender
     from scfm_assets.core.universes import Ground
 
-SCHEMA = pa.schema(
-    [
-        *CONTENDER_FIELDS,
-        pa.field("reference_model", pa.string(), nullable=False),
-        pa.field("reference", pa.string(), nullable=False),
-        pa.field("reference_role", pa.string(), nullable=False),
-        *GROUND_FIELDS,
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("interval", pa.string(), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-        pa.field("value_lo", pa.float64()),
-        pa.field("value_hi", pa.float64()),
-        pa.field("value_reference", pa.float64(), nullable=False),
-        pa.field("difference", pa.float64(), nullable=False),
-        pa.field("lo", pa.float64()),
-        pa.field("hi", pa.float64()),
-        pa.field("error", pa.float64()),
-        pa.field("p", pa.float64()),
-        pa.field("effect", pa.float64()),
-        pa.field("units", pa.int32(), nullable=False),
-        pa.field("correlation", pa.float64()),
-        pa.field("n_pos", pa.int64(), nullable=False),
-        pa.field("n_neg", pa.int64(), nullable=False),
-        pa.field("n_repeats", pa.int32(), nullable=False),
-        pa.field("verdict", pa.string(), nullable=False),
-    ]
-)
-"""One row: how one metric of one method differs from that of one reference, with one kind of interval."""
 
 KINDS = ("tfs", "cells")
 """What is left out. Draws of pairs would say nothing of a method: the pairs of one TF hang together."""
@@ -75,14 +47,16 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
 
     Returns
     -------
-    Rows in `SCHEMA`. Those over cells are there where the scores of both methods without each group are known.
+    Rows of `method_comparison`; over cells, where the scores of both methods without each group are known.
     """
     repeats = sorted({repeat for own in found for repeat in own.keys}) if grounds else []
     of_repeats = [_measured(found, grounds, repeat) for repeat in repeats]
     correlations = [[_correlations(found, ground, repeat) for ground in grounds] for repeat in repeats]
     rows = []
     for place, ground in enumerate(grounds):
-        alike = {pair: _mean([of_repeat[place][pair] for of_repeat in correlations]) for pair in _compared(found)}
+        alike = {
+            pair: float(np.mean([of_repeat[place][pair] for of_repeat in correlations])) for pair in _compared(found)
+        }
         most = largest_values(ground.pairs.n_pos / ground.pairs.n)
         for kind in KINDS:
             shared = [of_repeat[place][kind] for of_repeat in of_repeats]
@@ -98,7 +72,7 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
                 rows += [
                     {**names, **_numbers(own, low, high)} for own, low, high in zip(told, *limits[:, one], strict=True)
                 ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return METHOD_COMPARISON.rows(rows)
 
 
 def over_repeats(found: Sequence[Sequence[Difference]], most: np.ndarray, *, level: float = 0.95) -> list[Difference]:
@@ -191,31 +165,23 @@ def _known(shared: Sequence[Shared], one: int, other: int) -> bool:
     return all(own.resampled.shape[2] and not np.isnan(own.resampled[[one, other], 0]).all(1).any() for own in shared)
 
 
-def _mean(numbers: Sequence[float]) -> float | None:
-    mean = float(np.mean(numbers))
-    return None if np.isnan(mean) else mean
-
-
 def _names_of_reference(other: Contender) -> dict[str, object]:
     return {"reference_model": other.source.model, "reference": other.method, "reference_role": other.role}
 
 
-def _numbers(own: Difference, low: float, high: float) -> dict[str, object]:
-    told = {
+def _numbers(difference: Difference, low: float, high: float) -> dict[str, object]:
+    return {
+        "metric": difference.metric,
+        "value": difference.value,
         "value_lo": low,
         "value_hi": high,
-        "lo": own.low,
-        "hi": own.high,
-        "error": own.error,
-        "p": own.p,
-        "effect": own.effect,
-    }
-    return {
-        "metric": own.metric,
-        "value": own.value,
-        "value_reference": own.value_before,
-        "difference": own.difference,
-        **{name: None if np.isnan(number) else float(number) for name, number in told.items()},
-        "units": own.units,
-        "verdict": own.verdict,
+        "value_reference": difference.value_before,
+        "difference": difference.difference,
+        "lo": difference.low,
+        "hi": difference.high,
+        "error": difference.error,
+        "p": difference.p,
+        "effect": difference.effect,
+        "units": difference.units,
+        "verdict": difference.verdict,
     }

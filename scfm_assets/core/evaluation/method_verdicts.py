@@ -11,49 +11,18 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.core.evaluation.confounding import CHANCE, EXPLAINS, ControlReading, verdict_of
-from scfm_assets.core.evaluation.contender import CONTENDER_FIELDS
 from scfm_assets.core.statistics import POWER, Test, power_of_difference, smallest_difference
-from scfm_assets.core.universes import GROUND_FIELDS
+from scfm_assets.tables.methods import METHOD_VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pyarrow as pa
+
     Rows = Sequence[Mapping[str, Any]]
 
-SCHEMA = pa.schema(
-    [
-        *CONTENDER_FIELDS,
-        *GROUND_FIELDS,
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-        pa.field("tfs_lo", pa.float64()),
-        pa.field("tfs_hi", pa.float64()),
-        pa.field("cells_lo", pa.float64()),
-        pa.field("cells_hi", pa.float64()),
-        pa.field("n_pos", pa.int64(), nullable=False),
-        pa.field("n_neg", pa.int64(), nullable=False),
-        pa.field("n_repeats", pa.int32(), nullable=False),
-        pa.field("best_null", pa.string()),
-        pa.field("best_null_value", pa.float64()),
-        pa.field("rests_on", pa.string(), nullable=False),
-        pa.field("p", pa.float64()),
-        pa.field("effect", pa.float64()),
-        pa.field("units", pa.int32()),
-        pa.field("power", pa.float64()),
-        pa.field("mde", pa.float64()),
-        pa.field("verdict", pa.string(), nullable=False),
-        pa.field("control", pa.string()),
-        pa.field("value_random", pa.float64()),
-        pa.field("random_lo", pa.float64()),
-        pa.field("random_hi", pa.float64()),
-        pa.field("confounding", pa.string()),
-        pa.field("explained_by", pa.string()),
-    ]
-)
-"""One row: what one metric says of one method on one universe of one network."""
 
 METRICS = ("auroc", "auprc_ratio")
 """Metrics that are judged; for the others the table `method_comparison` has the differences."""
@@ -82,6 +51,8 @@ NULL = "null"
 OF_SLICE = ("tissue", "n_cells", "simulated")
 OF_METHOD = ("model", "checkpoint", "method", "layer", "direction", "role")
 OF_GROUND = ("network", "network_version", "universe", "metric")
+OF_NULLS = ("best_null", "best_null_value", "p", "effect", "units", "power", "mde")
+OF_CONTROL = ("control", "value_random", "random_lo", "random_hi", "confounding", "explained_by")
 
 
 def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
@@ -101,17 +72,17 @@ def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
 
     Returns
     -------
-    Rows in `SCHEMA`, after the columns of `OF_SLICE` that `comparison` has.
+    Rows of `method_verdicts`, with the columns of `OF_SLICE` that `comparison` has.
     """
-    fields = [comparison.schema.field(name) for name in OF_SLICE if name in comparison.column_names]
     rows = [row for row in comparison.to_pylist() if row["metric"] in METRICS]
-    together, found = (*(field.name for field in fields), *OF_GROUND), []
+    together, judged = (*(name for name in OF_SLICE if name in comparison.column_names), *OF_GROUND), []
     for ground, of_ground in _grouped(rows, together).items():
         of_methods = _grouped(of_ground, OF_METHOD)
-        for method, own in of_methods.items():
+        for method, compared in of_methods.items():
             names = dict(zip(together + OF_METHOD, ground + method, strict=True))
-            found.append({**names, **_values(own), **_judged(own, 1 - level), **_confounding(own, of_methods)})
-    return pa.Table.from_pylist(found, schema=pa.schema([*fields, *SCHEMA]))
+            numbers = {**_values(compared), **_judged(compared, 1 - level)}
+            judged.append({**names, **numbers, **_confounding(compared, of_methods)})
+    return METHOD_VERDICTS.rows(judged)
 
 
 def hypotheses(table: pa.Table) -> list[Test]:
@@ -193,7 +164,7 @@ def _judged(own: Rows, alpha: float) -> dict[str, Any]:
     against = [row for row in own if row["reference_role"] == "null"]
     judged: dict[str, Any] = {"rests_on": ", ".join(dict.fromkeys(row["interval"] for row in own))}
     if own[0]["role"] == "null":
-        return judged | {"verdict": NULL}
+        return judged | dict.fromkeys(OF_NULLS) | {"verdict": NULL}
     best = max(against, key=lambda row: row["value_reference"])
     judged |= {"best_null": best["reference"], "best_null_value": best["value_reference"]}
     decisive = max(against, key=lambda row: (_directed(row), -_or_nan(row["effect"])))
@@ -209,8 +180,8 @@ def _judged(own: Rows, alpha: float) -> dict[str, Any]:
         verdict = WORSE
     else:
         verdict = UNDERPOWERED if numbers["power"] < POWER or numbers["p"] == np.inf else DOES_NOT_BEAT
-    known = {name: _or_null(number) for name, number in numbers.items()}
-    return judged | known | {"units": decisive["units"], "verdict": verdict}
+    numbers["p"] = np.nan if numbers["p"] == np.inf else numbers["p"]  # it could not be tested
+    return judged | numbers | {"units": decisive["units"], "verdict": verdict}
 
 
 def _is_worse(rows: Rows, alpha: float) -> bool:
@@ -246,7 +217,7 @@ def _confounding(own: Rows, of_methods: Mapping[tuple[Any, ...], Rows]) -> dict[
     knowledge either, and only other TFs tell.
     """
     if own[0]["metric"] != "auroc":
-        return {}
+        return dict.fromkeys(OF_CONTROL)
     controls = {row["reference_model"] for row in own if row["reference_role"] == "random"}
     rows_of_controls = [
         rows
@@ -256,7 +227,7 @@ def _confounding(own: Rows, of_methods: Mapping[tuple[Any, ...], Rows]) -> dict[
     if own[0]["role"] == "random":
         rows_of_controls.append(own)
     if not rows_of_controls:
-        return {}
+        return dict.fromkeys(OF_CONTROL)
     rows = max(rows_of_controls, key=lambda rows: abs(rows[0]["value"] - CHANCE))
     ends = [(_or_nan(row["value_lo"]), _or_nan(row["value_hi"])) for row in rows]
     low, high = float(np.min(ends)), float(np.max(ends))
@@ -266,8 +237,8 @@ def _confounding(own: Rows, of_methods: Mapping[tuple[Any, ...], Rows]) -> dict[
     return {
         "control": reading.name,
         "value_random": reading.value,
-        "random_lo": _or_null(low),
-        "random_hi": _or_null(high),
+        "random_lo": low,
+        "random_hi": high,
         "confounding": verdict_of(reading),
         "explained_by": null if null is not None and abs(alike[null]) >= EXPLAINS else None,
     }
@@ -275,7 +246,3 @@ def _confounding(own: Rows, of_methods: Mapping[tuple[Any, ...], Rows]) -> dict[
 
 def _or_nan(number: float | None) -> float:
     return np.nan if number is None else number
-
-
-def _or_null(number: float | None) -> float | None:
-    return None if number is None or not np.isfinite(number) else number

@@ -7,54 +7,22 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
 from scfm_assets.core.evaluation.intervals import Draws, Intervals, WithoutGroups, over_tfs
 from scfm_assets.core.evaluation.readings import Coverage, Ranked, coverage_of
 from scfm_assets.core.metrics import METRICS
 from scfm_assets.core.scores import DIRECTIONS, Direction, EdgeScores, ScoreKey
 from scfm_assets.core.universes import UNIVERSES, AnyUniverse, Universe, references_in_panel
+from scfm_assets.tables import evaluation as tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
 
     from scfm_assets.core.evaluation.readings import Ranking
     from scfm_assets.core.networks import NetworkTable
     from scfm_assets.core.statistics import Shared
     from scfm_assets.core.universes import MaskedUniverse
-
-SCHEMA = pa.schema(
-    [
-        pa.field("tissue", pa.string(), nullable=False),
-        pa.field("n_cells", pa.int32(), nullable=False),
-        pa.field("repeat", pa.int32(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string()),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("layer", pa.int32()),
-        pa.field("head", pa.int32()),
-        pa.field("direction", pa.string(), nullable=False),
-        pa.field("network", pa.string(), nullable=False),
-        pa.field("network_version", pa.string(), nullable=False),
-        pa.field("universe", pa.string(), nullable=False),
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-        pa.field("lo", pa.float64()),
-        pa.field("hi", pa.float64()),
-        pa.field("interval", pa.string(), nullable=False),
-        pa.field("resamples", pa.int32(), nullable=False),
-        pa.field("n_pos", pa.int64(), nullable=False),
-        pa.field("n_neg", pa.int64(), nullable=False),
-        pa.field("base_rate", pa.float64(), nullable=False),
-        pa.field("pair_coverage", pa.float64(), nullable=False),
-        pa.field("positive_coverage", pa.float64(), nullable=False),
-        pa.field("simulated", pa.bool_(), nullable=False),
-    ]
-)
-"""One row: one metric of one matrix of scores, read in one direction, against one network in one universe, with one
-kind of interval. `lo` and `hi` are null where nothing is known of the error: fewer than two units, or a value that no
-resample changes. `resamples` counts the units behind the error: edges, TFs with an edge, or groups of cells."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +48,13 @@ class NoNetwork:
 
 def networks_of(networks: Sequence[NetworkTable], organism: str) -> list[NetworkTable] | NoNetwork:
     """Choose the networks of one organism."""
-    own = [network for network in networks if network.organism == organism]
-    return own or NoNetwork(organism, tuple(f"{network.name} ({network.organism})" for network in networks))
+    chosen = [network for network in networks if network.organism == organism]
+    return chosen or NoNetwork(organism, tuple(f"{network.name} ({network.organism})" for network in networks))
 
 
 def no_rows(*reasons: str) -> EvaluationResult:
-    """Give an empty table of metrics with the reason why it is empty."""
-    return EvaluationResult(SCHEMA.empty_table(), reasons)
+    """An empty table of metrics with the reason why it is empty."""
+    return EvaluationResult(tables.METRICS.rows([], stamped=()), reasons)
 
 
 def evaluate(
@@ -127,8 +95,8 @@ def evaluate(
 
     Returns
     -------
-    Rows in `SCHEMA`. A network without a TF or an edge in the panel, or a universe without positives or negatives,
-    gives no rows but a reason.
+    Rows of `metrics`; `lo` and `hi` are NULL with fewer than two units, or if no resample changes the value. A network
+    without a TF or an edge in the panel, or a universe without positives or negatives, gives no rows but a reason.
     """
     intervals = intervals or Intervals()
     references, reasons = references_in_panel(networks, scores, universes, matched, tissue=tissue)
@@ -162,22 +130,21 @@ def evaluate(
                     "tfs": partial(over_tfs, [ranking]),
                     "cells": partial(groups.shared, ranking, direction, place, universe) if groups else lambda: None,
                 }
-                told = {kind: own for kind in intervals.kinds if (own := shared[kind]()) is not None}
-                rows += [{**named, **row} for row in _numbers(ranking, told, level=intervals.level)]
-    return EvaluationResult(pa.Table.from_pylist(rows, schema=SCHEMA), tuple(dict.fromkeys(reasons)))
+                resampled = {kind: drawn for kind in intervals.kinds if (drawn := shared[kind]()) is not None}
+                rows += [{**named, **row} for row in _numbers(ranking, resampled, level=intervals.level)]
+    return EvaluationResult(tables.METRICS.rows(rows, stamped=()), tuple(dict.fromkeys(reasons)))
 
 
-def _numbers(ranking: Ranking, told: Mapping[str, Shared], *, level: float) -> list[dict[str, object]]:
-    """Give value and limits of each metric and kind of interval."""
+def _numbers(ranking: Ranking, resampled: Mapping[str, Shared], *, level: float) -> list[dict[str, object]]:
+    """Value and limits of each metric and kind of interval."""
     n_pos, n_neg = int(ranking.bins.n_pos), int(ranking.bins.n_neg)
     counts = {"n_pos": n_pos, "n_neg": n_neg, "base_rate": n_pos / (n_pos + n_neg)}
     rows = []
-    for kind, shared in told.items():
+    for kind, shared in resampled.items():
         (lows,), (highs,) = shared.intervals(level=level)
         for metric, value, low, high in zip(METRICS, ranking.values, lows, highs, strict=True):
-            ends = {"lo": None, "hi": None} if np.isnan(low) else {"lo": float(low), "hi": float(high)}
             named = {"metric": metric.name, "value": float(value), "interval": kind, "resamples": shared.units}
-            rows.append({**named, **ends, **counts})
+            rows.append({**named, "lo": low, "hi": high, **counts})
     return rows
 
 

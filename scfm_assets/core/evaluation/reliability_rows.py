@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.core.metrics import CandidatePairs
 from scfm_assets.core.scores import (
@@ -22,10 +21,12 @@ from scfm_assets.core.scores import (
 )
 from scfm_assets.core.statistics import Reliability, split_half
 from scfm_assets.core.universes import TF_GRID, PanelEdges, candidates, edges_in_panel
+from scfm_assets.tables.scores import RELIABILITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import pyarrow as pa
     from scipy.sparse import csr_matrix
 
     from scfm_assets.core.attention import AttentionSums
@@ -36,28 +37,6 @@ SPLITS = 6
 """Halvings of the groups of cells. With ten groups there are 126, which share cells: the mean over six of them is as
 near to the mean over all as 0.4 of the spread that is told beside it."""
 MEASURES = ("pearson", "spearman", "auroc_of_tfs")
-SCHEMA = pa.schema(
-    [
-        pa.field("repeat", pa.int32(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string()),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("layer", pa.int32()),
-        pa.field("head", pa.int32()),
-        pa.field("direction", pa.string(), nullable=False),
-        pa.field("network", pa.string(), nullable=False),
-        pa.field("network_version", pa.string(), nullable=False),
-        pa.field("universe", pa.string(), nullable=False),
-        *(pa.field(f"{measure}{part}", pa.float64()) for measure in MEASURES for part in ("", "_half", "_spread")),
-        pa.field("auroc_half", pa.float64(), nullable=False),
-        pa.field("auroc_error", pa.float64(), nullable=False),
-        pa.field("cell_groups", pa.int32(), nullable=False),
-        pa.field("splits", pa.int32(), nullable=False),
-        pa.field("n_pos", pa.int64(), nullable=False),
-        pa.field("n_neg", pa.int64(), nullable=False),
-    ]
-)
-"""One row: one matrix of scores against one network, in tf_grid. Numbers are null where one half is constant."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,14 +148,14 @@ def reliability_table(
 
     Returns
     -------
-    Rows in `SCHEMA`.
+    Rows of `reliability`, NULL where one half is constant.
     """
     names = [panel.column(name).to_pylist() for name in ("gene_id", "symbol")]
     known = [(network, edges_in_panel(network, *names, tissue=tissue)) for network in networks]
     rows = []
     for matrix in found:
         groups = int(np.count_nonzero(matrix.sizes))
-        key = {"repeat": matrix.key.repeat, "method": matrix.key.method, "layer": matrix.key.layer}
+        key = {"repeat": matrix.key.repeat, "method": matrix.key.method, "layer": matrix.key.layer, "head": None}
         named = {"model": model, "checkpoint": checkpoint, "direction": matrix.direction.name, **key}
         for network, edges in known if groups > 1 else ():
             pairs = _pairs_of(edges, matrix.tfs)
@@ -186,7 +165,7 @@ def reliability_table(
             of_network = {"network": network.name, "network_version": network.version, "universe": TF_GRID.name}
             counted = {"cell_groups": groups, "splits": splits, "n_pos": pairs.n_pos, "n_neg": pairs.n_neg}
             rows.append({**named, **of_network, **_numbers(halves), **counted})
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return RELIABILITY.rows(rows)
 
 
 def _pairs_of(edges: PanelEdges, tfs: np.ndarray) -> CandidatePairs:
@@ -198,9 +177,13 @@ def _pairs_of(edges: PanelEdges, tfs: np.ndarray) -> CandidatePairs:
     return CandidatePairs.of_masks(candidate, candidate & edges.mask[tfs], np.searchsorted(tfs, edges.tfs))
 
 
-def _numbers(halves: Reliability) -> dict[str, float | None]:
+def _numbers(halves: Reliability) -> dict[str, float]:
     numbers = {"auroc_half": float(halves.aurocs.mean()), "auroc_error": halves.auroc_error}
     for measure in MEASURES:
-        own = getattr(halves, measure)
-        numbers |= {measure: own.whole, f"{measure}_half": own.half, f"{measure}_spread": own.spread}
-    return {name: None if np.isnan(value) else value for name, value in numbers.items()}
+        agreement = getattr(halves, measure)
+        numbers |= {
+            measure: agreement.whole,
+            f"{measure}_half": agreement.half,
+            f"{measure}_spread": agreement.spread,
+        }
+    return numbers

@@ -25,6 +25,7 @@ from scfm_assets.core.networks.rows import (
 )
 from scfm_assets.core.networks.spec import NetworkSpec
 from scfm_assets.errors import ScfmError
+from scfm_assets.tables.networks import NETWORKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = [
     "EDGES",
     "IDS",
-    "ROWS",
     "NetworkReport",
     "NetworkSpec",
     "NetworkTable",
@@ -41,23 +41,8 @@ __all__ = [
     "tidy_network",
 ]
 
-EDGES = pa.schema(
-    [
-        pa.field("tf", pa.string(), nullable=False),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("sign", pa.int8(), nullable=False),
-        pa.field("confidence", pa.string()),
-        pa.field("tissue", pa.string()),
-        pa.field("tf_id", pa.string()),
-        pa.field("target_id", pa.string()),
-    ]
-)
-"""One row: one edge. `sign` is 1, -1 or 0 (unknown or contradictory); a null `tissue` means everywhere. `tf_id` and
-`target_id` are the gene ids that a gene table gives the names, null where there is no table or no one answer."""
-
-NAMES = pa.schema([pa.field("network", pa.string(), nullable=False), pa.field("version", pa.string(), nullable=False)])
-ROWS = pa.schema([*NAMES, *EDGES])
-"""The stored table `networks`."""
+EDGES = NETWORKS.without("network", "version")
+"""Edges before they are stored: name and version of their network are the same in all rows."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +82,7 @@ class NetworkReport:
     targets: int
 
     def as_dict(self) -> dict[str, int]:
-        """Give the counts by name."""
+        """The counts by name."""
         return asdict(self)
 
 
@@ -114,9 +99,11 @@ class NetworkTable:
     report: NetworkReport
 
     def rows(self) -> pa.Table:
-        """Give the rows of the stored table `networks`: name and version before the edges."""
-        names = [pa.array([text] * self.table.num_rows, pa.string()) for text in (self.name, self.version)]
-        return pa.Table.from_arrays([*names, *self.table.columns], schema=ROWS)
+        """Rows of the table `networks`: the edges with the network's name and version."""
+        names = {
+            name: [text] * self.table.num_rows for name, text in (("network", self.name), ("version", self.version))
+        }
+        return NETWORKS.from_columns({**names, **dict(zip(self.table.column_names, self.table.columns, strict=True))})
 
 
 def read_network(spec: NetworkSpec) -> NetworkTable:
@@ -178,18 +165,18 @@ def _tidied(raw: pd.DataFrame, spec: NetworkSpec, table: GeneTable) -> NetworkTa
         tfs=len(set(tidy["tf"])),
         targets=len(set(tidy["target"])),
     )
-    found = pa.Table.from_pandas(named, schema=EDGES, preserve_index=False).replace_schema_metadata()
+    edges_by_name = EDGES.from_columns({name: named[name] for name in EDGES.schema.names})
     # Without ids their columns say nothing, and the digest is that of the edges as they are named.
-    digest = digest_table(found if known else found.drop_columns(list(IDS.values())))
-    return NetworkTable(spec.name, spec.version or digest[:12], digest, spec.organism, spec.ids, found, report)
+    digest = digest_table(edges_by_name if known else edges_by_name.drop_columns(list(IDS.values())))
+    return NetworkTable(spec.name, spec.version or digest[:12], digest, spec.organism, spec.ids, edges_by_name, report)
 
 
 def network_of_rows(rows: pa.Table, spec: NetworkSpec) -> NetworkTable:
-    """Give a network back from its rows of the stored table `networks`; they were filtered when they were stored."""
+    """A network, made again of its rows of the stored table `networks`; they were filtered when they were stored."""
     frame = rows.to_pandas()
-    own = frame[frame["network"] == spec.name]
-    if own.empty:
+    stored_rows = frame[frame["network"] == spec.name]
+    if stored_rows.empty:
         place, stored = f"network '{spec.name}'", ", ".join(sorted(frame["network"].astype(str).unique())) or "none"
         raise ScfmError(place, "has no stored rows", f"Stored: {stored}.")
-    same = NetworkSpec(spec.name, organism=spec.organism, ids=spec.ids, version=str(own["version"].iloc[0]))
-    return _tidied(own, same, GeneTable(id_of=ids_of(own)))
+    same = NetworkSpec(spec.name, organism=spec.organism, ids=spec.ids, version=str(stored_rows["version"].iloc[0]))
+    return _tidied(stored_rows, same, GeneTable(id_of=ids_of(stored_rows)))

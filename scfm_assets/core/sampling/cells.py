@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.core.base import seed_from
 from scfm_assets.errors import ScfmError
+from scfm_assets.tables.atlas import CELL_SETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
+
+PLACES = CELL_SETS.without("barcode", "cell_type", "donor")
+"""Where cells stand, before it is said what they are."""
 
 
 @dataclass(frozen=True)
@@ -210,13 +215,14 @@ def cell_set_table(
     ladder = np.asarray(sorted(n for n in counts if n >= n_cells))
     from_n_cells = ladder[np.searchsorted(ladder, position, side="right")]
     order = np.lexsort((position, repeat))
-    return pa.table(
+    cell = here[column][order]
+    return PLACES.from_columns(
         {
-            "repeat": pa.array(repeat[order], pa.int32()),
-            "position": pa.array(position[order], pa.int32()),
-            "from_n_cells": pa.array(from_n_cells[order], pa.int32()),
-            "cell": pa.array(here[column][order], pa.int32()),
-            "cell_group": pa.array(cell_groups(orders, n_groups=n_groups, seed=seed)[here[column][order]], pa.int32()),
+            "repeat": repeat[order],
+            "position": position[order],
+            "from_n_cells": from_n_cells[order],
+            "cell": cell,
+            "cell_group": cell_groups(orders, n_groups=n_groups, seed=seed)[cell],
         }
     )
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from scfm_assets.core.intake import shape_of
 from scfm_assets.errors import ScfmError
+from scfm_assets.tables.atlas import GENE_PANEL, REGULATORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,9 +31,8 @@ def gene_panel(counts: csr_matrix, gene_ids: Sequence[str], symbols: Sequence[st
 
     Returns
     -------
-    Table with a row per gene, in order of the panel: ``panel_index``, ``gene_id``, ``symbol``, ``detection`` (share of
-    cells with a count), ``mean`` and ``variance`` (of raw counts, over all cells). Ties in detection go to the higher
-    mean, then to the smaller gene id, so the panel depends on the atlas's content alone.
+    Rows of `gene_panel`, in order of the panel. Ties in detection go to the higher mean, then to the smaller gene id,
+    so the panel depends on the atlas's content alone.
 
     Raises
     ------
@@ -48,9 +48,9 @@ def gene_panel(counts: csr_matrix, gene_ids: Sequence[str], symbols: Sequence[st
     squares = np.bincount(counts.indices, weights=counts.data.astype(np.float64) ** 2, minlength=n_genes) / n_cells
     ids, names = np.asarray(gene_ids, dtype=str), np.asarray(symbols, dtype=str)
     chosen = np.lexsort((ids, -mean, -detection))[:size]
-    return pa.table(
+    return GENE_PANEL.from_columns(
         {
-            "panel_index": pa.array(np.arange(size), pa.int32()),
+            "panel_index": np.arange(size),
             "gene_id": ids[chosen].tolist(),
             "symbol": names[chosen].tolist(),
             "detection": detection[chosen],
@@ -72,13 +72,13 @@ def regulators(panel: pa.Table, tfs_of_network: Mapping[str, np.ndarray]) -> pa.
 
     Returns
     -------
-    Table with a row per gene, in order of the panel: ``panel_index``, ``gene_id``, ``symbol`` and ``networks`` (names
-    in alphabetical order, separated by commas).
+    Rows of `regulators`, in order of the panel, with the names of the networks in alphabetical order.
     """
     named: dict[int, list[str]] = {}
     for network in sorted(tfs_of_network):
         for index in tfs_of_network[network].tolist():
             named.setdefault(index, []).append(network)
     rows = sorted(named)
-    chosen = panel.select(["panel_index", "gene_id", "symbol"]).take(pa.array(rows, pa.int64()))
-    return chosen.append_column("networks", pa.array([",".join(named[row]) for row in rows], pa.string()))
+    chosen = panel.take(pa.array(rows, pa.int64()))
+    genes = {name: chosen[name] for name in ("panel_index", "gene_id", "symbol")}
+    return REGULATORS.from_columns({**genes, "networks": [",".join(named[row]) for row in rows]})

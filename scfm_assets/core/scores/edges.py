@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from scfm_assets.core.scores.left_out import LeftOut
 from scfm_assets.core.scores.score_keys import DIRECTIONS, SYMMETRIC, TF_KEYS, TF_QUERIES, Direction, ScoreKey
+from scfm_assets.tables.scores import EDGE_SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -211,8 +212,7 @@ def edge_table(
 
     Returns
     -------
-    Table with columns tissue, n_cells, repeat, model, checkpoint, method, layer, head, direction, tf, target (symbols),
-    score, n_cells_seen (cells of the repeat that hold both) and simulated. Text columns are dictionary-encoded.
+    Rows of `edge_scores`.
     """
     K = scores.n_genes
     known = set(tfs)
@@ -256,10 +256,10 @@ def edge_table(
         "n_cells_seen": pa.array(seen.reshape(-1)),
         "simulated": pa.array(np.full(n, simulated)),
     }
-    return pa.table(columns)
+    return EDGE_SCORES.from_columns(columns)
 
 
-_TEXT = pa.dictionary(pa.int32(), pa.string())
+_TEXT = EDGE_SCORES.schema.field("tf").type
 
 
 def _text(indices: np.ndarray, names: Sequence[str]) -> pa.Array:

@@ -1,6 +1,6 @@
 """Which pairs are ranked, and which of them are edges."""
 
-from scfm_assets.core.universes.grounds import GROUND_FIELDS, Ground, grounds_of
+from scfm_assets.core.universes.grounds import Ground, grounds_of
 from scfm_assets.core.universes.matched_universes import LIMIT, Difference, MaskedUniverse
 from scfm_assets.core.universes.of_tissue import (
     TissueUniverses,
@@ -23,7 +23,6 @@ from scfm_assets.core.universes.universe import (
 )
 
 __all__ = [
-    "GROUND_FIELDS",
     "LIMIT",
     "TF_GRID",
     "UNIVERSES",

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.core.metrics import CandidatePairs
 
@@ -15,12 +14,6 @@ if TYPE_CHECKING:
     from scfm_assets.core.universes.matched_universes import MaskedUniverse
     from scfm_assets.core.universes.of_tissue import TissueUniverses
 
-GROUND_FIELDS = (
-    pa.field("network", pa.string(), nullable=False),
-    pa.field("network_version", pa.string(), nullable=False),
-    pa.field("universe", pa.string(), nullable=False),
-)
-"""The columns that name a ground."""
 COMPARED = ("tf_grid", "expression_matched", "degree_matched")
 """All that a TF can be left out of with all its pairs, and no cell changes."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from scfm_assets.core.sampling import GeneLevels
 from scfm_assets.core.statistics import Labels, best_auroc, best_average_precision, uninformed_average_precision
@@ -21,9 +20,12 @@ from scfm_assets.core.universes.matched_universes import (
     universe_seed,
 )
 from scfm_assets.core.universes.universe import ALL_PAIRS, TF_GRID, PanelEdges, candidates, edges_in_panel
+from scfm_assets.tables.networks import CEILINGS, UNIVERSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
     from scfm_assets.core.base import Passed
     from scfm_assets.core.networks import NetworkTable
@@ -161,22 +163,22 @@ def _matched(name: str, edges: PanelEdges, levels: GeneLevels, seed: int) -> Mas
 
 
 def universe_rows(universes: TissueUniverses) -> pa.Table:
-    """Give one row per network and universe that no slice changes, in the schema of `universes` less its place."""
+    """Rows of `universes`, one per network and universe that no slice changes."""
     rows = []
     for own, universe in _every(universes):
         n_pos, n = (int(np.count_nonzero(marked)) for marked in (universe.positive, universe.candidate))
         differences = {
-            f"{row.end.lower()}_{row.level}_difference": None if np.isnan(row.after) else row.after
+            f"{row.end.lower()}_{row.level}_difference": row.after
             for row in balance(universe, own.edges, universes.levels)
         }
         named = {"network": own.network, "network_version": own.version, "universe": universe.name}
         counts = {"n_tfs": len(own.edges.tfs), "n_pos": n_pos, "n_neg": n - n_pos, "base_rate": n_pos / max(1, n)}
         rows.append({**named, **counts, "left_out": universe.left_out, **differences})
-    return _table(rows, UNIVERSE_TYPES)
+    return UNIVERSES.rows(rows)
 
 
 def ceiling_rows(universes: TissueUniverses) -> pa.Table:
-    """Give one row per network, universe of all its edges and completeness, in the schema of `ceilings`.
+    """Rows of `ceilings`, one per network, universe of all its edges and completeness.
 
     A completeness under which there would be as many edges as pairs has no row. Matched universes have none: what is
     hidden among negatives that were chosen is no random share of what is hidden.
@@ -187,7 +189,7 @@ def ceiling_rows(universes: TissueUniverses) -> pa.Table:
         named = {"network": own.network, "network_version": own.version, "universe": universe.name}
         possible = [share for share in COMPLETENESS if n_pos < share * n and universe.name not in MATCHED]
         rows += [{**named, **_ceiling(Labels.of(n, n_pos, completeness=share), share)} for share in possible]
-    return _table(rows, CEILING_TYPES)
+    return CEILINGS.rows(rows)
 
 
 def _ceiling(labels: Labels, completeness: float) -> dict[str, float]:
@@ -202,24 +204,6 @@ def _ceiling(labels: Labels, completeness: float) -> dict[str, float]:
 
 def _every(universes: TissueUniverses) -> Iterator[tuple[NetworkUniverses, MaskedUniverse]]:
     return ((own, universe) for own in universes.networks for universe in own.fixed())
-
-
-NAMED = {name: pa.string() for name in ("network", "network_version", "universe")}
-UNIVERSE_TYPES = {
-    **NAMED,
-    **{name: pa.int64() for name in ("n_tfs", "n_pos", "n_neg")},
-    "base_rate": pa.float64(),
-    "left_out": pa.int64(),
-    **{f"{end}_{level}_difference": pa.float64() for end in ("tf", "target") for level in ("mean", "detection")},
-}
-CEILING_TYPES = {
-    **NAMED,
-    **{name: pa.float64() for name in ("completeness", "hidden_share", "best_auroc", "best_auprc", "uninformed_auprc")},
-}
-
-
-def _table(rows: list[dict[str, Any]], types: Mapping[str, pa.DataType]) -> pa.Table:
-    return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
 
 
 def balance_of(universes: TissueUniverses) -> dict[str, tuple[Difference, ...]]:

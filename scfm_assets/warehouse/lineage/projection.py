@@ -20,15 +20,19 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from scfm_assets.tables.lineage import LINEAGE, LINEAGE_INPUT, LINEAGE_SOURCE, RUNS, arrow_rows, create_tables
+from scfm_assets.tables.lineage import LINEAGE, LINEAGE_INPUT, LINEAGE_SOURCE, RUNS, create_tables
 from scfm_assets.warehouse.publish import publish
 from scfm_assets.warehouse.query import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import duckdb
+    import pyarrow as pa
+
+    from scfm_assets.tables.columns import Table
+    from scfm_assets.warehouse.publish import StoredFiles
 
 OVERLAP = 200
 """Ids read again each time: on PostgreSQL, events of concurrent writers may become visible late."""
@@ -60,8 +64,15 @@ class Position:
 START = Position(0, None, None)
 
 
-def sync_lineage(home: Path, instance: dg.DagsterInstance) -> int:
+def sync_lineage(home: Path, files: StoredFiles, instance: dg.DagsterInstance) -> int:
     """Bring the lineage in ``<home>/scfm.duckdb`` up to date, if anything happened since the last time.
+
+    Parameters
+    ----------
+    home, files
+        As for `publish`.
+    instance
+        Whose records are read.
 
     Returns
     -------
@@ -71,7 +82,7 @@ def sync_lineage(home: Path, instance: dg.DagsterInstance) -> int:
     if not is_behind(home, instance):
         return 0
     added: list[int] = []
-    publish(home, fill=lambda con: added.append(sync(instance, con)))
+    publish(home, files, fill=lambda con: added.append(sync(instance, con)))
     return sum(added)
 
 
@@ -141,13 +152,13 @@ def _position(con: duckdb.DuckDBPyConnection) -> Position | None:
 # Reading Dagster's records ------------------------------------------------------------------------------------------
 
 
-def _events(instance: dg.DagsterInstance, *, limit: int, ascending: bool, **wanted: Any) -> list[dg.EventLogRecord]:
-    filters = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION, **wanted)
+def _events(instance: dg.DagsterInstance, *, limit: int, ascending: bool, **only: Any) -> list[dg.EventLogRecord]:
+    filters = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION, **only)
     return list(instance.event_log_storage.get_event_records(filters, limit=limit, ascending=ascending))
 
 
 def _events_since(instance: dg.DagsterInstance, known: Position) -> Iterator[dg.EventLogRecord]:
-    """Give the events after a position and a few before it; all of them if it is not one of this log."""
+    """The events after a position and a few before it; all of them if it is not one of this log."""
     last = _events(instance, limit=1, ascending=True, storage_ids=[known.storage_id])
     same_log = bool(last) and _time(last[0].timestamp) == known.recorded_at
     cursor = max(0, known.storage_id - OVERLAP) if same_log else 0
@@ -157,21 +168,21 @@ def _events_since(instance: dg.DagsterInstance, known: Position) -> Iterator[dg.
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one event of ours tells."""
+class Materialization:
+    """What one event of ours says was made, and of what."""
 
     row: dict[str, Any]
     made_of: Mapping[str, Any]
 
     def inputs(self) -> Iterator[dict[str, Any]]:
-        """Give the rows of `lineage_input`."""
+        """Rows of `lineage_input`."""
         for label, (version, upstream) in self.made_of["inputs"].items():
             asset, _, rest = label.partition("[")
             read = {"input": label, "asset": asset, "partition": rest.removesuffix("]") or None}
             yield {**self._id, **read, "version": version, "upstream": upstream or None}
 
     def sources(self) -> Iterator[dict[str, Any]]:
-        """Give the rows of `lineage_source`."""
+        """Rows of `lineage_source`."""
         for label, files in self.made_of["sources"].items():
             version, _ = self.made_of["inputs"][label]
             for file, digest in files.items():
@@ -182,13 +193,13 @@ class Told:
         return {"materialization": self.row["materialization"]}
 
 
-def _blocks(records: Iterator[dg.EventLogRecord]) -> Iterator[list[Told]]:
-    """Give what our events tell, many at a time."""
-    block: list[Told] = []
+def _blocks(records: Iterator[dg.EventLogRecord]) -> Iterator[list[Materialization]]:
+    """What our events say, many at a time."""
+    block: list[Materialization] = []
     for record in records:
-        told = _told(record)
-        if told is not None:
-            block.append(told)
+        event = _materialization(record)
+        if event is not None:
+            block.append(event)
         if len(block) == BLOCK:
             yield block
             block = []
@@ -196,19 +207,19 @@ def _blocks(records: Iterator[dg.EventLogRecord]) -> Iterator[list[Told]]:
         yield block
 
 
-def _told(record: dg.EventLogRecord) -> Told | None:
+def _materialization(record: dg.EventLogRecord) -> Materialization | None:
     """Take from an event what becomes rows; None for one that is not ours."""
     event = record.asset_materialization
-    said: dict[str, Any] = {name: value.value for name, value in event.metadata.items()} if event else {}
-    if event is None or not said.get("materialization") or "made_of" not in said:
+    metadata: dict[str, Any] = {name: value.value for name, value in event.metadata.items()} if event else {}
+    if event is None or not metadata.get("materialization") or "made_of" not in metadata:
         return None
-    made_of, tags = said["made_of"], event.tags or {}
-    facts, environment, kept = made_of["facts"], made_of["environment"], bool(said.get("kept"))
+    made_of, tags = metadata["made_of"], event.tags or {}
+    facts, environment, kept = made_of["facts"], made_of["environment"], bool(metadata.get("kept"))
     n_cells = tags.get("dagster/partition/n_cells")
     row = {
         "storage_id": record.storage_id,
-        "materialization": said["materialization"],
-        "keeps": said["materialization"] if kept else None,
+        "materialization": metadata["materialization"],
+        "keeps": metadata["materialization"] if kept else None,
         "run_id": record.run_id or None,
         "asset": "/".join(event.asset_key.path),
         "partition": None if event.partition is None else str(event.partition),
@@ -227,12 +238,12 @@ def _told(record: dg.EventLogRecord) -> Told | None:
         "made_at": _naive(datetime.fromisoformat(made_of["made_at"])),
         "recorded_at": _time(record.timestamp),
     }
-    return Told(row, made_of)
+    return Materialization(row, made_of)
 
 
 def _fingerprint(facts: Mapping[str, Any]) -> str | None:
-    found = {name.removeprefix("model_"): value for name, value in facts.items() if name.startswith("model_")}
-    return json.dumps(found) if found else None
+    model = {name.removeprefix("model_"): value for name, value in facts.items() if name.startswith("model_")}
+    return json.dumps(model) if model else None
 
 
 def _run(record: dg.RunRecord) -> dict[str, Any]:
@@ -255,7 +266,7 @@ def _time(seconds: float | None) -> datetime | None:
 
 
 def _naive(time: datetime) -> datetime:
-    """Give a time as the tables hold it: in UTC, without saying so."""
+    """A time as the tables hold it: in UTC, without saying so."""
     return time.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -281,12 +292,17 @@ where not exists (
 telling Dagster leaves that to the next run, which keeps the output."""
 
 
-def _insert_events(con: duckdb.DuckDBPyConnection, block: list[Told]) -> int:
-    """Insert what is not there yet; give the number of rows added to `lineage`."""
-    first = {told.row["materialization"]: told for told in reversed(block)}.values()
-    con.register("new_inputs", arrow_rows(LINEAGE_INPUT, list(chain.from_iterable(told.inputs() for told in first))))
-    con.register("new_sources", arrow_rows(LINEAGE_SOURCE, list(chain.from_iterable(told.sources() for told in first))))
-    con.register("new_events", arrow_rows(LINEAGE, [told.row for told in block]))
+def _rows(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Rows as Arrow, which DuckDB takes in bulk."""
+    return table.rows(rows, stamped=())
+
+
+def _insert_events(con: duckdb.DuckDBPyConnection, block: list[Materialization]) -> int:
+    """Insert what is new; return the number of rows added to `lineage`."""
+    first = {event.row["materialization"]: event for event in reversed(block)}.values()
+    con.register("new_inputs", _rows(LINEAGE_INPUT, chain.from_iterable(event.inputs() for event in first)))
+    con.register("new_sources", _rows(LINEAGE_SOURCE, chain.from_iterable(event.sources() for event in first)))
+    con.register("new_events", _rows(LINEAGE, [event.row for event in block]))
     con.execute(INSERT_INPUTS)
     con.execute(INSERT_SOURCES)
     added = con.execute(INSERT_EVENTS).fetchall()[0][0]
@@ -298,6 +314,6 @@ def _insert_events(con: duckdb.DuckDBPyConnection, block: list[Told]) -> int:
 def _update_runs(con: duckdb.DuckDBPyConnection, instance: dg.DagsterInstance, since: datetime | None) -> None:
     """Take over the runs that changed, with their present status."""
     changed = dg.RunsFilter(updated_after=since - RUN_OVERLAP) if since else None
-    con.register("new_runs", arrow_rows(RUNS, [_run(record) for record in instance.get_run_records(changed)]))
+    con.register("new_runs", _rows(RUNS, map(_run, instance.get_run_records(changed))))
     con.execute("insert or replace into runs by name from new_runs")
     con.unregister("new_runs")

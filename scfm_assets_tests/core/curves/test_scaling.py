@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from scfm_assets.core.curves.fit import FORMS, fit_curves
-from scfm_assets.core.curves.scaling import KEY, SCHEMA, left_out, scaling_table
+from scfm_assets.core.curves.scaling import KEY, left_out, scaling_table
+from scfm_assets.tables.evaluation import SCALING_CURVES
 
 N_CELLS = (25, 50, 100, 200, 400, 800)
 TYPES = {
@@ -73,7 +74,7 @@ def series_of(curves: pa.Table) -> set[tuple]:
 
 def test_every_series_gets_one_row_per_form_and_weighting():
     curves = scaling_table(table(rows(), rows(**BASELINE)), layer_of_model={"planted": 3})
-    assert curves.schema == SCHEMA
+    assert curves.schema == SCALING_CURVES.schema
     assert series_of(curves) == {
         ("lung", "planted", "abc", "attention", 3, "tf_queries", "truth", "tf_grid", "auroc"),
         ("lung", "baselines", None, "pearson", None, "symmetric", "truth", "tf_grid", "auroc"),
@@ -195,7 +196,7 @@ def test_a_network_that_leaves_every_value_undefined_gives_no_row_but_a_reason()
 def test_an_empty_table_gives_an_empty_table():
     curves = scaling_table(table(), layer_of_model={})
     assert curves.num_rows == 0
-    assert curves.schema == SCHEMA
+    assert curves.schema == SCALING_CURVES.schema
     assert left_out(table(), layer_of_model={}) == ()
 
 

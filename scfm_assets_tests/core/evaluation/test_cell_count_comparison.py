@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from scfm_assets.core.evaluation.cell_count_comparison import SCHEMA, compare_cell_counts
+from scfm_assets.core.evaluation.cell_count_comparison import compare_cell_counts
 from scfm_assets.core.evaluation.contender import contenders
 from scfm_assets.core.scores.edges import TF_QUERIES
+from scfm_assets.tables.methods import CELL_COUNT_COMPARISON
 from scfm_assets_tests.core.evaluation.small_methods import NULLS, TFS, K, ground, sources
 
 
@@ -18,7 +19,7 @@ def test_every_count_is_compared_with_the_largest_over_the_same_tfs():
     of_count = {n: sources(n, knows=know, own=arena) for n, know in ((50, 0.2), (100, 1.5), (400, 3.0))}
     slices = [(n, contenders(given, NULLS, TF_QUERIES)) for n, given in of_count.items()]
     table = compare_cell_counts(slices[::-1], [arena])
-    assert table.schema == SCHEMA
+    assert table.schema == CELL_COUNT_COMPARISON.without("tissue", "simulated").schema
     rows = table.to_pylist()
     assert {(row["n_cells"], row["n_cells_largest"]) for row in rows} == {(50, 400), (100, 400)}
     assert len(rows) == 2 * 7 * 4  # counts x methods x metrics

@@ -11,10 +11,11 @@ from sklearn.metrics import roc_auc_score
 
 from scfm_assets.core.attention.sums import AttentionSums, GroupSums
 from scfm_assets.core.base.digest import seed_from
-from scfm_assets.core.evaluation.layer_selection import SCHEMA, aurocs, optimism_of, options_of, selection_table
+from scfm_assets.core.evaluation.layer_selection import aurocs, optimism_of, options_of, selection_table
 from scfm_assets.core.scores.edges import TF_KEYS, TF_QUERIES, ScoreKey, edge_scores
 from scfm_assets.core.scores.group_scores import MeansOverCells
 from scfm_assets.core.statistics.selection import of_cells, of_tfs, select
+from scfm_assets.tables.methods import SELECTION
 from scfm_assets_tests.core.evaluation.small_methods import GROUPS, IDS, SIZES, TFS, K, ground
 
 LAYERS, HEADS = (1, 2, 3), ((2, 1), (2, 2))
@@ -52,7 +53,7 @@ def test_every_row_is_that_of_select_on_the_same_halves(direction):
     table = selection_table(
         scores, [arena], direction, sums_of_repeat={0: sums}, tissue="lung", model="mine", checkpoint="c", splits=splits
     )
-    assert table.schema == SCHEMA
+    assert table.schema == SELECTION.without("tissue", "n_cells", "simulated").schema
     rows = {(row["options"], row["halves_of"]): row for row in table.to_pylist()}
     assert set(rows) == {(options, halves) for options in ("layers", "heads") for halves in ("tfs", "cells")}
     pairs, turn = arena.pairs, direction.transposed

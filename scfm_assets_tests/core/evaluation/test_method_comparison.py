@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scfm_assets.core.evaluation.contender import contenders
-from scfm_assets.core.evaluation.method_comparison import SCHEMA, compare_methods, over_repeats
+from scfm_assets.core.evaluation.method_comparison import compare_methods, over_repeats
 from scfm_assets.core.metrics.metrics import METRICS
 from scfm_assets.core.sampling.levels import GeneLevels
 from scfm_assets.core.scores.edges import TF_KEYS, TF_QUERIES
@@ -17,6 +17,7 @@ from scfm_assets.core.statistics.uncertainty import Difference
 from scfm_assets.core.universes.grounds import grounds_of
 from scfm_assets.core.universes.of_tissue import NetworkUniverses, TissueUniverses
 from scfm_assets.core.universes.universe import PanelEdges
+from scfm_assets.tables.methods import METHOD_COMPARISON
 from scfm_assets_tests.core.evaluation.small_methods import GROUPS, NULLS, SIZES, TFS, K, ground, sources
 
 
@@ -65,7 +66,7 @@ def test_every_difference_is_what_scikit_learn_finds_without_each_unit(direction
     arena, given = ground(1), sources(1)
     positive = arena.universe.positive[TFS]
     table = compare_methods(contenders(given, NULLS, direction), [arena])
-    assert table.schema == SCHEMA
+    assert table.schema == METHOD_COMPARISON.without("tissue", "n_cells", "simulated").schema
     baselines, mine, random = given
     for other, reference in ((baselines, "mean_product"), (random, "attention")):
         told = []

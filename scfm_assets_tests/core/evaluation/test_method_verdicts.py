@@ -9,12 +9,13 @@ import pytest
 from scfm_assets.core.evaluation import method_verdicts
 from scfm_assets.core.evaluation.contender import contenders
 from scfm_assets.core.evaluation.method_comparison import compare_methods
-from scfm_assets.core.evaluation.method_verdicts import SCHEMA, counted, hypotheses, verdicts
+from scfm_assets.core.evaluation.method_verdicts import counted, hypotheses, verdicts
 from scfm_assets.core.scores.edges import TF_QUERIES
 from scfm_assets.core.statistics import hypothesis_tests
 from scfm_assets.core.statistics.power import power_of_difference, smallest_difference
 from scfm_assets.core.universes.grounds import Ground
 from scfm_assets.core.universes.matched_universes import MaskedUniverse
+from scfm_assets.tables.methods import METHOD_VERDICTS
 from scfm_assets_tests.core.evaluation.small_methods import NULLS, ground, sources
 
 
@@ -39,7 +40,7 @@ def of_mine(table: pa.Table) -> dict:
 def test_a_method_that_knows_beats_every_null_and_p_is_that_of_the_worst_comparison():
     comparison = compared(0, knows=3.0)
     table = verdicts(comparison)
-    assert table.schema == SCHEMA
+    assert table.schema == METHOD_VERDICTS.without("tissue", "n_cells", "simulated").schema
     row = of_mine(table)
     rows = [r for r in comparison.to_pylist() if (r["model"], r["method"], r["metric"], r["reference_role"])
             == ("mine", "attention", "auroc", "null")]  # fmt: skip

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from scfm_assets.core.evaluation.metric_rows import SCHEMA, Intervals, NoNetwork, evaluate, networks_of, no_rows
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from scfm_assets.core.evaluation.intervals import Intervals
+from scfm_assets.core.evaluation.metric_rows import NoNetwork, evaluate, networks_of, no_rows
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.metrics.metrics import METRICS
 from scfm_assets.core.networks.table import NetworkSpec, NetworkTable, tidy_network
@@ -27,6 +28,7 @@ from scfm_assets.core.universes.universe import (
     edges_in_panel,
     positives,
 )
+from scfm_assets.tables import evaluation as tables
 
 K = 60
 IDS = tuple(f"ENSG{i:011d}" for i in range(K))
@@ -116,7 +118,7 @@ def by_masks(edge_scores: EdgeScores, repeat: int, direction: str, network: str,
 def test_every_row_is_what_scikit_learn_finds_on_the_masks(levels):
     edge_scores = scores(levels)
     table = evaluate(edge_scores, NETWORKS, **SLICE, intervals=FEW).table
-    assert table.schema == SCHEMA
+    assert table.schema == tables.METRICS.schema
     rows = table.to_pylist()
     names = ("repeat", "direction", "network", "universe", "metric", "interval")
     assert len({tuple(row[name] for name in names) for row in rows}) == len(rows) == 2 * 3 * 2 * 3 * 4 * 2
@@ -379,7 +381,7 @@ def test_networks_that_cannot_be_evaluated_give_reasons_and_the_others_their_row
     assert "network 'outside': 1 TFs but no edge with both ends among" in second
     nothing = evaluate(scores(), [strangers], **SLICE, intervals=FEW)
     assert nothing.table.num_rows == 0
-    assert nothing.table.schema == SCHEMA
+    assert nothing.table.schema == tables.METRICS.schema
 
 
 def test_a_universe_without_positives_gives_a_reason_for_each_repeat():

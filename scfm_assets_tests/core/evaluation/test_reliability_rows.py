@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from scfm_assets.core.attention.sums import AttentionSums, GroupSums
-from scfm_assets.core.evaluation.reliability_rows import SCHEMA, from_attention, from_counts, reliability_table
+from scfm_assets.core.evaluation.reliability_rows import from_attention, from_counts, reliability_table
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.networks.spec import NetworkSpec
 from scfm_assets.core.networks.table import tidy_network
@@ -18,6 +18,7 @@ from scfm_assets.core.scores.methods.boosting import grnboost
 from scfm_assets.core.scores.score_keys import TF_KEYS, TF_QUERIES
 from scfm_assets.core.scores.scores_of_cells import ScoresOfCells
 from scfm_assets.core.statistics.halves import balanced_halves
+from scfm_assets.tables.scores import RELIABILITY
 
 N, GENES, K, N_GROUPS = 60, 14, 9, 5
 PANEL = pa.table({"gene_id": [f"g{i}" for i in range(K)], "symbol": [f"S{i}" for i in range(K)]})
@@ -165,7 +166,7 @@ def test_what_has_no_groups_or_no_fixed_layer_gives_no_rows():
     for sums, layer in given:
         assert list(from_attention(sums, layer, TF_QUERIES)) == []
     table = reliability_table([], [NETWORK], PANEL, tissue="lung", model="m", checkpoint=None)
-    assert table.schema == SCHEMA
+    assert table.schema == RELIABILITY.without("tissue", "n_cells", "simulated").schema
     assert table.num_rows == 0
 
 

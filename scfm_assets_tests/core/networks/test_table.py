@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from scfm_assets.core.networks.files import FORMATS
-from scfm_assets.core.networks.table import EDGES, ROWS, NetworkSpec, network_of_rows, read_network, tidy_network
+from scfm_assets.core.networks.table import EDGES, NetworkSpec, network_of_rows, read_network, tidy_network
 from scfm_assets.errors import ScfmError
+from scfm_assets.tables.networks import NETWORKS
 
 TRRUST = """\
 tf\ttarget\tmode\tpmids
@@ -55,7 +56,7 @@ def test_repeated_edges_are_kept_once_and_contradicting_signs_become_unknown(tmp
         ("MYC", "NA", 0),  # a gene, not a missing value
         ("MYC", "TERT", 1),
     ]
-    assert network.table.schema == EDGES
+    assert network.table.schema == EDGES.schema
     assert network.report.as_dict() == {
         "rows": 8, "filtered": 0, "dates_repaired": 0, "dates_dropped": 0, "named_by_table": 0,
         "duplicates": 3, "conflicts": 1, "self_edges": 1, "edges": 5, "tfs": 2, "targets": 5,
@@ -159,7 +160,7 @@ def test_the_stored_rows_give_the_network_back(tmp_path):
     network = read_network(spec)
     other = tidy_network(pa.table({"tf": ["A"], "target": ["B"]}), NetworkSpec("other"))
     rows = pa.concat_tables([other.rows(), network.rows()])
-    assert rows.schema == ROWS
+    assert rows.schema == NETWORKS.schema
     again = network_of_rows(rows, spec)
     assert again.table.equals(network.table)
     assert (again.version, again.digest) == ("2", network.digest)

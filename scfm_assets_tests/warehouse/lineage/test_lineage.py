@@ -23,10 +23,10 @@ from scfm_assets.tables.platform import TABLES
 from scfm_assets.tables.schema import ddl
 from scfm_assets.warehouse.lineage import projection as lineage
 from scfm_assets.warehouse.lineage import tree as lineage_tree
-from scfm_assets.warehouse.lineage.projection import is_behind, sync, sync_lineage
-from scfm_assets.warehouse.publish import publish
+from scfm_assets.warehouse.lineage.projection import is_behind, sync
 from scfm_assets.warehouse.query import query
 from scfm_assets_tests.platforms import Home
+from scfm_assets_tests.published import publish, sync_lineage
 
 PACKAGES = {"torch": "2.6.0", "numpy": "2.0.0"}
 
@@ -361,6 +361,7 @@ def test_columns_of_a_newer_release_are_added_and_rows_stay(instance, con):
         ("a0", None),
         ("a1", "Linux x86_64"),
     ]
+    assert rows(con, "select column_name from duckdb_columns() where not internal and comment is null") == []
 
 
 def test_tables_and_columns_carry_their_sentences(con):
@@ -368,7 +369,8 @@ def test_tables_and_columns_carry_their_sentences(con):
     create_tables(con)
     for table in LINEAGE_TABLES:
         assert table.doc.startswith("One row")
-        assert rows(con, f"select comment from duckdb_tables() where table_name = '{table.name}'") == [(table.doc,)]
+        said = f"{table.doc} Key: {', '.join(table.key)}." if table.key else table.doc
+        assert rows(con, f"select comment from duckdb_tables() where table_name = '{table.name}'") == [(said,)]
         columns = (
             f"select column_name, comment from duckdb_columns() where table_name = '{table.name}' order by column_index"
         )
