@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from inspect import signature
@@ -21,6 +20,8 @@ from scfm_assets.studies.inputs import OF_MODELS, Input
 from scfm_assets.tables.columns import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pyarrow as pa
 
     from scfm_assets.catalog.catalog import Catalog

@@ -120,6 +120,7 @@ def _of_model(name: str, *, increments: bool = False) -> Delivery:
 
 
 def checkpoint_of(where: Where) -> tuple[str, ...]:
+    """Name the source of the step's model: what is made of its files watches these."""
     return (f"models/{where.model}/checkpoint",)
 
 
