@@ -533,7 +533,7 @@ def test_loading_takes_less_than_a_tenth_of_a_second():
 
 def test_importing_and_loading_pulls_in_no_heavy_package():
     heavy = {"torch", "transformers", "pandas", "anndata", "scanpy", "sklearn", "numba", "matplotlib", "duckdb"}
-    code = "import sys; from scfm_assets import catalog; catalog.current(); print(*sys.modules)"
+    code = "import sys; from scfm_assets.catalog import catalog; catalog.current(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "scfm_assets.catalog.catalog" in loaded
     assert not heavy & set(loaded)
