@@ -1,34 +1,30 @@
-"""Every study as assets: a table per step, its hypotheses, its verdict and its page; and how inputs are delivered.
-
-A study's folder says what it reads as records of `scfm_assets.studies.inputs`; what stands behind each is known here.
-"""
+"""Every study as assets: a table per step, its hypotheses, its verdict and its page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.defs import evaluation, networks, verdicts
-from scfm_assets.defs import universes as universe_assets
+from scfm_assets.defs import verdicts
 from scfm_assets.defs.formats import HTML
-from scfm_assets.defs.scaling import all_of, checkpoints_of
-from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, Reads, asset, everything, same, up_to
-from scfm_assets.errors import ScfmError
+from scfm_assets.defs.scaling import all_of
+from scfm_assets.defs.study_inputs import DELIVERIES, Where, checkpoint_of
+from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, Reads, asset, everything, same
 from scfm_assets.inputs import checkpoints
-from scfm_assets.partitions import Place, Space
+from scfm_assets.partitions import Space
 from scfm_assets.studies import Study, discover, inputs
 from scfm_assets.studies.inputs import OF_MODELS, Input
 from scfm_assets.tables.columns import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pyarrow as pa
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.engine.platform import Later
     from scfm_assets.studies.settings import StudySettings
     from scfm_assets.studies.study import Step
 
@@ -46,170 +42,10 @@ def settings_of(catalog: Catalog, study: Study) -> StudySettings | None:
     return getattr(catalog.studies, study.name)
 
 
-# How inputs are delivered -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Where:
-    """Of what step an input is: its catalog, its space, and its model if it has one."""
-
-    catalog: Catalog
-    space: Space
-    model: str | None
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """How one input gets to a step.
-
-    Attributes
-    ----------
-    reads
-        Assets behind it, by parameter of the body.
-    give
-        Job, where, and what was loaded by parameter -> what the step gets.
-    config
-        The part of the catalog that it depends on.
-    watches
-        Sources that it depends on.
-    """
-
-    reads: Callable[[Where], Mapping[str, Reads]]
-    give: Callable[[Job, Where, Mapping[str, Any]], Any]
-    config: Callable[[Where], Any] = lambda _: None
-    watches: Callable[[Where], tuple[str, ...]] = lambda _: ()
-
-
-@dataclass(frozen=True)
-class Atlases(Mapping[str, Any]):
-    """Atlases by tissue, real ones first, each loaded when it is looked up."""
-
-    catalog: Catalog
-    stored: Later
-
-    def __getitem__(self, tissue: str) -> Any:
-        """Load the atlas of a tissue."""
-        if tissue not in self.catalog.atlases:
-            raise KeyError(tissue)
-        place = Place(tissue)
-        if place not in self.stored:
-            problem = f"nothing is stored at {place}, whose cells a study reads"
-            raise ScfmError("atlas/processed", problem, "Run `scfm run` first, or `scfm run --select '+tag:study'`.")
-        return self.stored[place]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_real_first(self.catalog))
-
-    def __len__(self) -> int:
-        return len(self.catalog.atlases)
-
-
-@dataclass(frozen=True)
-class ByCount(Mapping[int, Any]):
-    """Stored values of a tissue by n_cells, each loaded when it is looked up."""
-
-    stored: Later
-    tissue: str
-
-    def __getitem__(self, n_cells: int) -> Any:
-        """Load one value."""
-        return self.stored[Place(self.tissue, n_cells)]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(sorted(int(place.n_cells or 0) for place in self.stored))
-
-    def __len__(self) -> int:
-        return len(self.stored)
-
-
-def _real_first(catalog: Catalog) -> list[str]:
-    return sorted(catalog.atlases, key=lambda tissue: catalog.atlases[tissue].simulated)
-
-
-def _of_tissue(parameter: str, name: str, all_tissues: Callable[[Job, Later], Any]) -> Delivery:
-    """Deliver an asset that is one per tissue: as it is, or of all tissues."""
-    return Delivery(
-        lambda where: {parameter: (everything if where.space is Space.WHOLE else same)(name)},
-        lambda job, where, loaded: (
-            all_tissues(job, loaded[parameter]) if where.space is Space.WHOLE else loaded[parameter]
-        ),
-        lambda where: _real_first(where.catalog) if where.space is Space.WHOLE else None,
-    )
-
-
-def _rows(table: str, name: str) -> Delivery:
-    """Deliver the rows of a table that is one per slice: of the slice, or of all within the place."""
-    return Delivery(
-        lambda where: {table: (same if where.space is Space.SLICE else everything)(name)},
-        lambda _, where, loaded: loaded[table] if where.space is Space.SLICE else all_of(table, loaded[table]),
-    )
-
-
-def _of_model(name: str, *, increments: bool = False) -> Delivery:
-    """Deliver an asset of the step's model."""
-
-    def give(job: Job, where: Where, loaded: Mapping[str, Any]) -> Any:
-        job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, str(where.model)))
-        return ByCount(loaded[name], job.tissue) if increments else loaded[name]
-
-    read = up_to if increments else same
-    return Delivery(lambda where: {name: read(f"models/{where.model}/{name}")}, give, watches=_checkpoint)
-
-
-def _checkpoint(where: Where) -> tuple[str, ...]:
-    return (f"models/{where.model}/checkpoint",)
-
-
-def _open_model(job: Job, where: Where, _: Mapping[str, Any]) -> Any:
-    job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, str(where.model)))
-    return checkpoints.open_model(job.catalog, str(where.model))
-
-
-def _contenders(*, by_group: bool) -> Delivery:
-    """Deliver the scores of all methods; `by_group` with those without each group of cells."""
-
-    def reads(where: Where) -> dict[str, Reads]:
-        read = same if where.space is Space.SLICE else everything
-        behind = verdicts.reads(where.catalog) if by_group else verdicts.scores_of(where.catalog)
-        prefixes = (evaluation.SCORES, evaluation.ATTENTION)
-        return {name: read(known.asset) for name, known in behind.items() if name.startswith(prefixes)}
-
-    def give(job: Job, where: Where, loaded: Mapping[str, Any]) -> Any:
-        scores = {name: loaded[name] for name in reads(where)}
-        return verdicts.contenders_of(job, scores) if where.space is Space.SLICE else verdicts.slices(job, scores)
-
-    return Delivery(reads, give, lambda where: verdicts.declared(where.catalog, Place()))
-
-
-def _by_tissue(_: Job, stored: Later) -> dict[str, Any]:
-    return {str(place.tissue): stored[place] for place in stored}
-
-
-DELIVERIES = {
-    inputs.ATLAS: _of_tissue("atlas", "atlas/processed", lambda job, stored: Atlases(job.catalog, stored)),
-    inputs.PANEL: _of_tissue("panel", "atlas/gene_panel", lambda _, stored: all_of("gene_panel", stored)),
-    inputs.UNIVERSES: _of_tissue("universes", universe_assets.ASSET, _by_tissue),
-    inputs.CELL_SETS: _rows("cell_sets", "atlas/cell_sets"),
-    inputs.METRICS: _rows("metrics", "evaluation/metrics"),
-    inputs.TOKENS: _of_model("tokenized_cells", increments=True),
-    inputs.ATTENTION: _of_model("attention"),
-    inputs.EMBEDDINGS: _of_model("cell_embeddings"),
-    inputs.MODEL: Delivery(lambda _: {}, _open_model, watches=_checkpoint),
-    inputs.CONTENDERS: _contenders(by_group=False),
-    inputs.CONTENDERS_BY_GROUP: _contenders(by_group=True),
-    inputs.NETWORKS: Delivery(lambda where: networks.reads(where.catalog), lambda _, __, loaded: networks.read(loaded)),
-    inputs.WORKERS: Delivery(lambda _: {}, lambda job, _, __: job.compute.workers),
-    inputs.COMPUTE: Delivery(lambda _: {}, lambda job, _, __: job.compute),
-}
-
-
-# A study's assets -------------------------------------------------------------------------------------------------
-
-
 def nodes(catalog: Catalog) -> list[Node]:
     """Declare all assets of all studies, and the table of everybody's tests."""
     known = studies(catalog)
-    return [*(node for study in known.values() for node in _nodes(catalog, study)), tests_node(catalog, known)]
+    return [*(node for study in known.values() for node in _nodes(catalog, study)), verdicts.tests_node(catalog, known)]
 
 
 def asset_of(study: Study, step: Step, model: str | None) -> str:
@@ -289,7 +125,7 @@ def _step_node(catalog: Catalog, study: Study, step: Step, model: str | None) ->
         asset_of(study, step, model),
         space=where.space,
         reads=reads,
-        watches=[*watches, *([] if model is None or watches else _checkpoint(where))],
+        watches=[*watches, *([] if model is None or watches else checkpoint_of(where))],
         code=partial(_code, study),
         config=lambda catalog, _: [
             _said(catalog, study),
@@ -446,35 +282,3 @@ def _page(catalog: Catalog, study: Study) -> Node:
         return study_page(study.name, study.title, answer, figures, _adjusted(hypotheses))
 
     return page
-
-
-def tests_node(catalog: Catalog, studies: Mapping[str, Study]) -> Node:
-    """Declare the table of all tests."""
-
-    @asset(
-        "tests",
-        space=Space.WHOLE,
-        reads={
-            "methods": everything(verdicts.HYPOTHESES),
-            **{name: everything(f"{name}/hypotheses") for name in studies},
-        },
-        watches=checkpoints_of(catalog),
-        table="tests",
-        facts=_counted,
-        kinds=["parquet"],
-        tags=[STUDY],
-    )
-    def tests(_: Job, **hypotheses: Later) -> pa.Table:
-        """One row: one hypothesis of one study, adjusted inside its family and over all rows of the table."""
-        from scfm_assets.core.statistics import tests_of, tests_table
-
-        of_all = [rows[place] for rows in hypotheses.values() for place in rows]
-        return tests_table([test for rows in of_all for test in tests_of(rows)])
-
-    return tests
-
-
-def _counted(_: Job, rows: pa.Table) -> Facts:
-    verdict_words: list[str] = rows["verdict"].to_pylist()
-    counts = {word.replace(" ", "_"): verdict_words.count(word) for word in verdict_words}
-    return Facts({"rows": rows.num_rows, **counts})

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from scfm_assets.defs import baselines, universes
 from scfm_assets.defs.evaluation import ATTENTION, SCORES, with_left_out
 from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
-from scfm_assets.engine.declare import Check, Facts, Job, Node, Reads, asset, everything, same
+from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, Reads, asset, everything, same
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
 
@@ -195,3 +195,35 @@ def nodes(catalog: Catalog) -> list[Node]:
         return hypotheses_table([*hypotheses(judged), *by_chance])
 
     return [method_comparison, cell_count_comparison, hypotheses]
+
+
+def tests_node(catalog: Catalog, studies: Iterable[str]) -> Node:
+    """Declare the table of all tests: those of methods, and of each study by its name."""
+
+    @asset(
+        "tests",
+        space=Space.WHOLE,
+        reads={
+            "methods": everything(HYPOTHESES),
+            **{name: everything(f"{name}/hypotheses") for name in studies},
+        },
+        watches=checkpoints_of(catalog),
+        table="tests",
+        facts=_counted,
+        kinds=["parquet"],
+        tags=[STUDY],
+    )
+    def tests(_: Job, **hypotheses: Later) -> pa.Table:
+        """One row: one hypothesis of one study, adjusted inside its family and over all rows of the table."""
+        from scfm_assets.core.statistics import tests_of, tests_table
+
+        of_all = [rows[place] for rows in hypotheses.values() for place in rows]
+        return tests_table([test for rows in of_all for test in tests_of(rows)])
+
+    return tests
+
+
+def _counted(_: Job, rows: pa.Table) -> Facts:
+    verdict_words: list[str] = rows["verdict"].to_pylist()
+    counts = {word.replace(" ", "_"): verdict_words.count(word) for word in verdict_words}
+    return Facts({"rows": rows.num_rows, **counts})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from pydantic.fields import FieldInfo
 
     from scfm_assets.studies.study import Study
     from scfm_assets.tables.columns import Table
@@ -16,7 +18,7 @@ BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 def study_page(study: Study) -> str:
     """Markdown of one study: question, ``page.md``, settings, families of tests and tables."""
     settings = [
-        (f"`{name}`", f"`{_shown(setting.default)}`", _bounds(setting.metadata), setting.description or "")
+        (f"`{name}`", f"`{_shown(setting.default)}`", _bounds(setting), setting.description or "")
         for name, setting in study.settings.model_fields.items()
     ]
     parts = [
@@ -48,11 +50,15 @@ def _shown(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _bounds(metadata: Iterable[Any]) -> str:
-    """The bounds of a setting in words; those of a list's items are told by its description."""
-    return ", ".join(
-        f"{sign} {getattr(rule, name)}" for rule in metadata for name, sign in BOUNDS.items() if hasattr(rule, name)
-    )
+def _bounds(setting: FieldInfo) -> str:
+    """The bounds of a setting, or of each item of a list, in words."""
+    item = next((part for part in get_args(setting.annotation) if hasattr(part, "__metadata__")), None)
+    of_items = [rule for field in getattr(item, "__metadata__", ()) for rule in getattr(field, "metadata", ())]
+    return ", ".join(_words(setting.metadata) + [f"each {words}" for words in _words(of_items)])
+
+
+def _words(rules: Iterable[Any]) -> list[str]:
+    return [f"{sign} {getattr(rule, name)}" for rule in rules for name, sign in BOUNDS.items() if hasattr(rule, name)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -58,8 +58,9 @@ def names_of(registry: str, *more: str) -> AfterValidator:
 
     def known(values: tuple[str, ...]) -> tuple[str, ...]:
         module, _, attribute = registry.partition(":")
-        entries = getattr(import_module(module), attribute)
-        allowed = (*more, *(getattr(entry, "name", entry) for entry in (entries() if callable(entries) else entries)))
+        entries: Any = getattr(import_module(module), attribute)
+        entries = entries() if callable(entries) else entries
+        allowed = (*more, *(getattr(entry, "name", entry) for entry in entries))
         for i, value in enumerate(values):
             if value not in allowed:
                 refuse(f"{value!r} is not allowed", f"Allowed: {', '.join(allowed)}.", at=(i,))
