@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scfm_assets import definitions
 from scfm_assets.catalog import catalog
 from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
 from scfm_assets.cli.commands import main
 from scfm_assets.core.intake.inspection import audit_file
+from scfm_assets.defs import assemble
 from scfm_assets.home import project
 from scfm_assets.inputs.sources import audit_spec
 from scfm_assets.resources import kubernetes
@@ -75,7 +75,7 @@ def test_the_catalog_of_the_page_loads(tmp_path: Path) -> None:
     file.write_text(example, encoding="utf-8")
     loaded = catalog.load(file)
     assert set(loaded.models) == {"mine", "mine_random"}
-    assert definitions.platform(loaded).nodes.keys() >= {"models/mine/attention", "networks/trrust", "scaling/curves"}
+    assert assemble.platform(loaded).nodes.keys() >= {"models/mine/attention", "networks/trrust", "scaling/curves"}
 
 
 def test_the_kubernetes_settings_of_the_page_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_the_graph_of_the_page_is_the_platform() -> None:
     (drawing,) = blocks("mermaid")
     names = dict(re.findall(r'(\w+)\(?\[\(?"([^"]+)"', drawing))
     drawn = {(names[a], names[b]) for a, b in re.findall(r"^ +(\w+)\S* -->(?:\|[^|]*\|)? (\w+)", drawing, re.MULTILINE)}
-    platform = definitions.platform(catalog.load("demo"))
+    platform = assemble.platform(catalog.load("demo"))
 
     def shortened(asset: str) -> str:
         return re.sub(r"^networks/[^/]+?(_source)?$", r"networks/…\1", re.sub(r"^models/[^/]+", "models/…", asset))

@@ -95,8 +95,8 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
 
     import dagster as dg
 
-    from scfm_assets import definitions
     from scfm_assets import home as homes
+    from scfm_assets.defs.assemble import assemble
     from scfm_assets.engine import runner
     from scfm_assets.resources.store import check_home
     from scfm_assets.warehouse.lineage.projection import sync
@@ -106,8 +106,8 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
     os.environ["DAGSTER_HOME"] = str(runner.dagster_home(home))
     with dg.DagsterInstance.get() as instance:
         outcome = runner.run(
-            definitions.platform(chosen),
-            definitions.build(chosen, home),
+            chosen,
+            assemble,
             home=home,
             instance=instance,
             select=select,

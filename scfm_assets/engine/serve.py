@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from scfm_assets.engine.dagster_internals import DAEMON
 from scfm_assets.engine.lost_runs import give_up_lost_runs, is_alive
 from scfm_assets.errors import ScfmError
 
@@ -62,7 +63,7 @@ def serve(home: Path, instance: DagsterInstance, port: int, tell: Callable[[str]
         environment = {**SETTINGS, **os.environ, "DAGSTER_HOME": str(home)}
         tell(f"Dagster UI on http://127.0.0.1:{port} (Ctrl-C stops it); its records are in {home}")
         webserver = [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), *LOCATION]
-        daemon = Daemon([sys.executable, "-m", "dagster._daemon", "run", *LOCATION], environment, claim, tell)
+        daemon = Daemon([sys.executable, *DAEMON, *LOCATION], environment, claim, tell)
         for received in STOPS:
             signal.signal(received, _stop)
         front: subprocess.Popen[bytes] | None = None

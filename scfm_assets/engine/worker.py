@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from scfm_assets.engine.dagster_internals import VERSION_TAG, was_interrupted
 from scfm_assets.engine.declare import FORCE_TAG, Done, Failed, Node, Progress
 from scfm_assets.engine.lost_runs import HOST_TAG, this_host
 from scfm_assets.partitions import Place, Space
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
     from scfm_assets.engine.platform import Platform
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-VERSION_TAG = "dagster/data_version"
 
 Event = Progress | Done | Failed
 
 
 @dataclass(frozen=True)
-class Hand:
-    """What works through places: in this process, or one of several (see `scfm_assets.engine.worker_pool`)."""
+class Worker:
+    """Works through places: in this process, or one of several (see `scfm_assets.engine.worker_pool`)."""
 
     platform: Platform
     job: dg.JobDefinition
@@ -37,8 +37,8 @@ class Hand:
     @classmethod
     def of(
         cls, platform: Platform, definitions: dg.Definitions, home: Path, instance: dg.DagsterInstance, *, force: bool
-    ) -> Hand:
-        """Get ready to work."""
+    ) -> Worker:
+        """Worker on a platform, as it is declared and as Dagster knows it."""
         return cls(platform, definitions.resolve_implicit_global_asset_job_def(), Store(home), instance, force)
 
     def work(
@@ -113,10 +113,8 @@ class Hand:
             },
             raise_on_error=False,
         )
-        for event in result.filter_events(lambda event: event.is_failure):
-            error = getattr(event.event_specific_data, "error", None)
-            if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
-                raise KeyboardInterrupt
+        if was_interrupted(result):
+            raise KeyboardInterrupt
 
 
 def last_version(instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False) -> str | None:
