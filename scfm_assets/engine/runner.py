@@ -122,11 +122,12 @@ def run(
             for space, assets in _stages(platform, chosen):
                 places = platform.grid.places(space)
                 shares = [list(share) for _, share in groupby(places, key=lambda place: place.tissue)]
-                waiting = [s for s in shares if any(True for place in s for _ in worker.needed(assets, place, unseen))]
-                if jobs > 1 and len(waiting) > 1:
-                    outcome.blocked += pool.work(assets, waiting, unseen)
+                if jobs > 1:
+                    shares = [s for s in shares if any(worker.needed(assets, place, unseen) for place in s)]
+                if jobs > 1 and len(shares) > 1:
+                    outcome.blocked += pool.work(assets, shares, unseen)
                 else:
-                    outcome.blocked += worker.work(assets, chain.from_iterable(waiting), unseen)
+                    outcome.blocked += worker.work(assets, chain.from_iterable(shares), unseen)
     finally:
         LISTENER.reset(token)
     return outcome

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.core.statistics import Test
     from scfm_assets.core.universes import TissueUniverses
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
     from scfm_assets.studies.study_verdict import StudyVerdict
 
 NAME = "reference_saturation"
@@ -67,7 +67,7 @@ def observed_of(catalog: Catalog) -> Node:
         config=verdicts.declared,
         simulated=None,
     )
-    def observed(job: Job, universes: TissueUniverses, **scores: Later) -> pa.Table:
+    def observed(job: Job, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
         """One row: how one method's AUROC grows with the cells of a tissue when labels of a network are hidden."""
         from scfm_assets.core.universes import grounds_of
         from scfm_assets.studies.reference_saturation import observe

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
     from scfm_assets.report.studies import StudyShown
 
 TESTS = "tests"
@@ -27,7 +27,7 @@ def reads(catalog: Catalog) -> dict[str, Reads]:
     return wanted
 
 
-def shown(catalog: Catalog, inputs: Mapping[str, Later]) -> list[StudyShown]:
+def shown(catalog: Catalog, inputs: Mapping[str, StoredValues]) -> list[StudyShown]:
     """Gather the studies that have a verdict."""
     import pyarrow.compute as pc
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.core.statistics import Test
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
     from scfm_assets.studies.study_verdict import StudyVerdict
 
 
@@ -111,7 +111,7 @@ def nodes(study: Study) -> list[Node]:
         tags=[STUDY],
         on_request=True,
     )
-    def hypotheses(_: Job, **tables: pa.Table | Later) -> pa.Table:
+    def hypotheses(_: Job, **tables: pa.Table | StoredValues) -> pa.Table:
         """One row: one hypothesis of the study and what the data say of it, before any adjustment."""
         from scfm_assets.core.statistics import hypotheses_table
 
@@ -133,7 +133,7 @@ def nodes(study: Study) -> list[Node]:
         tags=[STUDY],
         on_request=True,
     )
-    def verdict(_: Job, **tables: pa.Table | Later) -> pa.Table:
+    def verdict(_: Job, **tables: pa.Table | StoredValues) -> pa.Table:
         """One row: what the study asks, and what its numbers answer by the thresholds that it states."""
         from dataclasses import asdict
 
@@ -144,7 +144,7 @@ def nodes(study: Study) -> list[Node]:
     return [*study.measured, hypotheses, verdict]
 
 
-def whole(tables: Mapping[str, pa.Table | Later]) -> dict[str, pa.Table]:
+def whole(tables: Mapping[str, pa.Table | StoredValues]) -> dict[str, pa.Table]:
     """Put the rows of tables that several places hold under each other."""
     return {name: rows if isinstance(rows, pa.Table) else all_of(name, rows) for name, rows in tables.items()}
 
@@ -174,7 +174,7 @@ def tests_node(catalog: Catalog, studies: Mapping[str, Study]) -> Node:
         kinds=["parquet"],
         tags=[STUDY],
     )
-    def tests(_: Job, **told: Later) -> pa.Table:
+    def tests(_: Job, **told: StoredValues) -> pa.Table:
         """One row: one hypothesis of one study, adjusted inside its family and over all rows of the table."""
         from scfm_assets.core.statistics import tests_of, tests_table
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.core.simulate import Donor
     from scfm_assets.core.statistics import Test
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
     from scfm_assets.studies.study_verdict import StudyVerdict
     from scfm_assets.studies.synthetic_truth import SyntheticTruthSpec
 
@@ -41,7 +41,7 @@ def donor_tissue(catalog: Catalog) -> str:
     return (block and block.donor) or next(iter([*real, *catalog.atlases]))
 
 
-def donor_of(job: Job, atlases: Later) -> Donor | None:
+def donor_of(job: Job, atlases: StoredValues) -> Donor | None:
     """Take the donor's cells; None where nothing is simulated after it."""
     from scfm_assets.core.simulate import Donor
 
@@ -67,7 +67,7 @@ def _declared(catalog: Catalog, _: Place) -> Any:
     reads={"atlases": everything("atlas/processed")},
     config=_declared,
 )
-def scores(job: Job, atlases: Later) -> pa.Table:
+def scores(job: Job, atlases: StoredValues) -> pa.Table:
     """One row: one metric of one method on one simulated data set whose network is known."""
     from scfm_assets.studies.synthetic_truth import measure
 
