@@ -133,7 +133,7 @@ DOORS = {
     "core.networks": "errors core.base core.genes",
     "core.intake": "errors core.base core.genes",
     "core.tokens": "errors core.base core.genes",
-    "core.disk_tokens": "errors core.intake core.tokens",
+    "core.disk_tokens": "errors core.base core.intake core.tokens",
     "core.sampling": "errors core.base core.intake",
     "core.simulate": "errors core.base",
     "core.attention": "errors core.base core.genes core.sampling core.tokens",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from scfm_assets.core.base import replacing
 from scfm_assets.engine.dagster_internals import VERSION_TAG
 from scfm_assets.engine.declare import LISTENER, Done, Failed, Node
 from scfm_assets.engine.worker import Worker, last_version
@@ -63,9 +64,8 @@ def dagster_home(home: Path) -> Path:
     settings, postgres = folder / "dagster.yaml", bool(os.environ.get("SCFM_POSTGRES"))
     shipped, storage = (files("scfm_assets").joinpath(f"dagster{kind}.yaml").read_text() for kind in ("", ".postgres"))
     if not settings.exists():
-        fresh = settings.with_name(f".{settings.name}.{os.getpid()}")
-        fresh.write_text(shipped + storage if postgres else shipped)
-        fresh.replace(settings)
+        with replacing(settings) as hidden:
+            hidden.write_text(shipped + storage if postgres else shipped)
     named = "{env: SCFM_POSTGRES}" in settings.read_text()
     if postgres and not named:
         raise ScfmError("SCFM_POSTGRES", f"is set, and {settings} does not use it", f"Add to that file:\n{storage}")
