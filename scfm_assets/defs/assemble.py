@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -35,6 +36,7 @@ from scfm_assets.resources.compute import Compute
 from scfm_assets.resources.store import StoreFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from scfm_assets.catalog.catalog import Catalog
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
 DROPPED = "scfm/dropped_models"
 
 
-def platform(catalog: Catalog) -> Platform:
-    """Declare every asset of a catalog."""
+def platform(catalog: Catalog, variables: Mapping[str, str] | None = None) -> Platform:
+    """Declare every asset of a catalog; `variables` say where forward passes run, by default those of the process."""
     nodes = [
         *atlas.nodes(catalog),
         *networks.nodes(catalog),
@@ -69,7 +71,7 @@ def platform(catalog: Catalog) -> Platform:
         grid=Grid(tuple(catalog.atlases), tuple(catalog.experiment.n_cells)),
         sources={source.asset: source for source in sources},
         nodes={node.asset: node for node in nodes},
-        compute=Compute.from_environment(),
+        compute=Compute.from_environment(os.environ if variables is None else variables),
     )
 
 
@@ -84,9 +86,11 @@ def build(platform: Platform, home: Path) -> dg.Definitions:
     return dg.Definitions.merge(definitions, automated(platform, home))
 
 
-def assemble(catalog: Catalog, home: Path) -> tuple[Platform, dg.Definitions]:
-    """Declare every asset of a catalog, for us and for Dagster."""
-    declared = platform(catalog)
+def assemble(
+    catalog: Catalog, home: Path, variables: Mapping[str, str] | None = None
+) -> tuple[Platform, dg.Definitions]:
+    """Declare every asset of a catalog, for us and for Dagster; see `platform`."""
+    declared = platform(catalog, variables)
     return declared, build(declared, home)
 
 

@@ -7,6 +7,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -100,6 +101,11 @@ def last_tick(instance: dg.DagsterInstance, sensor: str) -> float:
             tick = getattr(state.instigator_data, "last_tick_timestamp", None) or 0.0
             times.append(tick if state.is_running else float("inf"))
     return max(times)
+
+
+def opened_at(folder: Path) -> dg.DagsterInstance:
+    """Open the records in a folder, as Dagster does where DAGSTER_HOME names it."""
+    return dg.DagsterInstance.from_config(str(folder))
 
 
 def reference_to(instance: dg.DagsterInstance) -> InstanceRef:

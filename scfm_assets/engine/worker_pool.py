@@ -134,7 +134,6 @@ def _begin(  # noqa: PLR0917 - a process starts with positional arguments
     """Make a fresh process ready: with the models that the watched folder held when the run began."""
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     path, dropped = catalog
-    os.environ["SCFM_CATALOG"], os.environ["SCFM_HOME"] = path, home
     global _worker  # noqa: PLW0603 - one per process, set when it starts
     platform, definitions = assemble(catalogs.load(Path(path), dropped=dropped), Path(home))
     _worker = Worker.of(platform, definitions, Path(home), opened(instance), force=force)

@@ -79,6 +79,13 @@ def test_another_process_opens_the_same_records(instance: dg.DagsterInstance) ->
         assert len(other.get_runs()) == 1
 
 
+def test_records_are_opened_by_their_folder(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").touch()
+    dg.materialize([letters], partition_key="a", instance=instance)
+    with internals.opened_at(tmp_path) as opened:
+        assert len(opened.get_runs()) == 1
+
+
 def test_ctrl_c_in_a_step_is_told_from_a_failure(instance: dg.DagsterInstance) -> None:
     from dagster._core.errors import DagsterExecutionInterruptedError
 
