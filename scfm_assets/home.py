@@ -1,4 +1,4 @@
-"""Where things are: the folder that holds everything written, the checkout, the package; and what a command was told."""
+"""Where things are (what is written, the checkout, the package), and what a command was told."""
 
 from __future__ import annotations
 

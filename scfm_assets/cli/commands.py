@@ -89,12 +89,12 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
     What is fresh is kept: a second run computes nothing, a changed atlas recomputes its tissue, a new cell count its
     increment.
     """
-    from scfm_assets.engine.console import Narrator
+    from scfm_assets.engine.console import Console
 
     started = time.perf_counter()
     settings, chosen = _settings(catalog, **compute), choose(catalog)
-    narrator = Narrator()
-    narrator.greet(chosen)
+    console = Console()
+    console.introduce(chosen)
 
     from scfm_assets.defs.assemble import assemble
     from scfm_assets.engine import runner
@@ -113,10 +113,10 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
             select=select,
             force=force,
             jobs=jobs or min(4, os.cpu_count() or 1, len(chosen.atlases)),
-            show=narrator.show,
+            show=console.show,
         )
         warehouse = publish(home, fill=partial(sync, instance))
-    narrator.sum_up(outcome, chosen, home, warehouse, seconds=time.perf_counter() - started)
+    console.sum_up(outcome, chosen, home, warehouse, seconds=time.perf_counter() - started)
     if not outcome.success:
         sys.exit(1)
 

@@ -18,7 +18,7 @@ from dagster._utils.test.definitions import scoped_reconstruction_metadata
 from scfm_assets.catalog import catalog as catalogs
 from scfm_assets.catalog.checkpoint_folders import COMPLETE, MODEL_FILE, SETTLE_SECONDS, unsettled
 from scfm_assets.core.base.digest import digest_file
-from scfm_assets.engine.console import Narrator
+from scfm_assets.engine.console import Console
 from scfm_assets.errors import ScfmError
 from scfm_assets.inputs import checkpoints, file_digests, sources
 from scfm_assets_tests.platforms import TINY, Home, open_home
@@ -185,7 +185,7 @@ def test_people_are_told_what_is_left_out(
     from scfm_assets.defs import assemble
 
     drop(checkpoint, watched / "[red]two words")
-    Narrator().greet(home.catalog)
+    Console().introduce(home.catalog)
     assert "[red]two words is no model yet" in capsys.readouterr().out
     monkeypatch.setenv("SCFM_CATALOG", str(home.folder / "catalog.yaml"))
     monkeypatch.setattr(logging.getLogger("dagster"), "propagate", True)
