@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.catalog.checkpoint_folders import COMPLETE, MODEL_FILE
-from scfm_assets.core.base import digest_file
+from scfm_assets.core.base import digest_file, hidden_beside
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ def write_revision(folder: Path, save: Callable[[Path], None], notes: Callable[[
     notes
         Digest of the weights -> name and content of further files.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    beside = hidden_beside(folder)
     try:
         beside.mkdir()
         save(beside)

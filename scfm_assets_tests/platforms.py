@@ -14,8 +14,8 @@ import pandas as pd
 import yaml
 from anndata import AnnData
 
-from scfm_assets import definitions
 from scfm_assets.catalog import catalog as catalogs
+from scfm_assets.defs import assemble
 from scfm_assets.engine import runner
 from scfm_assets.engine.platform import Platform
 from scfm_assets.engine.runner import Outcome
@@ -64,18 +64,18 @@ class Home:
 
     @property
     def platform(self) -> Platform:
-        return definitions.platform(self.catalog)
+        return assemble.platform(self.catalog)
 
     @property
     def definitions(self) -> dg.Definitions:
-        return definitions.build(self.catalog, self.folder)
+        return assemble.build(self.platform, self.folder)
 
     @property
     def store(self) -> Store:
         return Store(self.folder)
 
     def run(self, **options: Any) -> Outcome:
-        return runner.run(self.platform, self.definitions, home=self.folder, instance=self.instance, **options)
+        return runner.run(self.catalog, assemble.assemble, home=self.folder, instance=self.instance, **options)
 
 
 @contextmanager

@@ -31,12 +31,13 @@ from anndata import AnnData
 from click.testing import CliRunner
 from transformers import BertConfig, BertForMaskedLM
 
-from scfm_assets import definitions, families
+from scfm_assets import families
 from scfm_assets.catalog import catalog
 from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
 from scfm_assets.cli.commands import main
 from scfm_assets.core.intake.inspection import audit_file
 from scfm_assets.core.statistics import tests_table
+from scfm_assets.defs import assemble
 from scfm_assets.home import PACKAGE, project
 from scfm_assets.inputs.sources import audit_spec
 from scfm_assets.resources import kubernetes
@@ -160,7 +161,7 @@ def test_yaml_is_a_catalog_or_settings_of_pods(block: Block, tmp_path: Path, mon
     if "atlases" in yaml.safe_load(block.code):
         loaded = catalog.load(file)
         expected = {*(f"models/{model}/attention" for model in loaded.models), "scaling/curves"}
-        assert definitions.platform(loaded).nodes.keys() >= expected
+        assert assemble.platform(loaded).nodes.keys() >= expected
         return
     monkeypatch.setenv("SCFM_KUBERNETES", str(file))
     pods = kubernetes.op_tags("gpu")[kubernetes.TAG]
@@ -243,7 +244,7 @@ def test_the_readme_quotes_an_answer_of_the_demo() -> None:
 
 
 def test_the_graph_of_assets_is_the_platform() -> None:
-    declared = definitions.platform(catalog.load("demo"))
+    declared = assemble.platform(catalog.load("demo"))
     graph = generate.asset_graph("demo")
 
     def shortened(asset: str) -> str:

@@ -24,6 +24,8 @@ from scfm_assets.errors import ScfmError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scfm_assets.home import Settings
+
 
 class Group(click.Group):
     """Commands whose mendable errors are told in words, without a traceback."""
@@ -52,7 +54,7 @@ def main() -> None:
 
 
 def _compute_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that say where forward passes run; they set the environment for this process and those it starts."""
+    """Options that say where forward passes run."""
     for option in (
         click.option("--threads", type=click.IntRange(min=1), help="Threads of a forward pass on the CPU."),
         click.option("--memory", metavar="SIZE", help="Memory beside the loaded model, as 8GiB."),
@@ -63,11 +65,13 @@ def _compute_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _compute(**given: object) -> None:
-    """Put options of `_compute_options` where the compute resource finds them."""
+def _settings(catalog: str | None, **compute: object) -> Settings:
+    """Read the environment; options of `_compute_options` stand under the variables of the compute resource."""
+    from scfm_assets.home import Settings
     from scfm_assets.resources.compute import SETTINGS
 
-    os.environ.update({SETTINGS[name]: str(value) for name, value in given.items() if value is not None})
+    given = {SETTINGS[name]: str(value) for name, value in compute.items() if value is not None}
+    return Settings.from_environment(catalog, **given)
 
 
 @main.command()
@@ -86,39 +90,35 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
     What is fresh is kept: a second run computes nothing, a changed atlas recomputes its tissue, a new cell count its
     increment.
     """
-    from scfm_assets.engine.console import Narrator
+    from scfm_assets.engine.console import Console
 
     started = time.perf_counter()
-    _compute(**compute)
-    chosen = choose(catalog)
-    narrator = Narrator()
-    narrator.greet(chosen)
+    settings, chosen = _settings(catalog, **compute), choose(catalog)
+    console = Console()
+    console.introduce(chosen)
 
-    import dagster as dg
-
-    from scfm_assets import definitions
-    from scfm_assets import home as homes
+    from scfm_assets.defs.assemble import assemble
     from scfm_assets.engine import runner
+    from scfm_assets.engine.dagster_internals import opened_at
     from scfm_assets.resources.files import files_of
     from scfm_assets.resources.store import check_home
     from scfm_assets.warehouse.lineage.projection import sync
     from scfm_assets.warehouse.publish import publish
 
-    home = check_home(homes.home())
-    os.environ["DAGSTER_HOME"] = str(runner.dagster_home(home))
-    with dg.DagsterInstance.get() as instance:
+    home = check_home(settings.home)
+    with opened_at(runner.dagster_home(home)) as instance:
         outcome = runner.run(
-            definitions.platform(chosen),
-            definitions.build(chosen, home),
+            chosen,
+            partial(assemble, variables=dict(settings.variables)),
             home=home,
             instance=instance,
             select=select,
             force=force,
             jobs=jobs or min(4, os.cpu_count() or 1, len(chosen.atlases)),
-            show=narrator.show,
+            show=console.show,
         )
         warehouse = publish(home, files_of(home.absolute()), fill=partial(sync, instance))
-    narrator.sum_up(outcome, chosen, home, warehouse, seconds=time.perf_counter() - started)
+    console.sum_up(outcome, chosen, home, warehouse, seconds=time.perf_counter() - started)
     if not outcome.success:
         sys.exit(1)
 
@@ -129,19 +129,16 @@ def run(catalog: str | None, select: str | None, jobs: int | None, *, force: boo
 @_compute_options
 def ui(catalog: str | None, port: int, **compute: object) -> None:
     """Open the platform in Dagster's UI, with its daemon, on 127.0.0.1."""
-    import dagster as dg
-
-    from scfm_assets import home as homes
     from scfm_assets.engine import runner
+    from scfm_assets.engine.dagster_internals import opened_at
     from scfm_assets.engine.serve import serve
     from scfm_assets.resources.store import check_home
 
-    _compute(**compute)
+    settings = _settings(catalog, **compute)
     choose(catalog)
-    home = runner.dagster_home(check_home(homes.home()))
-    os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get() as instance:
-        sys.exit(serve(home, instance, port, click.echo))
+    home = runner.dagster_home(check_home(settings.home))
+    with opened_at(home) as instance:
+        sys.exit(serve(home, instance, port, click.echo, variables=settings.variables))
 
 
 @main.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -112,13 +111,11 @@ def sync() -> None:
     if not (home / "dagster").is_dir():
         raise ScfmError(str(home), "nothing ran here yet", "Run `scfm run` first.")
 
-    import dagster as dg
-
     from scfm_assets.engine import runner
+    from scfm_assets.engine.dagster_internals import opened_at
     from scfm_assets.resources.files import files_of
     from scfm_assets.warehouse.lineage.projection import sync_lineage
 
-    os.environ["DAGSTER_HOME"] = str(runner.dagster_home(home))
-    with dg.DagsterInstance.get() as instance:
+    with opened_at(runner.dagster_home(home)) as instance:
         added = sync_lineage(home, files_of(home.absolute()), instance)
     click.echo(f"{added:,} rows added to lineage" if added else "lineage is up to date")

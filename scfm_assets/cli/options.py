@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,16 +12,13 @@ if TYPE_CHECKING:
 catalog_option = click.option(
     "--catalog",
     metavar="NAME_OR_PATH",
-    help="Catalog: a shipped name or one under SCFM_HOME/catalogs, or a YAML file.  [default: $SCFM_CATALOG, else demo]",
+    help="Catalog: a shipped name, one under SCFM_HOME/catalogs, or a YAML file.  [default: $SCFM_CATALOG, else demo]",
 )
 
 
 def choose(catalog: str | None) -> Catalog:
-    """Make a catalog the current one, here and for every process started from here."""
-    from scfm_assets import home as homes
+    """Load the catalog that an option names, else the environment."""
     from scfm_assets.catalog import catalog as catalogs
+    from scfm_assets.home import Settings
 
-    if catalog is not None:
-        os.environ["SCFM_CATALOG"] = str(Path(catalog).resolve()) if Path(catalog).is_file() else catalog
-    os.environ["SCFM_HOME"] = str(homes.home())
-    return catalogs.current()
+    return catalogs.load(Settings.from_environment(catalog).catalog)

@@ -22,12 +22,12 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 @click.option("--why", is_flag=True, help="Name every slice that is stale or missing, and say why.")
 def status(catalog: str | None, *, why: bool) -> None:
     """Show what is materialized, stale, missing, and how large it is. Nothing is computed."""
-    from scfm_assets import definitions
+    from scfm_assets.defs.assemble import platform
     from scfm_assets.engine import housekeeping
     from scfm_assets.home import home
     from scfm_assets.resources.store import Store
 
-    found = housekeeping.status(definitions.platform(choose(catalog)), Store(home()))
+    found = housekeeping.status(platform(choose(catalog)), Store(home()))
     click.echo(_table(found))
     if why:
         for standing in (s for asset in found for s in asset.standings if s.state is not housekeeping.State.FRESH):
@@ -53,13 +53,13 @@ def prune(catalog: str | None, keep: int, hours: float, *, yes: bool) -> None:
     A checkpoint that comes back after its arrays were removed is computed anew. Shows what it would free unless told
     --yes.
     """
-    from scfm_assets import definitions
+    from scfm_assets.defs.assemble import platform
     from scfm_assets.engine import housekeeping
     from scfm_assets.home import home
     from scfm_assets.resources.store import Store
 
     store = Store(home())
-    found = housekeeping.leftovers(definitions.platform(choose(catalog)), store, keep=keep, age=hours * 3600)
+    found = housekeeping.leftovers(platform(choose(catalog)), store, keep=keep, age=hours * 3600)
     for line in _reasons(found):
         click.echo(line)
     total = size(sum(leftover.size for leftover in found))

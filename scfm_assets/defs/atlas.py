@@ -47,30 +47,6 @@ def _counts_are_integers(_: Job, atlas: AnnData) -> tuple[bool, str]:
     return whole, f"{data.size:,} stored counts, all positive integers" if whole else "not all are positive integers"
 
 
-def _panel_is_complete(job: Job, panel: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import panel_is_complete
-
-    return panel_is_complete(panel, job.catalog.experiment.panel)
-
-
-def _genes_are_distinct(_: Job, panel: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import genes_are_distinct
-
-    return genes_are_distinct(panel)
-
-
-def _panel_holds_tfs(_: Job, regulators: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import panel_holds_tfs
-
-    return panel_holds_tfs(regulators)
-
-
-def _repeats_hold_their_cells(job: Job, cell_sets: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import repeats_hold_their_cells
-
-    return repeats_hold_their_cells(cell_sets, job.n_cells, job.catalog.experiment.repeats)
-
-
 def _quality(job: Job, atlas: AnnData) -> Facts:
     from scfm_assets.figures import files as plot_files
     from scfm_assets.figures import plots
@@ -132,12 +108,13 @@ def processed(job: Job) -> AnnData:
     config=lambda catalog, _: catalog.experiment.panel,
     table="gene_panel",
     checks=[
-        Check("genes_are_distinct", "No gene stands twice in the panel.", _genes_are_distinct),
+        Check("genes_are_distinct", "No gene stands twice in the panel.", "core.evaluation:genes_are_distinct"),
         Check(
             "panel_is_complete",
             "The panel has the size that the catalog asks for, of genes that some cell expresses.",
-            _panel_is_complete,
+            "core.evaluation:panel_is_complete",
             blocking=False,
+            more=lambda job: [job.catalog.experiment.panel],
         ),
     ],
     kinds=["parquet"],
@@ -163,7 +140,8 @@ def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
         Check(
             "repeats_hold_their_cells",
             "Each repeat holds exactly the slice's number of distinct cells.",
-            _repeats_hold_their_cells,
+            "core.evaluation:repeats_hold_their_cells",
+            more=lambda job: [job.n_cells, job.catalog.experiment.repeats],
         )
     ],
     kinds=["parquet"],
@@ -201,7 +179,12 @@ def regulators(catalog: Catalog) -> Node:
         config=networks.taken_as,
         table="regulators",
         checks=[
-            Check("panel_holds_tfs", "Some gene of the panel is a TF of a network.", _panel_holds_tfs, blocking=False)
+            Check(
+                "panel_holds_tfs",
+                "Some gene of the panel is a TF of a network.",
+                "core.evaluation:panel_holds_tfs",
+                blocking=False,
+            )
         ],
         facts=lambda _, table: Facts({"rows": table.num_rows}),
         kinds=["parquet"],

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
 
 from scfm_assets.defs.jobs import NIGHTLY_JOB, jobs
 from scfm_assets.engine import watching
+from scfm_assets.engine.dagster_internals import VERSION_TAG, last_tick
 from scfm_assets.engine.declare import Node
 from scfm_assets.engine.platform import Platform
-from scfm_assets.engine.worker import VERSION_TAG, last_version
+from scfm_assets.engine.worker import last_version
 from scfm_assets.partitions import Place
 
 AUTOMATION = "automation"
@@ -73,8 +73,9 @@ def checkpoint_watcher(platform: Platform) -> dg.SensorDefinition:
         "it is then asked for in one backfill. A folder that is still being copied, or is broken, waits.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        # What changes before automation first looks at an asset goes unnoticed: it has nothing to compare with.
         told: dict[str, dict[str, Any]] = json.loads(context.cursor or "{}")
-        known, looked = {}, _last_look(context.instance)
+        known, looked = {}, last_tick(context.instance, AUTOMATION)
         events, waiting = [], [f"{name}: {why}" for name, why in platform.catalog.left_out.items()]
         for model in platform.catalog.models:
             known[model] = told.get(model, {"version": None, "since": time.time()})
@@ -95,20 +96,6 @@ def checkpoint_watcher(platform: Platform) -> dg.SensorDefinition:
         return dg.SensorResult(asset_events=events, skip_reason=quiet, cursor=json.dumps(known))
 
     return watch
-
-
-def _last_look(instance: dg.DagsterInstance) -> float:
-    """Give when the automation sensor last began to look at the assets; infinity if somebody has stopped it.
-
-    What changes before its first look at an asset goes unnoticed: it has nothing to compare with.
-    """
-    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-    times = [0.0]
-    for state in states:
-        if state.instigator_name == AUTOMATION:
-            looked = getattr(state.instigator_data, "last_tick_timestamp", None) or 0.0
-            times.append(looked if state.is_running else float("inf"))
-    return max(times)
 
 
 # Lineage ------------------------------------------------------------------------------------------------------------

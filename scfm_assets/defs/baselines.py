@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scfm_assets.defs import model_checks, networks
 from scfm_assets.defs.formats import EDGES
 from scfm_assets.defs.rows import edge_rows
+from scfm_assets.engine import code_ledger
 from scfm_assets.engine.declare import Facts, Job, Node, asset, same
 from scfm_assets.partitions import Space
 
@@ -61,7 +62,7 @@ def nodes(catalog: Catalog) -> list[Node]:
             "regulators": same("atlas/regulators"),
             **networks.reads(catalog),
         },
-        code="3",
+        code=code_ledger.version("baselines/edge_scores"),
         config=lambda catalog, _: [sorted(catalog.experiment.methods), by_groups],
         format=EDGES,
         publishes={"edge_scores": _edge_rows},

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from scfm_assets.defs.automation import condition_of
+from scfm_assets.engine import make
 from scfm_assets.engine.declare import FORCE_TAG, LISTENER, Check, Failed, Job, Node, Source
 from scfm_assets.engine.platform import Platform
 from scfm_assets.errors import ScfmError
@@ -49,7 +50,7 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
         partitions_def=grid.definition(node.space),
         group_name=group_of(node.asset),
         description=described(node),
-        code_version=node.code_of if isinstance(node.code_of, str) else None,  # a digest is not for loading
+        code_version=node.code if isinstance(node.code, str) else None,  # digests are asked for when they are needed
         kinds=set(node.kinds) | ({"duckdb"} if node.tables else set()),
         owners=[OWNER],
         pool=node.pool,
@@ -72,7 +73,7 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
         place = grid.parse(context.partition_key if context.has_partition_key else None)
         job = Job(platform.catalog, platform.grid, place, store.open(), compute, context.log.info)
         try:
-            manifest, facts = platform.materialize(node, job, force=FORCE_TAG in context.run.tags)
+            manifest, facts = make.materialize(platform, node, job, force=FORCE_TAG in context.run.tags)
         except ScfmError as error:
             LISTENER.get()(Failed.by(node.asset, place, error))
             raise dg.Failure(str(error), allow_retries=False) from error

@@ -10,7 +10,7 @@ from scfm_assets.defs import baselines, evaluation, networks, universes
 from scfm_assets.defs.formats import ATTENTION, EDGES
 from scfm_assets.defs.rows import evaluation_of
 from scfm_assets.engine.declare import Facts, Job, Node, asset, same
-from scfm_assets.engine.platform import label_of
+from scfm_assets.engine.plan import label_of
 from scfm_assets.inputs import checkpoints, sources
 from scfm_assets.partitions import Space
 
@@ -141,7 +141,6 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
             **universes.READS,
             **networks.reads(catalog),
         },
-        code="2",
         watches=[f"{prefix}/checkpoint"],
         config=evaluation.declared,
         table="checkpoint_comparison",

@@ -96,18 +96,6 @@ def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
     return permuted_labels_score_half(there, known, job.tissue, direction)
 
 
-def _enough_positives(_: Job, metrics: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import enough_positives
-
-    return enough_positives(metrics)
-
-
-def _seen_together(_: Job, metrics: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import seen_together
-
-    return seen_together(metrics)
-
-
 CHECKS = (
     Check(
         "permuted_labels_score_half",
@@ -117,13 +105,13 @@ CHECKS = (
     Check(
         "positives_are_thirty_or_more",
         "Every number rests on at least 30 positives.",
-        _enough_positives,
+        "core.evaluation:enough_positives",
         blocking=False,
     ),
     Check(
         "positives_were_seen_together",
         "Some cell holds both genes of at least half of the positives of each network.",
-        _seen_together,
+        "core.evaluation:seen_together",
         blocking=False,
     ),
 )
@@ -137,7 +125,6 @@ def nodes(catalog: Catalog) -> list[Node]:
         space=Space.SLICE,
         reads=reads(catalog),
         watches=checkpoints_of(catalog),
-        code="3",
         config=declared,
         table="metrics",
         facts=_facts,

@@ -6,20 +6,17 @@ So a job is one short run that looks at the store and asks for a backfill, which
 
 # Annotations stay objects here (no `from __future__ import annotations`): Dagster reads them.
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
-from dagster._core.utils import make_new_backfill_id
 
+from scfm_assets.engine.dagster_internals import VERSION_TAG, add_backfill, backfill_is_at_work
 from scfm_assets.engine.declare import STUDY
 from scfm_assets.engine.housekeeping import Standing, State, status
 from scfm_assets.engine.platform import Platform
 from scfm_assets.engine.watching import look, on_hub, refresh
-from scfm_assets.engine.worker import VERSION_TAG, last_version
+from scfm_assets.engine.worker import last_version
 from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import Store
@@ -79,7 +76,7 @@ def _job(
     @dg.op(name=f"ask_for_{name}")
     def ask(context: dg.OpExecutionContext) -> None:
         instance = context.instance
-        if nightly and instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
+        if nightly and backfill_is_at_work(instance):
             context.log.info("a backfill is at work: what it leaves is looked at next time")
             return
         versions, unread = _read_sources(platform, chosen)
@@ -168,28 +165,14 @@ def request(
     title
         What people see in the list of backfills.
     """
-    spaces = {name: platform.grid.definition(platform.nodes[name].space) for name, _ in wanted}
-    keys = {name: [str(place.key) for asset, place in wanted if asset == name] for name in spaces}
-    subset = AssetGraphSubset(
-        partitions_subsets_by_asset_key={
-            dg.AssetKey(name.split("/")): space.empty_subset().with_partition_keys(keys[name])
-            for name, space in spaces.items()
-            if space is not None
-        },
-        non_partitioned_asset_keys={dg.AssetKey(name.split("/")) for name, space in spaces.items() if space is None},
-    )
-    backfill = PartitionBackfill.from_asset_graph_subset(
-        backfill_id=make_new_backfill_id(),
-        backfill_timestamp=time.time(),
-        tags={},
-        dynamic_partitions_store=instance,
-        asset_graph_subset=subset,
-        title=title,
-        description=None,
-        run_config=None,
-    )
-    instance.add_backfill(backfill)
-    return backfill.backfill_id
+    definitions = {name: platform.grid.definition(platform.nodes[name].space) for name, _ in wanted}
+    partitions = {
+        dg.AssetKey(name.split("/")): (definition, [str(place.key) for asset, place in wanted if asset == name])
+        for name, definition in definitions.items()
+        if definition is not None
+    }
+    unpartitioned = {dg.AssetKey(name.split("/")) for name, definition in definitions.items() if definition is None}
+    return add_backfill(instance, partitions, unpartitioned, title=title)
 
 
 def _with_inputs(platform: Platform, names: Sequence[str]) -> set[str]:

@@ -8,14 +8,14 @@ from scfm_assets.engine.declare import Check, Job
 from scfm_assets.inputs import checkpoints
 
 if TYPE_CHECKING:
-    from scfm_assets.core.attention import AttentionIncrement, AttentionSums, CellEmbeddings, TokenizedCells
-    from scfm_assets.core.scores import EdgeScores
+    from scfm_assets.core.attention import AttentionIncrement, CellEmbeddings, TokenizedCells
+    from scfm_assets.core.base import Passed
 
 ROW_SUM_TOLERANCE = 1e-4
 """Rows of softmax in fp32 over up to 4096 keys sum to one within this."""
 
 
-def _rows_sum_to_one(_: Job, increment: AttentionIncrement) -> tuple[bool, str]:
+def _rows_sum_to_one(_: Job, increment: AttentionIncrement) -> Passed:
     worst = increment.row_sum_error
     if any(sums.ranked for sums in increment.sums):
         return (
@@ -25,19 +25,7 @@ def _rows_sum_to_one(_: Job, increment: AttentionIncrement) -> tuple[bool, str]:
     return worst <= ROW_SUM_TOLERANCE, f"largest |1 - sum of a row|: {worst:.2e} (allowed {ROW_SUM_TOLERANCE:g})"
 
 
-def _sums_hold_their_cells(job: Job, sums: dict[int, AttentionSums]) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import sums_hold_their_cells
-
-    return sums_hold_their_cells(sums, job.n_cells, job.catalog.experiment.repeats)
-
-
-def _scores_are_finite(_: Job, scores: EdgeScores) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import scores_are_finite
-
-    return scores_are_finite(scores)
-
-
-def _embeddings_are_finite(_: Job, embeddings: CellEmbeddings) -> tuple[bool, str]:
+def _embeddings_are_finite(_: Job, embeddings: CellEmbeddings) -> Passed:
     from scfm_assets.core.evaluation import are_finite
 
     return are_finite(embeddings.obsm)
@@ -49,16 +37,17 @@ ATTENTION_ROWS_SUM_TO_ONE = Check(
 SUMS_HOLD_THEIR_CELLS = Check(
     "sums_hold_their_cells",
     "The sums of each repeat hold as many cells as the slice, each once.",
-    _sums_hold_their_cells,
+    "core.evaluation:sums_hold_their_cells",
+    more=lambda job: [job.n_cells, job.catalog.experiment.repeats],
 )
-SCORES_ARE_FINITE = Check("scores_are_finite", "No score is NaN or infinite.", _scores_are_finite)
+SCORES_ARE_FINITE = Check("scores_are_finite", "No score is NaN or infinite.", "core.evaluation:scores_are_finite")
 EMBEDDINGS_ARE_FINITE = Check("embeddings_are_finite", "No number is NaN or infinite.", _embeddings_are_finite)
 
 
 def vocabulary_covers_the_atlas(model: str) -> Check:
     """Ask whether a model knows enough of the atlas's genes for its tokens to mean these cells."""
 
-    def passes(job: Job, _: TokenizedCells) -> tuple[bool, str]:
+    def passes(job: Job, _: TokenizedCells) -> Passed:
         from scfm_assets.core.evaluation import vocabulary_covers
 
         vocabulary = checkpoints.open_model(job.catalog, model).vocabulary
@@ -72,7 +61,7 @@ def vocabulary_covers_the_atlas(model: str) -> Check:
 def fingerprint_is_declared(model: str) -> Check:
     """Hold the model that was passed cells against what the catalog expects of it."""
 
-    def passes(job: Job, _: AttentionIncrement) -> tuple[bool, str]:
+    def passes(job: Job, _: AttentionIncrement) -> Passed:
         from scfm_assets.core.evaluation import fingerprint_is_declared
 
         found = {name.removeprefix("model_"): v for name, v in job.said.items() if name.startswith("model_")}

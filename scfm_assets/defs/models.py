@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scfm_assets.defs import model_checks, networks, rows
 from scfm_assets.defs.formats import ATTENTION, CELL_EMBEDDINGS, EDGES, INCREMENT, TOKENS
+from scfm_assets.engine import code_ledger
 from scfm_assets.engine.declare import Facts, Job, Node, Source, asset, same, up_to
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.core.attention import AttentionIncrement, AttentionSums, CellEmbeddings, TokenizedCells
     from scfm_assets.core.scores import EdgeScores
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
     from scfm_assets.partitions import Grid
     from scfm_assets.resources.store import Manifest
 
@@ -61,6 +62,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         space=Space.SLICE,
         reads={"atlas": same("atlas/processed"), "cell_sets": same("atlas/cell_sets")},
         watches=watched,
+        code=code_ledger.version("tokenized_cells"),
         config=options,
         format=TOKENS,
         still_valid=_base_is_there,
@@ -88,6 +90,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
             **({"regulators": same("atlas/regulators")} if by_groups else {}),
         },
         watches=watched,
+        code=code_ledger.version("attention_increment"),
         config=collected,
         format=INCREMENT,
         still_valid=_base_is_there,
@@ -125,7 +128,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         checks=[model_checks.SUMS_HOLD_THEIR_CELLS],
         kinds=["safetensors"],
     )
-    def attention(job: Job, increments: Later) -> dict[int, AttentionSums]:
+    def attention(job: Job, increments: StoredValues) -> dict[int, AttentionSums]:
         """Per repeat, sums over its cells of the attention between panel genes, per layer, and their pair counts."""
         from scfm_assets.core.attention import sum_increments
 
@@ -168,7 +171,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         facts=lambda _, found: Facts({"cells": len(found.cells), "obsm": ", ".join(found.obsm)}),
         kinds=["safetensors"],
     )
-    def cell_embeddings(job: Job, increments: Later, atlas: AnnData) -> CellEmbeddings:
+    def cell_embeddings(job: Job, increments: StoredValues, atlas: AnnData) -> CellEmbeddings:
         """The slice's cells as vectors of each layer, by the mean of their genes and by <cls>, ready for obsm."""
         from scfm_assets.core.attention import cell_embeddings
 

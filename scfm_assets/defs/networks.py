@@ -34,12 +34,6 @@ def network_source(catalog: Catalog, name: str) -> Source:
     )
 
 
-def _has_edges(_: Job, network: pa.Table) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import network_has_edges
-
-    return network_has_edges(network)
-
-
 def network(catalog: Catalog, name: str) -> Node:
     """Declare one reference network."""
     entry = catalog.networks[name]
@@ -57,7 +51,7 @@ def network(catalog: Catalog, name: str) -> Node:
         simulated=lambda _, __: entry.simulated,
         facts=lambda _, table: Facts({"rows": table.num_rows, "licence": licence or "not stated"}),
         checks=[
-            Check("network_has_edges", "Some edge joins two genes.", _has_edges),
+            Check("network_has_edges", "Some edge joins two genes.", "core.evaluation:network_has_edges"),
             Check(
                 "licence_is_stated",
                 "The catalog says under which licence the network may be used.",

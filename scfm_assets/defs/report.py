@@ -24,14 +24,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
     from scfm_assets.report.studies import StudyPage
-
-
-def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import page_is_self_contained
-
-    return page_is_self_contained(page)
 
 
 @asset(
@@ -50,14 +44,21 @@ def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
         Check(
             "page_is_self_contained",
             "The page fetches nothing: it reads the same offline and in ten years.",
-            _page_is_self_contained,
+            "core.evaluation:page_is_self_contained",
             blocking=False,
         )
     ],
     kinds=["html"],
     tags=[STUDY],
 )
-def report(job: Job, metrics: Later, curves: Later, atlases: Later, comparisons: Later, **others: Later) -> str:
+def report(
+    job: Job,
+    metrics: StoredValues,
+    curves: StoredValues,
+    atlases: StoredValues,
+    comparisons: StoredValues,
+    **others: StoredValues,
+) -> str:
     """One page: curves, layers, coverage and quality by tissue, with intervals, controls, verdicts and provenance."""
     from scfm_assets.report.report import render, write
     from scfm_assets.warehouse.publish import publish
@@ -70,7 +71,7 @@ def report(job: Job, metrics: Later, curves: Later, atlases: Later, comparisons:
     return page
 
 
-def _pages(catalog: Catalog, others: Mapping[str, Later]) -> list[StudyPage]:
+def _pages(catalog: Catalog, others: Mapping[str, StoredValues]) -> list[StudyPage]:
     """The pages of the studies that have one."""
     from scfm_assets.report.studies import StudyPage
 
@@ -78,7 +79,7 @@ def _pages(catalog: Catalog, others: Mapping[str, Later]) -> list[StudyPage]:
     return [StudyPage(study.name, study.title, stored[place]) for study, stored in pages for place in stored]
 
 
-def _judged(job: Job, comparisons: Later) -> pa.Table:
+def _judged(job: Job, comparisons: StoredValues) -> pa.Table:
     """Judge the methods of each tissue at its largest number of cells."""
     from scfm_assets.core.evaluation import verdicts
 
@@ -88,7 +89,9 @@ def _judged(job: Job, comparisons: Later) -> pa.Table:
     return verdicts(stored, level=job.catalog.experiment.intervals.level)
 
 
-def _context(job: Job, metrics: Later, curves: Later, atlases: Later, others: Mapping[str, Later]) -> dict[str, Any]:
+def _context(
+    job: Job, metrics: StoredValues, curves: StoredValues, atlases: StoredValues, others: Mapping[str, StoredValues]
+) -> dict[str, Any]:
     """Gather what the tables do not say."""
     catalog = job.catalog
     reasons = {

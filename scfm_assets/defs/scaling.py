@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
 
 
 def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def _facts(job: Job, curves: pa.Table) -> Facts:
     return Facts({"rows": curves.num_rows}, shown)
 
 
-def all_of(name: str, tables: Later) -> pa.Table:
+def all_of(name: str, tables: StoredValues) -> pa.Table:
     """Put the pieces of a table that several places hold under each other."""
     return pa.concat_tables([arrow_schema(name).empty_table(), *(tables[place] for place in tables)])
 
@@ -108,7 +108,7 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
     facts=_facts,
     kinds=["parquet"],
 )
-def curves(job: Job, metrics: Later, panel: pa.Table, atlas: AnnData) -> pa.Table:
+def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData) -> pa.Table:
     """One row: one form of curve fitted to one method's metric against the number of cells, with its verdict."""
     from scfm_assets.core.curves import left_out, scaling_table
 

@@ -16,7 +16,7 @@ from scfm_assets.tables.methods import SELECTION
 if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.core.universes import TissueUniverses
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
 
 
 def nodes(catalog: Catalog, model: str) -> list[Node]:
@@ -42,7 +42,9 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         facts=facts,
         kinds=["parquet"],
     )
-    def selection(job: Job, universes: TissueUniverses, scores: Later, attention: Later | None = None) -> pa.Table:
+    def selection(
+        job: Job, universes: TissueUniverses, scores: StoredValues, attention: StoredValues | None = None
+    ) -> pa.Table:
         """One row: what the best layer or head of one half scores on the half that did not choose it.
 
         At the largest number of cells of the tissue that is there.

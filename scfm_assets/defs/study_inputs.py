@@ -17,7 +17,7 @@ from scfm_assets.studies import inputs
 
 if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Delivery:
 class Stored(Mapping[Any, Any]):
     """Stored values by tissue or n_cells, each loaded when it is looked up."""
 
-    values_of: Later
+    values_of: StoredValues
     places: Mapping[Any, Place]
 
     def __getitem__(self, key: Any) -> Any:
@@ -73,11 +73,11 @@ class Stored(Mapping[Any, Any]):
         return len(self.places)
 
 
-def _atlases(job: Job, stored: Later) -> Stored:
+def _atlases(job: Job, stored: StoredValues) -> Stored:
     return Stored(stored, {tissue: Place(tissue) for tissue in _real_first(job.catalog)})
 
 
-def _by_tissue(_: Job, stored: Later) -> Stored:
+def _by_tissue(_: Job, stored: StoredValues) -> Stored:
     return Stored(stored, {place.tissue: place for place in stored})
 
 
@@ -85,7 +85,7 @@ def _real_first(catalog: Catalog) -> list[str]:
     return sorted(catalog.atlases, key=lambda tissue: catalog.atlases[tissue].simulated)
 
 
-def _of_tissue(parameter: str, name: str, all_tissues: Callable[[Job, Later], Any]) -> Delivery:
+def _of_tissue(parameter: str, name: str, all_tissues: Callable[[Job, StoredValues], Any]) -> Delivery:
     """Deliver an asset that is one per tissue: as it is, or of all tissues."""
     return Delivery(
         lambda where: {parameter: (everything if where.space is Space.WHOLE else same)(name)},

@@ -32,24 +32,6 @@ def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
     return {**asked, **networks.taken_as(catalog, place)}
 
 
-def _universe_rows(_: Job, universes: TissueUniverses) -> pa.Table:
-    from scfm_assets.core.universes import universe_rows
-
-    return universe_rows(universes)
-
-
-def _ceiling_rows(_: Job, universes: TissueUniverses) -> pa.Table:
-    from scfm_assets.core.universes import ceiling_rows
-
-    return ceiling_rows(universes)
-
-
-def _balanced(_: Job, universes: TissueUniverses) -> tuple[bool, str]:
-    from scfm_assets.core.universes import are_balanced
-
-    return are_balanced(universes)
-
-
 def _facts(job: Job, universes: TissueUniverses) -> Facts:
     from scfm_assets.core.universes import balance_of
     from scfm_assets.figures import balance as plot_balance
@@ -65,7 +47,7 @@ CHECKS = (
     Check(
         "matched_universes_are_balanced",
         "Mean and detection of positives and negatives differ by less than 0.1 standard deviations at both ends.",
-        _balanced,
+        "core.universes:are_balanced",
         blocking=False,
     ),
 )
@@ -80,7 +62,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         reads=reads(catalog),
         config=declared,
         format=UNIVERSES,
-        publishes={"universes": _universe_rows, "ceilings": _ceiling_rows},
+        publishes={"universes": "core.universes:universe_rows", "ceilings": "core.universes:ceiling_rows"},
         facts=_facts,
         checks=CHECKS,
         kinds=["parquet"],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.evaluation import Contender, Scored
     from scfm_assets.core.scores import Direction
     from scfm_assets.core.universes import TissueUniverses
-    from scfm_assets.engine.platform import Later
+    from scfm_assets.engine.make import StoredValues
 
 
 HYPOTHESES = "evaluation/hypotheses"
@@ -87,7 +87,9 @@ def contenders_of(job: Job, inputs: dict[str, Any]) -> list[Contender]:
     return contenders(_scored(job, inputs), nulls, direction_of(job.catalog))
 
 
-def slices(job: Job, of_all: dict[str, Later], *, largest_first: bool = False) -> Iterator[tuple[int, list[Contender]]]:
+def slices(
+    job: Job, of_all: dict[str, StoredValues], *, largest_first: bool = False
+) -> Iterator[tuple[int, list[Contender]]]:
     """Give the methods of every slice that is there, one slice at a time."""
     for n_cells in reversed(job.grid.counts) if largest_first else job.grid.counts:
         place = Place(job.tissue, n_cells)
@@ -161,7 +163,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         facts=lambda _, rows: Facts({"rows": rows.num_rows}),
         kinds=["parquet"],
     )
-    def cell_count_comparison(job: Job, universes: TissueUniverses, **scores: Later) -> pa.Table:
+    def cell_count_comparison(job: Job, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
         """One row: how far one method at one number of cells is from itself at the largest, over the same TFs."""
         from scfm_assets.core.evaluation import compare_cell_counts
         from scfm_assets.core.universes import grounds_of
@@ -183,7 +185,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         facts=lambda _, rows: Facts({"rows": rows.num_rows}),
         kinds=["parquet"],
     )
-    def hypotheses(job: Job, comparisons: Later, universes: TissueUniverses, **scores: Later) -> pa.Table:
+    def hypotheses(job: Job, comparisons: StoredValues, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
         """One row: whether a method beats every null, or permuted labels, at the largest n_cells, before adjustment."""
         from scfm_assets.core.evaluation import chance_tests, hypotheses
         from scfm_assets.core.statistics import hypotheses_table
@@ -213,7 +215,7 @@ def tests_node(catalog: Catalog, studies: Iterable[str]) -> Node:
         kinds=["parquet"],
         tags=[STUDY],
     )
-    def tests(_: Job, **hypotheses: Later) -> pa.Table:
+    def tests(_: Job, **hypotheses: StoredValues) -> pa.Table:
         """One row: one hypothesis of one study, adjusted inside its family and over all rows of the table."""
         from scfm_assets.core.statistics import tests_of, tests_table
 

@@ -6,7 +6,7 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich import console as rich_console
 from rich.table import Table
 
 from scfm_assets.engine.declare import Done, Failed, Progress
@@ -42,20 +42,20 @@ order by l.tissue, l.network, l.model, value desc
 """
 
 
-class Narrator:
+class Console:
     """Writes what happens to the terminal."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+    def __init__(self, terminal: rich_console.Console | None = None) -> None:
+        self.terminal = terminal or rich_console.Console(highlight=False)
         self.status: Status | None = None
         self.begun: dict[Place, tuple[float, int]] = {}
         self.now: dict[Place, str] = {}
 
-    def greet(self, catalog: Catalog) -> None:
+    def introduce(self, catalog: Catalog) -> None:
         """Say what is going to be measured."""
         experiment = catalog.experiment
-        self.console.print(f"[bold]{catalog.name}[/]  {catalog.title}")
-        self.console.print(
+        self.terminal.print(f"[bold]{catalog.name}[/]  {catalog.title}")
+        self.terminal.print(
             f"tissues {', '.join(catalog.atlases)}; models {', '.join(catalog.models) or 'none'}; "
             f"cells {', '.join(map(str, experiment.n_cells))}; {experiment.repeats} repeats",
             style="dim",
@@ -63,7 +63,7 @@ class Narrator:
         )
         for folder, reason in catalog.left_out.items():
             told = f"{catalog.watched / folder} is no model yet: {reason}"
-            self.console.print(told, style="yellow", markup=False, soft_wrap=True)
+            self.terminal.print(told, style="yellow", markup=False, soft_wrap=True)
 
     def show(self, event: Event) -> None:
         """Tell one event."""
@@ -76,15 +76,15 @@ class Narrator:
         if isinstance(event, Done):
             if not event.kept:
                 facts = ", ".join(f"{event.facts[k]:,} {k.replace('_', ' ')}" for k in SHOWN if k in event.facts)
-                self.console.print(
+                self.terminal.print(
                     f"{event.place!s:<22} {event.asset:<36} {event.seconds:6.2f} s  [dim]{facts}[/]", soft_wrap=True
                 )
                 if "sentence" in event.facts:
                     told = f"    {event.facts['answer']}: {event.facts['sentence']}"
-                    self.console.print(told, markup=False, soft_wrap=True)
+                    self.terminal.print(told, markup=False, soft_wrap=True)
         elif isinstance(event, Failed):
-            self.console.print(f"{event.place!s:<22} {event.asset:<36} [bold red]failed[/]", soft_wrap=True)
-            self.console.print(f"    {event.error}", style="red", markup=False, soft_wrap=True)
+            self.terminal.print(f"{event.place!s:<22} {event.asset:<36} [bold red]failed[/]", soft_wrap=True)
+            self.terminal.print(f"    {event.error}", style="red", markup=False, soft_wrap=True)
 
     def sum_up(self, outcome: Outcome, catalog: Catalog, home: Path, warehouse: Path, *, seconds: float) -> None:
         """Show the headline numbers, what was done, and where to look next."""
@@ -95,15 +95,15 @@ class Narrator:
         ):
             assets = sorted({asset for asset, _ in places})
             listed = f"{', '.join(assets[:4])}{' ...' if len(assets) > 4 else ''}"
-            self.console.print(
+            self.terminal.print(
                 f"{tissue or 'all tissues'}: not made, for want of what they read: {listed}", style="yellow"
             )
         counts = f"{len(outcome.computed)} computed, {len(outcome.failed)} failed, {len(outcome.blocked)} not made"
         nothing = " (everything was fresh)" if not (outcome.computed or outcome.failed or outcome.blocked) else ""
-        self.console.print(f"[bold]{counts}{nothing}[/] in {seconds:.1f} s")
-        self.console.print(f"report     {home / 'report' / 'index.html'}", soft_wrap=True)
-        self.console.print(f'SQL        {warehouse}  (scfm sql "from metrics limit 5")', soft_wrap=True, markup=False)
-        self.console.print("Dagster    scfm ui")
+        self.terminal.print(f"[bold]{counts}{nothing}[/] in {seconds:.1f} s")
+        self.terminal.print(f"report     {home / 'report' / 'index.html'}", soft_wrap=True)
+        self.terminal.print(f'SQL        {warehouse}  (scfm sql "from metrics limit 5")', soft_wrap=True, markup=False)
+        self.terminal.print("Dagster    scfm ui")
 
     def _headlines(self, warehouse: Path, catalog: Catalog) -> None:
         import duckdb
@@ -130,11 +130,11 @@ class Narrator:
             interval = "" if lo is None else f"{lo:.3f} to {hi:.3f}"
             known = "" if ceiling is None else f"{ceiling:.3f}"
             table.add_row(model, method, "" if layer is None else str(layer), f"{value:.3f}", interval, known)
-        self.console.print(table)
+        self.terminal.print(table)
 
     def _progress(self, event: Progress) -> None:
         if self.status is None:
-            self.status = self.console.status("")
+            self.status = self.terminal.status("")
             self.status.start()
         begun, first = self.begun.setdefault(event.place, (time.perf_counter(), event.done))
         rate = (event.done - first) / max(time.perf_counter() - begun, 1e-9)

@@ -13,11 +13,16 @@ import time
 import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from scfm_assets.core.base import digest_json
+from scfm_assets.engine.code_behind import digest_of
 from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Grid, Place, Relation, Space
 from scfm_assets.resources.store import TABLE, Format, Manifest, Store
+from scfm_assets.tables.platform import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.core.base import Passed
     from scfm_assets.resources.compute import Compute
     from scfm_assets.resources.halfway import HalfwayFile
 
@@ -63,12 +69,38 @@ def everything(asset: str) -> Reads:
 
 @dataclass(frozen=True)
 class Check:
-    """Something that holds for every output of an asset, or stops it from travelling on."""
+    """Something that holds for every output of an asset, or stops it from travelling on.
+
+    Attributes
+    ----------
+    name, doc
+        What people read.
+    function
+        Takes the job and the value; or, as ``"core.evaluation:panel_is_complete"``, a function that is imported when
+        the check is made, and takes the value and what `more` takes from the job.
+    blocking
+        Whether an output that fails is held back.
+    more
+        Further arguments of an imported function.
+    """
 
     name: str
     doc: str
-    passes: Callable[[Job, Any], tuple[bool, str]]
+    function: str | Callable[[Job, Any], Passed]
     blocking: bool = True
+    more: Callable[[Job], Sequence[Any]] = lambda _: ()
+
+    def passes(self, job: Job, value: Any) -> Passed:
+        """Whether the output passes, and in words what was seen."""
+        if callable(self.function):
+            return self.function(job, value)
+        return imported(self.function)(value, *self.more(job))
+
+
+def imported(name: str) -> Callable[..., Any]:
+    """Import a function by room and name, as ``"core.evaluation:panel_is_complete"``."""
+    module, _, function = name.partition(":")
+    return getattr(import_module(f"scfm_assets.{module}"), function)
 
 
 @dataclass(frozen=True)
@@ -96,34 +128,86 @@ class Source:
     facts: Mapping[str, str | int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+def _tissue_is_simulated(catalog: Catalog, place: Place) -> bool:
+    tissues = catalog.atlases if place.tissue is None else [place.tissue]
+    return any(catalog.atlases[tissue].simulated for tissue in tissues)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Node:
-    """One declared asset."""
+    """One declared asset.
+
+    Attributes
+    ----------
+    asset
+        Key, as ``"atlas/gene_panel"``.
+    body
+        Makes the value from a `Job` and the loaded inputs; its docstring says what a row or a file is.
+    space
+        Whether it is one for all, one per tissue, or one per slice.
+    reads
+        Parameter of the body -> input.
+    watches
+        Sources (see `Source`) whose content the asset depends on.
+    code
+        Version of what the body does: by default a digest of the code behind body and published tables (see
+        `code_behind`), so that a change of it makes the output stale. Where making it anew is expensive, a number of
+        the ledger (see `code_ledger`). A function is called when the version is first asked for.
+    config
+        The part of the catalog that the output depends on, as JSON values.
+    format, table
+        How the value is stored; a table is also checked against its schema and appears in SQL under its name.
+    publishes
+        Further SQL tables, and how each is made from job and value, or the name of a function of the value (see
+        `Check`).
+    facts
+        Facts and plots made from the value.
+    checks
+        What must hold for every output.
+    simulated
+        Whether the output stands on simulated data; inherited by everything downstream through the catalog.
+    still_valid
+        A further condition under which a stored output may be kept.
+    computes
+        Whether the output depends on the precision of the compute resource.
+    pool
+        Dagster pool that limits how many run at once.
+    kinds
+        Badges in the UI.
+    tags
+        Words by which it can be selected, as ``tag:study``.
+    on_request
+        Whether it is left alone until somebody asks for it; once made, it is kept up to date as all others are.
+    """
 
     asset: str
-    space: Space
-    reads: Mapping[str, Reads]
-    watches: tuple[str, ...]
     body: Callable[..., Any]
-    code_of: str | Callable[[], str]
-    config: Callable[[Catalog, Place], Any]
-    format: Format
-    table: str | None
-    publishes: Mapping[str, Callable[[Job, Any], pa.Table]]
-    facts: Callable[[Job, Any], Facts] | None
-    checks: tuple[Check, ...]
-    simulated: Callable[[Catalog, Place], bool]
-    still_valid: Callable[[Grid, Manifest], bool]
-    computes: bool
-    pool: str | None
-    kinds: frozenset[str]
-    tags: tuple[str, ...] = ()
+    space: Space
+    reads: Mapping[str, Reads] = field(default_factory=dict)
+    watches: Sequence[str] = ()
+    code: str | Callable[[], str] | None = None
+    config: Callable[[Catalog, Place], Any] = lambda _catalog, _place: None
+    format: Format = TABLE
+    table: str | None = None
+    publishes: Mapping[str, str | Callable[[Job, Any], pa.Table]] = field(default_factory=dict)
+    facts: Callable[[Job, Any], Facts] | None = None
+    checks: Sequence[Check] = ()
+    simulated: Callable[[Catalog, Place], bool] = _tissue_is_simulated
+    still_valid: Callable[[Grid, Manifest], bool] = lambda _grid, _manifest: True
+    computes: bool = False
+    pool: str | None = None
+    kinds: Sequence[str] = ()
+    tags: Sequence[str] = ()
     on_request: bool = False
 
-    @property
-    def code(self) -> str:
-        """Version of what the body does; of what is digested when it is needed, the digest."""
-        return self.code_of if isinstance(self.code_of, str) else self.code_of()
+    @cached_property
+    def code_version(self) -> str:
+        """Version of what the body does and of the columns of its tables."""
+        if isinstance(self.code, str):
+            return self.code
+        code = self.code() if self.code is not None else digest_of([self.body, *self.publishes.values()])
+        columns = [[(c.name, c.type, c.nullable) for c in TABLES[name].columns] for name in self.tables]
+        return digest_json([code, columns])[:12] if columns else code
 
     @property
     def doc(self) -> str:
@@ -139,6 +223,15 @@ class Node:
     def rows(self) -> str | None:
         """The SQL table whose rows the value is: its own, or the one that is published under its name."""
         return self.table or next((name for name in self.publishes if self.asset.endswith(f"/{name}")), None)
+
+
+def asset(name: str, **declared: Any) -> Callable[[Callable[..., Any]], Node]:
+    """Declare an asset by its body: ``@asset("atlas/gene_panel", space=Space.TISSUE, ...)``.
+
+    Keywords are fields of `Node`; None stands for a field's default.
+    """
+    chosen = {keyword: value for keyword, value in declared.items() if value is not None}
+    return lambda body: Node(asset=name, body=body, **chosen)
 
 
 LOG_EVERY = 30.0
@@ -258,96 +351,3 @@ LISTENER: ContextVar[Callable[[Progress | Done | Failed], None]] = ContextVar("l
 
 FORCE_TAG = "scfm/force"
 """A run with this tag recomputes what is fresh."""
-
-
-def asset(
-    name: str,
-    *,
-    space: Space,
-    reads: Mapping[str, Reads] | None = None,
-    watches: Sequence[str] = (),
-    code: str | Callable[[], str] = "1",
-    config: Callable[[Catalog, Place], Any] = lambda _catalog, _place: None,
-    format: Format = TABLE,  # noqa: A002
-    table: str | None = None,
-    publishes: Mapping[str, Callable[[Job, Any], pa.Table]] | None = None,
-    facts: Callable[[Job, Any], Facts] | None = None,
-    checks: Sequence[Check] = (),
-    simulated: Callable[[Catalog, Place], bool] | None = None,
-    still_valid: Callable[[Grid, Manifest], bool] = lambda _grid, _manifest: True,
-    computes: bool = False,
-    pool: str | None = None,
-    kinds: Sequence[str] = (),
-    tags: Sequence[str] = (),
-    on_request: bool = False,
-) -> Callable[[Callable[..., Any]], Node]:
-    """Declare an asset.
-
-    Parameters
-    ----------
-    name
-        Key, as ``"atlas/gene_panel"``.
-    space
-        Whether it is one for all, one per tissue, or one per slice.
-    reads
-        Parameter of the body -> input.
-    watches
-        Sources (see `Source`) whose content the asset depends on.
-    code
-        Version of what the body does; raise it when results change. Or what digests the code: called when an output is
-        made or compared, not when Dagster loads the location.
-    config
-        The part of the catalog that the output depends on, as JSON values.
-    format, table
-        How the value is stored; a table is also checked against its schema and appears in SQL under its name.
-    publishes
-        Further SQL tables, and how each is made from the value.
-    facts
-        Facts and plots made from the value.
-    checks
-        What must hold for every output.
-    simulated
-        Whether the output stands on simulated data; inherited by everything downstream through the catalog.
-    still_valid
-        A further condition under which a stored output may be kept.
-    computes
-        Whether the output depends on the precision of the compute resource.
-    pool
-        Dagster pool that limits how many run at once.
-    kinds
-        Badges in the UI.
-    tags
-        Words by which it can be selected, as ``tag:study``.
-    on_request
-        Whether it is left alone until somebody asks for it; once made, it is kept up to date as all others are.
-    """
-
-    def declare(body: Callable[..., Any]) -> Node:
-        return Node(
-            asset=name,
-            space=space,
-            reads=dict(reads or {}),
-            watches=tuple(watches),
-            body=body,
-            code_of=code,
-            config=config,
-            format=format,
-            table=table,
-            publishes=dict(publishes or {}),
-            facts=facts,
-            checks=tuple(checks),
-            simulated=simulated or _tissue_is_simulated,
-            still_valid=still_valid,
-            computes=computes,
-            pool=pool,
-            kinds=frozenset(kinds),
-            tags=tuple(tags),
-            on_request=on_request,
-        )
-
-    return declare
-
-
-def _tissue_is_simulated(catalog: Catalog, place: Place) -> bool:
-    tissues = catalog.atlases if place.tissue is None else [place.tissue]
-    return any(catalog.atlases[tissue].simulated for tissue in tissues)

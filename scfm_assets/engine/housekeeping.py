@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scfm_assets.engine.declare import Node
+    from scfm_assets.engine.plan import Plan
     from scfm_assets.engine.platform import Platform
     from scfm_assets.partitions import Place
     from scfm_assets.resources.store import Manifest, Store
@@ -99,39 +100,25 @@ def _standing(
     if stored is None:
         return Standing(node.asset, place, State.MISSING)
     try:
-        reasons = list(_reasons(platform, node, place, store, known=known, stored=stored))
+        reasons = list(_reasons(platform.plan(node, place, store), stored, known))
     except ScfmError as error:  # a source that cannot be read
         reasons = [f"{error.place}: {error.problem}"]
     return Standing(node.asset, place, State.STALE if reasons else State.FRESH, "; ".join(reasons))
 
 
-def _reasons(
-    platform: Platform,
-    node: Node,
-    place: Place,
-    store: Store,
-    *,
-    known: Mapping[tuple[str, Place], Standing],
-    stored: Manifest,
-) -> Iterator[str]:
+def _reasons(plan: Plan, stored: Manifest, known: Mapping[tuple[str, Place], Standing]) -> Iterator[str]:
     """Say why a stored output would be made anew; nothing if it would be kept."""
-    for parameter, above in platform.upstream(node, place, store).items():
-        asset = node.reads[parameter].asset
-        states = Counter(known[asset, where].state for where in above)
+    for parameter, above in plan.upstream.items():
+        read = plan.node.reads[parameter]
+        states = Counter(known[read.asset, where].state for where in above)
         for state in (State.MISSING, State.STALE):
-            if states[state] and not (state is State.MISSING and node.reads[parameter].may_lack):
-                yield f"{asset} is {state.value}"
-    if platform.fresh(node, place, store) is not None:
+            if states[state] and not (state is State.MISSING and read.may_lack):
+                yield f"input: {read.asset} is {state.value}"
+    if plan.kept is not None:
         return
     if failed := [name for name, passed, _ in stored.checks if not passed]:
         yield f"check failed: {', '.join(failed)}"
-    if stored.code != node.code:
-        yield f"code {stored.code} became {node.code}"
-    if stored.config != platform.config_digest(node, place):
-        yield "its part of the catalog (or the precision) changed"
-    versions = platform.versions(node, place, platform.upstream(node, place, store))
-    yield from (f"{name} changed" for name, version in versions.items() if stored.inputs.get(name) != version)
-    yield from (f"{name} is gone" for name in stored.inputs if name not in versions)
+    yield from plan.changes(stored)
 
 
 def _sizes(store: Store, node: Node, place: Place) -> tuple[int, int]:
@@ -239,22 +226,17 @@ def _of_killed_writers(store: Store, age: float) -> Iterator[Leftover]:
 def _unfinished(platform: Platform, store: Store, age: float) -> Iterator[Leftover]:
     """Find sums of killed passes that are made of other inputs, code or settings than a run would use now."""
     wanted = {
-        _name(store, store.halfway(node.asset, place, identity).path)
+        _name(store, store.halfway(node.asset, place, plan.recipe).path)
         for node in platform.nodes.values()
         if node.computes or node.on_request
         for place in platform.grid.places(node.space)
-        if platform.fresh(node, place, store) is None
-        for identity in [_identity(platform, node, place, store)]
+        for plan in [platform.plan(node, place, store)]
+        if plan.kept is None
     }
     for path in sorted(path for path in (store.root / "halfway").rglob("*") if path.is_file()):
         work = path.parent.with_suffix(".safetensors") if path.parent.suffix == ".parts" else path
         if not path.name.startswith(".") and _name(store, work) not in wanted and _old(path, age):
             yield Leftover(_name(store, path), path.stat().st_size, "unfinished, and nothing would go on from it")
-
-
-def _identity(platform: Platform, node: Node, place: Place, store: Store) -> str:
-    versions = platform.versions(node, place, platform.upstream(node, place, store))
-    return platform.recipe(node, platform.config_digest(node, place), versions)
 
 
 def _old(path: Path, age: float) -> bool:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from scfm_assets.engine.dagster_internals import SERVED_TAG, process_of, records_are_local
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOST_TAG = "scfm/host"
 """The machine on which `scfm run` made a run. It has no code server that would notice its death."""
-SERVED_TAG = ".dagster/grpc_info"
-"""Runs of the daemon have it."""
 
 
 def this_host() -> str:
@@ -29,24 +29,16 @@ def give_up_lost_runs(instance: dg.DagsterInstance) -> Iterator[str]:
     `scfm run`, its assets would stay in progress for ever, and automation would wait for them. Runs of other machines
     are left alone; so are all runs where records are shared between machines.
     """
-    if "sqlite" not in type(instance.run_storage).__name__.lower():
+    if not records_are_local(instance):
         return
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         if run.tags.get(HOST_TAG, this_host() if SERVED_TAG in run.tags else None) != this_host():
             continue
-        process = _process(instance, run.run_id)
+        process = process_of(instance, run.run_id)
         if process is not None and not is_alive(process):
             message = f"its process {process} is gone, and nobody noticed"
             instance.report_run_failed(run, message)
             yield f"run {run.run_id[:8]} is marked as failed: {message}"
-
-
-def _process(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """Give the process that works, or worked, on a run."""
-    for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_START):
-        if record.dagster_event is not None and record.dagster_event.pid is not None:
-            return record.dagster_event.pid
-    return None
 
 
 def is_alive(process: int) -> bool:

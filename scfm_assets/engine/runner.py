@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from scfm_assets.core.base import replacing
+from scfm_assets.engine.dagster_internals import VERSION_TAG
 from scfm_assets.engine.declare import LISTENER, Done, Failed, Node
-from scfm_assets.engine.worker import VERSION_TAG, Hand, last_version
-from scfm_assets.engine.worker_pool import Team
+from scfm_assets.engine.worker import Worker, last_version
+from scfm_assets.engine.worker_pool import WorkerPool
 from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place, Space
 
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from scfm_assets.catalog.catalog import Catalog
     from scfm_assets.engine.platform import Platform
     from scfm_assets.engine.worker import Event
+    from scfm_assets.engine.worker_pool import Assemble
 
 
 @dataclass
@@ -60,9 +64,8 @@ def dagster_home(home: Path) -> Path:
     settings, postgres = folder / "dagster.yaml", bool(os.environ.get("SCFM_POSTGRES"))
     shipped, storage = (files("scfm_assets").joinpath(f"dagster{kind}.yaml").read_text() for kind in ("", ".postgres"))
     if not settings.exists():
-        fresh = settings.with_name(f".{settings.name}.{os.getpid()}")
-        fresh.write_text(shipped + storage if postgres else shipped)
-        fresh.replace(settings)
+        with replacing(settings) as hidden:
+            hidden.write_text(shipped + storage if postgres else shipped)
     named = "{env: SCFM_POSTGRES}" in settings.read_text()
     if postgres and not named:
         raise ScfmError("SCFM_POSTGRES", f"is set, and {settings} does not use it", f"Add to that file:\n{storage}")
@@ -72,8 +75,8 @@ def dagster_home(home: Path) -> Path:
 
 
 def run(
-    platform: Platform,
-    definitions: dg.Definitions,
+    catalog: Catalog,
+    assemble: Assemble,
     *,
     home: Path,
     instance: dg.DagsterInstance,
@@ -86,8 +89,10 @@ def run(
 
     Parameters
     ----------
-    platform, definitions
-        What there is, as declared and as Dagster knows it.
+    catalog
+        What is declared.
+    assemble
+        Declares the assets of a catalog, for us and for Dagster: a function of a module, which other processes import.
     home
         Folder that holds everything that is written.
     instance
@@ -107,20 +112,22 @@ def run(
         outcome.hear(event)
         show(event)
 
+    platform, definitions = assemble(catalog, home)
     token = LISTENER.set(listen)
     try:
         chosen = _selected(definitions, select, platform)
         unseen = _observe(platform, chosen, instance, listen)
-        hand = Hand.of(platform, definitions, home, instance, force=force)
-        with Team(jobs, platform.catalog, home, instance, force=force, listen=listen) as team:
+        worker = Worker.of(platform, definitions, home, instance, force=force)
+        with WorkerPool(jobs, catalog, assemble, home, instance, force=force, listen=listen) as pool:
             for space, assets in _stages(platform, chosen):
                 places = platform.grid.places(space)
                 shares = [list(share) for _, share in groupby(places, key=lambda place: place.tissue)]
-                waiting = [s for s in shares if any(True for place in s for _ in hand.needed(assets, place, unseen))]
-                if jobs > 1 and len(waiting) > 1:
-                    outcome.blocked += team.work(assets, waiting, unseen)
+                if jobs > 1:
+                    shares = [s for s in shares if any(worker.needed(assets, place, unseen) for place in s)]
+                if jobs > 1 and len(shares) > 1:
+                    outcome.blocked += pool.work(assets, shares, unseen)
                 else:
-                    outcome.blocked += hand.work(assets, chain.from_iterable(waiting), unseen)
+                    outcome.blocked += worker.work(assets, chain.from_iterable(shares), unseen)
     finally:
         LISTENER.reset(token)
     return outcome

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from scfm_assets.engine.dagster_internals import DAEMON
 from scfm_assets.engine.lost_runs import give_up_lost_runs, is_alive
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from dagster import DagsterInstance
 
@@ -38,7 +39,14 @@ SETTINGS = {
 }
 
 
-def serve(home: Path, instance: DagsterInstance, port: int, tell: Callable[[str], None]) -> int:
+def serve(
+    home: Path,
+    instance: DagsterInstance,
+    port: int,
+    tell: Callable[[str], None],
+    *,
+    variables: Mapping[str, str],
+) -> int:
     """Run webserver and daemon until the webserver ends or a signal comes; give the exit status.
 
     Parameters
@@ -51,6 +59,8 @@ def serve(home: Path, instance: DagsterInstance, port: int, tell: Callable[[str]
         Of the webserver, on 127.0.0.1.
     tell
         Called with what a person should know.
+    variables
+        Environment of webserver and daemon.
 
     Raises
     ------
@@ -59,10 +69,10 @@ def serve(home: Path, instance: DagsterInstance, port: int, tell: Callable[[str]
     """
     with _claim(home, port) as claim:
         _check_port(port)
-        environment = {**SETTINGS, **os.environ, "DAGSTER_HOME": str(home)}
+        environment = {**SETTINGS, **variables, "DAGSTER_HOME": str(home)}
         tell(f"Dagster UI on http://127.0.0.1:{port} (Ctrl-C stops it); its records are in {home}")
         webserver = [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), *LOCATION]
-        daemon = Daemon([sys.executable, "-m", "dagster._daemon", "run", *LOCATION], environment, claim, tell)
+        daemon = Daemon([sys.executable, *DAEMON, *LOCATION], environment, claim, tell)
         for received in STOPS:
             signal.signal(received, _stop)
         front: subprocess.Popen[bytes] | None = None

@@ -40,7 +40,7 @@ def look(catalog: Catalog, model: str) -> Seen:
     catalog
         What is declared.
     model
-        One of its models. A control that has not been built yet has no version.
+        One of its models.
     """
     from scfm_assets.families import FAMILIES
     from scfm_assets.families.folder import check_whole
@@ -51,9 +51,9 @@ def look(catalog: Catalog, model: str) -> Seen:
             question = _QUESTIONS.setdefault((model, *addresses), _Question(addresses))
             if reason := question.ask(lambda: checkpoints.checkpoint_files(catalog, model)):
                 return Seen(None, reason)
+        if entry.control is not None:
+            return Seen(checkpoints.checkpoint_version(catalog, model))
         folder = checkpoints.known_folder(catalog, model)
-        if entry.control is not None and not folder.is_dir():
-            return Seen(None, "the control is built when it is first needed")
         files = FAMILIES[entry.family].digest_inputs(folder, checkpoints.options_of(catalog, model))
         if reason := unsettled(folder, files):
             return Seen(None, reason)

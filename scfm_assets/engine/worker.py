@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from scfm_assets.engine.dagster_internals import VERSION_TAG, was_interrupted
 from scfm_assets.engine.declare import FORCE_TAG, Done, Failed, Node, Progress
 from scfm_assets.engine.lost_runs import HOST_TAG, this_host
-from scfm_assets.partitions import Place, Space
 from scfm_assets.resources.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from scfm_assets.engine.plan import Plan
     from scfm_assets.engine.platform import Platform
+    from scfm_assets.partitions import Place
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-VERSION_TAG = "dagster/data_version"
 
 Event = Progress | Done | Failed
 
 
 @dataclass(frozen=True)
-class Hand:
-    """What works through places: in this process, or one of several (see `scfm_assets.engine.worker_pool`)."""
+class Worker:
+    """Works through places: in this process, or one of several (see `scfm_assets.engine.worker_pool`)."""
 
     platform: Platform
     job: dg.JobDefinition
@@ -37,8 +38,8 @@ class Hand:
     @classmethod
     def of(
         cls, platform: Platform, definitions: dg.Definitions, home: Path, instance: dg.DagsterInstance, *, force: bool
-    ) -> Hand:
-        """Get ready to work."""
+    ) -> Worker:
+        """Worker on a platform, as it is declared and as Dagster knows it."""
         return cls(platform, definitions.resolve_implicit_global_asset_job_def(), Store(home), instance, force)
 
     def work(
@@ -61,43 +62,35 @@ class Hand:
         """
         blocked = []
         for place in places:
-            needed = list(self.needed(assets, place, unseen))
-            blocked += [(node.asset, place) for node, there in needed if not there]
-            ready = [node for node, there in needed if there]
-            if ready:
-                self._execute(ready, place)
+            needed = self.needed(assets, place, unseen)
+            blocked += [(node.asset, place) for node, ready in needed if not ready]
+            if nodes := [node for node, ready in needed if ready]:
+                self._execute(nodes, place)
         return blocked
 
-    def needed(
-        self, assets: Sequence[str], place: Place, unseen: set[tuple[str, Place]]
-    ) -> Iterator[tuple[Node, bool]]:
-        """Give the assets that have to be asked for at a place, and whether what they read is (or will be) there."""
-        platform = self.platform
+    def needed(self, assets: Sequence[str], place: Place, unseen: set[tuple[str, Place]]) -> list[tuple[Node, bool]]:
+        """Assets that have to be asked for at a place, and whether what they read is (or will be) there."""
+        platform, needed = self.platform, []
         coming: set[str] = set()
         for node in (platform.nodes[name] for name in assets):
-            watched = {
-                (n, Place() if platform.sources[n].space is Space.WHOLE else Place(place.tissue)) for n in node.watches
-            }
-            upstream = platform.upstream(node, place, self.store)
-            missing = {
-                node.reads[parameter].asset
-                for parameter, found in upstream.items()
-                if not node.reads[parameter].may_lack and any(manifest is None for manifest in found.values())
-            }
-            if watched & unseen or missing - coming:
-                yield node, False
-            elif self.force or coming & {read.asset for read in node.reads.values()} or not self._is_fresh(node, place):
+            if {(source.asset, where) for source, where in platform.watched(node, place)} & unseen:
+                needed.append((node, False))
+                continue
+            plan = platform.plan(node, place, self.store)
+            if plan.missing - coming:
+                needed.append((node, False))
+            elif self.force or coming & {read.asset for read in node.reads.values()} or not self._is_fresh(plan):
                 coming.add(node.asset)
-                yield node, True
+                needed.append((node, True))
+        return needed
 
-    def _is_fresh(self, node: Node, place: Place) -> bool:
+    def _is_fresh(self, plan: Plan) -> bool:
         """Whether the stored output is up to date, and Dagster's last word is on this very one.
 
         One of the same content is not enough: its rows name another materialization, which lineage would never hear of.
         """
-        stored = self.platform.fresh(node, place, self.store)
-        told = last_event(self.instance, dg.AssetKey(node.asset.split("/")), place)
-        return stored is not None and told is not None and stored.materialization == _materialization(told)
+        event = last_event(self.instance, dg.AssetKey(plan.node.asset.split("/")), plan.place)
+        return plan.kept is not None and event is not None and plan.kept.materialization == _materialization(event)
 
     def _execute(self, nodes: Sequence[Node], place: Place) -> None:
         """Materialize assets at one place in one Dagster run. Failures reach the listener from inside."""
@@ -113,10 +106,8 @@ class Hand:
             },
             raise_on_error=False,
         )
-        for event in result.filter_events(lambda event: event.is_failure):
-            error = getattr(event.event_specific_data, "error", None)
-            if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
-                raise KeyboardInterrupt
+        if was_interrupted(result):
+            raise KeyboardInterrupt
 
 
 def last_version(instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False) -> str | None:

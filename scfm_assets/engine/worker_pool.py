@@ -14,29 +14,33 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
+from scfm_assets.catalog import catalog as catalogs
+from scfm_assets.engine.dagster_internals import opened, reference_to
 from scfm_assets.engine.declare import LISTENER, Progress
-from scfm_assets.engine.worker import Hand
+from scfm_assets.engine.worker import Worker
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dagster._core.instance import InstanceRef
+    import dagster as dg
 
     from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.engine.dagster_internals import InstanceRef
+    from scfm_assets.engine.platform import Platform
     from scfm_assets.engine.worker import Event
     from scfm_assets.partitions import Place
+
+    Assemble = Callable[[Catalog, Path], tuple[Platform, dg.Definitions]]
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 TICK = 0.25
 """Seconds between two words on the progress of one asset."""
 
-_hand: Hand | None = None
+_worker: Worker | None = None
 
 
-class Team(AbstractContextManager["Team"]):
+class WorkerPool(AbstractContextManager["WorkerPool"]):
     """Processes that start when there is work for more than one.
 
     Parameters
@@ -45,6 +49,8 @@ class Team(AbstractContextManager["Team"]):
         Number of processes. The cores are shared out among them.
     catalog
         What is declared.
+    assemble
+        Declares the assets of a catalog in each process: a function of a module, which can be named to them.
     home
         Folder that holds everything that is written.
     instance
@@ -59,6 +65,7 @@ class Team(AbstractContextManager["Team"]):
         self,
         jobs: int,
         catalog: Catalog,
+        assemble: Assemble,
         home: Path,
         instance: dg.DagsterInstance,
         *,
@@ -66,15 +73,15 @@ class Team(AbstractContextManager["Team"]):
         listen: Callable[[Event], None],
     ) -> None:
         self._jobs, self._catalog, self._home, self._instance = jobs, catalog, home, instance
-        self._force, self._listen = force, listen
+        self._assemble, self._force, self._listen = assemble, force, listen
         self._pool: ProcessPoolExecutor | None = None
         self._events: Any = None
-        self._ear: threading.Thread | None = None
+        self._listener: threading.Thread | None = None
 
     def work(
         self, assets: Sequence[str], shares: Sequence[list[Place]], unseen: set[tuple[str, Place]]
     ) -> list[tuple[str, Place]]:
-        """Materialize what is needed, places of one share in order. Give what was not made, as `Hand.work` does."""
+        """Materialize what is needed, places of one share in order. Give what was not made, as `Worker.work` does."""
         pool = self._pool or self._start()
         tasks = [pool.submit(_work, list(assets), share, unseen) for share in shares]
         try:
@@ -94,8 +101,8 @@ class Team(AbstractContextManager["Team"]):
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._events.put(None)
-        if self._ear is not None:
-            self._ear.join()
+        if self._listener is not None:
+            self._listener.join()
 
     def _start(self) -> ProcessPoolExecutor:
         threads = str(max(1, (os.cpu_count() or 1) // self._jobs))
@@ -103,10 +110,11 @@ class Team(AbstractContextManager["Team"]):
             os.environ.setdefault(name, threads)
         context = multiprocessing.get_context("spawn")
         self._events = context.Queue()
-        self._ear = threading.Thread(target=self._hear, daemon=True)
-        self._ear.start()
+        self._listener = threading.Thread(target=self._hear, daemon=True)
+        self._listener.start()
         catalog = (str(self._catalog.path), self._catalog.dropped)
-        settings = (catalog, str(self._home), self._instance.get_ref(), self._force, self._events)
+        instance = reference_to(self._instance)
+        settings = (self._assemble, catalog, str(self._home), instance, self._force, self._events)
         self._pool = ProcessPoolExecutor(self._jobs, context, _begin, settings)
         return self._pool
 
@@ -115,7 +123,8 @@ class Team(AbstractContextManager["Team"]):
             self._listen(event)
 
 
-def _begin(
+def _begin(  # noqa: PLR0917 - a process starts with positional arguments
+    assemble: Assemble,
     catalog: tuple[str, tuple[str, ...]],
     home: str,
     instance: InstanceRef,
@@ -125,15 +134,9 @@ def _begin(
     """Make a fresh process ready: with the models that the watched folder held when the run began."""
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     path, dropped = catalog
-    os.environ["SCFM_CATALOG"], os.environ["SCFM_HOME"] = path, home
-    from scfm_assets import definitions
-    from scfm_assets.catalog import catalog as catalogs
-
-    global _hand  # noqa: PLW0603 - one per process, set when it starts
-    declared = catalogs.load(Path(path), dropped=dropped)
-    recorded = dg.DagsterInstance.from_ref(instance)
-    built = definitions.build(declared, Path(home))
-    _hand = Hand.of(definitions.platform(declared), built, Path(home), recorded, force=force)
+    global _worker  # noqa: PLW0603 - one per process, set when it starts
+    platform, definitions = assemble(catalogs.load(Path(path), dropped=dropped), Path(home))
+    _worker = Worker.of(platform, definitions, Path(home), opened(instance), force=force)
     last = 0.0
 
     def tell(event: Event) -> None:
@@ -156,7 +159,7 @@ def _end_with_the_run() -> None:
 
 
 def _work(assets: list[str], places: list[Place], unseen: set[tuple[str, Place]]) -> list[tuple[str, Place]]:
-    if _hand is None:
+    if _worker is None:
         msg = "the process was not made ready"
         raise RuntimeError(msg)
-    return _hand.work(assets, places, unseen)
+    return _worker.work(assets, places, unseen)

@@ -31,7 +31,7 @@ CONTROLS = "1"
 
 
 def checkpoint_folder(catalog: Catalog, model: str) -> Path:
-    """Give the folder of a model's files, building it first if the model is a control."""
+    """Folder of a model's files; a control is built where it is opened for the first time."""
     folder = known_folder(catalog, model)
     if catalog.models[model].control is not None and not folder.exists():
         _build_control(catalog, model, folder)
@@ -39,32 +39,42 @@ def checkpoint_folder(catalog: Catalog, model: str) -> Path:
 
 
 def known_folder(catalog: Catalog, model: str) -> Path:
-    """Give the folder in which a model's files are, or will be once its control has been built."""
+    """Folder in which a model's files are, or will be once its control has been built."""
     entry = catalog.models[model]
     if entry.checkpoint is not None:
         return _local(str(entry.checkpoint), hub.fetched_folder)
+    return home() / "checkpoints" / f"{entry.control}-{control_identity(catalog, model)[:12]}"
+
+
+def control_identity(catalog: Catalog, model: str) -> str:
+    """Digest what the weights of a control are made by: kind, seed, and the world or the architecture behind it."""
+    entry = catalog.models[model]
     identity = entry.model_dump(mode="json", include={"family", "control", "seed"})
     if (config := architecture_of(catalog, model)) is not None:
-        told = sorted(config.glob("*.json")) if config.is_dir() else [config]
-        identity |= {"config": [sources.file_digest(path) for path in told]}
+        files = sorted(config.glob("*.json")) if config.is_dir() else [config]
+        identity |= {"config": [sources.file_digest(path) for path in files]}
     else:
         identity |= {"world": sources.simulation(catalog), "genes": _versions_of_built_in_atlases(catalog)}
-    return home() / "checkpoints" / f"{entry.control}-{digest_json([CONTROLS, sources.SIMULATOR, identity])[:12]}"
+    return digest_json([CONTROLS, sources.SIMULATOR, identity])
 
 
 def checkpoint_version(catalog: Catalog, model: str) -> str:
-    """Digest a model's weights, configuration and dictionaries."""
+    """Digest a model's weights, configuration and dictionaries; of a control, which need not be built, its identity."""
     entry = catalog.models[model]
     how = [entry.family, entry.words, sorted(entry.files)]
+    if entry.control is not None:
+        return digest_json([how, control_identity(catalog, model)])
     return digest_json([how, *map(list, checkpoint_files(catalog, model).items())])
 
 
 def checkpoint_files(catalog: Catalog, model: str) -> dict[str, str]:
-    """Give the digest of every file that decides what a model computes."""
+    """Digest of every file that decides what a model computes; of a control before it is built, what builds it."""
     from scfm_assets.families import FAMILIES
 
-    entry = catalog.models[model]
-    files = FAMILIES[entry.family].digest_inputs(checkpoint_folder(catalog, model), options_of(catalog, model))
+    entry, folder = catalog.models[model], known_folder(catalog, model)
+    if entry.control is not None and not folder.exists():
+        return {f"{entry.control} control": control_identity(catalog, model)}
+    files = FAMILIES[entry.family].digest_inputs(folder, options_of(catalog, model))
     names = [path.name for path in files]
     return {
         path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}": sources.file_digest(path)

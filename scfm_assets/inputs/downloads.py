@@ -12,7 +12,6 @@ import re
 import shutil
 import sys
 import time
-import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from filelock import FileLock
 
-from scfm_assets.core.base import LENGTH, digest_json
+from scfm_assets.core.base import LENGTH, digest_json, replacing
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
 from scfm_assets.inputs.file_digests import file_digest
@@ -242,7 +241,6 @@ def _pinned(url: str, path: Path) -> Path:
         if known != found:
             path.unlink(missing_ok=True)
             raise _other_content(url, found, known, changed=True)
-        fresh = file.with_name(f".{file.stem}.{uuid.uuid4().hex[:8]}")
-        fresh.write_text(json.dumps(pins, indent=1, sort_keys=True) + "\n")
-        fresh.replace(file)
+        with replacing(file) as hidden:
+            hidden.write_text(json.dumps(pins, indent=1, sort_keys=True) + "\n")
     return path

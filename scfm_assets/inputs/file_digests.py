@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.base import digest_file, digest_json
+from scfm_assets.core.base import digest_file, digest_json, replacing
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
 
@@ -35,10 +34,8 @@ def file_digest(path: Path) -> str:
     digest = digest_file(path)
     if _stamp(path) != stamp:
         raise ScfmError(str(path), "it changes while it is read", "Wait until it is written.")
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    fresh = remembered.with_name(f".{remembered.stem}.{uuid.uuid4().hex[:8]}")
-    fresh.write_text(json.dumps({"stamp": stamp, "digest": digest}))
-    fresh.replace(remembered)
+    with replacing(remembered) as hidden:
+        hidden.write_text(json.dumps({"stamp": stamp, "digest": digest}))
     return digest
 
 

@@ -8,14 +8,13 @@ home first met it, until `refreshed` is asked: all processes of a home read the 
 from __future__ import annotations
 
 import json
-import uuid
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from scfm_assets.catalog.hub_address import COMMIT, SCHEME, HubAddress
-from scfm_assets.core.base import digest_json
+from scfm_assets.core.base import digest_json, replacing
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -104,10 +103,8 @@ def _meet(address: HubAddress, commit: str, home: Path) -> None:
     if _met(address, home) == commit:
         return
     record = _record(address, home)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    fresh = record.with_name(f".{record.stem}.{uuid.uuid4().hex[:8]}")
-    fresh.write_text(json.dumps({"of": str(replace(address, path="")), "commit": commit}))
-    fresh.replace(record)
+    with replacing(record) as hidden:
+        hidden.write_text(json.dumps({"of": str(replace(address, path="")), "commit": commit}))
 
 
 def _cached_commit(address: HubAddress) -> str | None:

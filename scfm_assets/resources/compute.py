@@ -60,7 +60,7 @@ class Compute(dg.ConfigurableResource):
     threads: int | None = Field(default=None, ge=1, description="Threads for torch on the CPU; all cores by default.")
 
     @classmethod
-    def from_environment(cls) -> Compute:
+    def from_environment(cls, variables: Mapping[str, str]) -> Compute:
         """Take what SCFM_ENGINE, SCFM_DEVICE, SCFM_PRECISION, SCFM_MEMORY and SCFM_THREADS say.
 
         Raises
@@ -68,7 +68,7 @@ class Compute(dg.ConfigurableResource):
         ScfmError
             If one of them is not allowed.
         """
-        given = {field: os.environ[name] for field, name in SETTINGS.items() if os.environ.get(name)}
+        given = {field: variables[name] for field, name in SETTINGS.items() if variables.get(name)}
         allowed = {"engine": Engine.__args__, "device": Device.__args__, "precision": Precision.__args__}
         for field, words in allowed.items():
             if given.get(field, words[0]) not in words:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 from urllib.parse import urlsplit
 
+from scfm_assets.core.base import hidden_beside
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Folder:
             final = self.root / name
             final.parent.mkdir(parents=True, exist_ok=True)
             self._inside(final.parent)
-            hidden = final.with_name(f".{final.stem}.{uuid.uuid4().hex[:8]}{final.suffix}")
+            hidden = hidden_beside(final)
             staged.append((hidden, final))
             return hidden
 

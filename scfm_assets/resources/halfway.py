@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from scfm_assets.core.base import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,13 +48,8 @@ class HalfwayFile:
         from safetensors.numpy import save_file
 
         begun = time.monotonic()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        hidden = self.path.with_name(f".{self.path.stem}.{uuid.uuid4().hex[:8]}{self.path.suffix}")
-        try:
+        with replacing(self.path) as hidden:
             save_file({name: np.ascontiguousarray(array) for name, array in arrays().items()}, hidden)
-            hidden.replace(self.path)
-        finally:
-            hidden.unlink(missing_ok=True)
         ended = time.monotonic()
         self._next = ended + max(EVERY, (ended - begun) / SHARE)
 

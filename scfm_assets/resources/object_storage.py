@@ -13,13 +13,13 @@ import json
 import re
 import shutil
 import tempfile
-import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from scfm_assets.core.base import replacing
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -182,13 +182,8 @@ class Objects:
         return mirror
 
     def _fetch(self, name: str, to: Path) -> None:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        hidden = to.with_name(f".{to.stem}.{uuid.uuid4().hex[:8]}{to.suffix}")
-        try:
+        with replacing(to) as hidden:
             self.system.get_file(self._path(name), str(hidden))
-            hidden.replace(to)
-        finally:
-            hidden.unlink(missing_ok=True)
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"

@@ -309,7 +309,7 @@ def check_run(home: Home) -> None:
     rows = dict.fromkeys(("metrics", "edge_scores", "cell_sets"), 0)
     for node in (node for node in platform.nodes.values() if not node.on_request):
         for place in platform.grid.places(node.space):
-            manifest = platform.fresh(node, place, store)
+            manifest = platform.plan(node, place, store).kept
             assert manifest is not None, (node.asset, place)
             for name in rows.keys() & manifest.tables.keys():
                 for file in manifest.tables[name]:

@@ -18,7 +18,7 @@ from dagster._utils.test.definitions import scoped_reconstruction_metadata
 from scfm_assets.catalog import catalog as catalogs
 from scfm_assets.catalog.checkpoint_folders import COMPLETE, MODEL_FILE, SETTLE_SECONDS, unsettled
 from scfm_assets.core.base.digest import digest_file
-from scfm_assets.engine.console import Narrator
+from scfm_assets.engine.console import Console
 from scfm_assets.errors import ScfmError
 from scfm_assets.inputs import checkpoints, file_digests, sources
 from scfm_assets_tests.platforms import TINY, Home, open_home
@@ -182,25 +182,25 @@ def test_people_are_told_what_is_left_out(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from scfm_assets import definitions
+    from scfm_assets.defs import assemble
 
     drop(checkpoint, watched / "[red]two words")
-    Narrator().greet(home.catalog)
+    Console().introduce(home.catalog)
     assert "[red]two words is no model yet" in capsys.readouterr().out
     monkeypatch.setenv("SCFM_CATALOG", str(home.folder / "catalog.yaml"))
     monkeypatch.setattr(logging.getLogger("dagster"), "propagate", True)
-    definitions.location()
+    assemble.location()
     assert "cannot be a model's name" in caplog.text
 
 
 def test_a_run_has_the_models_that_were_there_when_it_was_planned(
     home: Home, watched: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scfm_assets import definitions
+    from scfm_assets.defs import assemble
 
     monkeypatch.setenv("SCFM_CATALOG", str(home.folder / "catalog.yaml"))
     drop(checkpoint, watched / "mine")
-    planned = definitions.location()
+    planned = assemble.location()
     drop(checkpoint, watched / "later")
     os.truncate(watched / "mine" / "model.safetensors", 9000)
 
@@ -208,9 +208,9 @@ def test_a_run_has_the_models_that_were_there_when_it_was_planned(
         keys = found.resolve_asset_graph().materializable_asset_keys
         return {key.path[1] for key in keys if key.path[0] == "models"}
 
-    assert models(definitions.location()) == {"planted", "random", "mine", "later"}
-    with scoped_reconstruction_metadata({definitions.DROPPED: json.dumps(["mine"])}):
-        assert models(definitions.location()) == models(planned) == {"planted", "random", "mine"}
+    assert models(assemble.location()) == {"planted", "random", "mine", "later"}
+    with scoped_reconstruction_metadata({assemble.DROPPED: json.dumps(["mine"])}):
+        assert models(assemble.location()) == models(planned) == {"planted", "random", "mine"}
 
 
 def test_a_dropped_model_runs_beside_the_others(home: Home, watched: Path, checkpoint: Path) -> None:

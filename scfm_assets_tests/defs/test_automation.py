@@ -26,8 +26,9 @@ from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
 from scfm_assets.core.evaluation import checks
 from scfm_assets.defs import jobs
 from scfm_assets.defs.automation import AUTOMATION, CONDITION, checkpoint_watcher
+from scfm_assets.engine.dagster_internals import VERSION_TAG
 from scfm_assets.engine.declare import FORCE_TAG
-from scfm_assets.engine.worker import VERSION_TAG, last_version
+from scfm_assets.engine.worker import last_version
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place
 from scfm_assets_tests.platforms import TINY, Home, atlas_file

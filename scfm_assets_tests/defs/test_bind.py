@@ -11,7 +11,7 @@ import yaml
 
 from scfm_assets.catalog import catalog as catalogs
 from scfm_assets.catalog.catalog import Network
-from scfm_assets.definitions import build
+from scfm_assets.defs.assemble import assemble
 from scfm_assets.inputs.sources import origin
 from scfm_assets.tables.columns import MATERIALIZATION
 from scfm_assets.tables.platform import TABLES
@@ -24,7 +24,7 @@ def specs(tmp_path: Path) -> dict[str, dg.AssetSpec]:
     declared = deepcopy(TINY)
     declared["models"]["my-model"] = {"checkpoint": str(tmp_path / "weights"), "options": {"generation": "v1"}}
     (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(declared))
-    definitions = build(catalogs.load(tmp_path / "catalog.yaml"), tmp_path)
+    _, definitions = assemble(catalogs.load(tmp_path / "catalog.yaml"), tmp_path)
     return {"/".join(spec.key.path): spec for spec in definitions.resolve_all_asset_specs()}
 
 

@@ -116,7 +116,7 @@ def test_a_network_of_self_edges_alone_stops_before_metrics(home: Home) -> None:
         False,
         "licence: not stated in the catalog",
     )
-    assert home.platform.fresh(home.platform.nodes["networks/selfish"], Place(), home.store) is None
+    assert home.platform.plan(home.platform.nodes["networks/selfish"], Place(), home.store).kept is None
 
 
 def broken(home: Home, asset: str, check: str, *, below: str) -> str:
@@ -129,7 +129,7 @@ def broken(home: Home, asset: str, check: str, *, below: str) -> str:
     assert asset not in assets(outcome)
     manifest = home.store.manifest(asset, PLACE)
     assert manifest is not None
-    assert home.platform.fresh(home.platform.nodes[asset], PLACE, home.store) is None
+    assert home.platform.plan(home.platform.nodes[asset], PLACE, home.store).kept is None
     below_it = home.platform.upstream(home.platform.nodes[below], PLACE, home.store)
     assert manifest.place in {place.key for found in below_it.values() for place, seen in found.items() if seen is None}
     return words
@@ -201,7 +201,7 @@ def test_few_positives_warn_and_travel_on(finished: Home) -> None:
     assert manifest is not None
     table = finished.store.read(manifest, finished.platform.nodes["evaluation/metrics"].format)
     assert found[0] == (min(table["n_pos"].to_pylist()) >= 30)
-    assert finished.platform.fresh(finished.platform.nodes["evaluation/metrics"], PLACE, finished.store) == manifest
+    assert finished.platform.plan(finished.platform.nodes["evaluation/metrics"], PLACE, finished.store).kept == manifest
 
 
 def test_outputs_older_than_a_check_are_kept_and_warned_of(rerun: Home) -> None:

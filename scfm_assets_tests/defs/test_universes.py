@@ -69,7 +69,7 @@ def test_what_is_stored_is_what_was_published_and_shown(home: Home) -> None:
 def test_universes_that_nobody_asks_for_are_not_made_and_numbers_of_cells_do_not_matter(home: Home) -> None:
     catalog = home.catalog
     node = home.platform.nodes["evaluation/universes"]
-    fresh = home.platform.fresh(node, PLACE, home.store)
+    fresh = home.platform.plan(node, PLACE, home.store).kept
     assert fresh is not None
     assert "n_cells" not in json.dumps(node.config(catalog, PLACE))
     fewer = catalog.model_copy(

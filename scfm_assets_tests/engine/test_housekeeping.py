@@ -48,13 +48,16 @@ def test_what_changed_is_named_and_everything_below_it_is_stale(rerun: Home, mon
     assert found["atlas/processed"].count(State.FRESH) == 2
     assert found["atlas/cell_sets"].count(State.FRESH) == 8
     (panel, _) = found["atlas/gene_panel"].standings
-    assert (panel.state, panel.why) == (State.STALE, "its part of the catalog (or the precision) changed")
+    assert (panel.state, panel.why) == (
+        State.STALE,
+        "settings: its part of the catalog, a default, or the precision changed",
+    )
     for below in ("models/planted/attention_increment", "evaluation/metrics", "scaling/curves", "report"):
         assert found[below].count(State.FRESH) == 0
     assert "is stale" in found["evaluation/metrics"].standings[0].why
     monkeypatch.setenv("SCFM_HOME", str(rerun.folder))
     told = call(rerun, "status", "--why")
-    assert "atlas/gene_panel sim_one: stale (its part of the catalog" in told
+    assert "atlas/gene_panel sim_one: stale (settings: its part of the catalog" in told
     assert rerun.run().success
     assert all(counts[State.STALE] == 0 for counts in states(rerun).values())
 
@@ -122,8 +125,7 @@ def test_prune_leaves_living_writers_alone(rerun: Home) -> None:
 def test_unfinished_work_that_a_run_would_go_on_from_stays(rerun: Home) -> None:
     platform, store, place = rerun.platform, rerun.store, Place("sim_one", 10)
     node = platform.nodes["models/planted/attention_increment"]
-    versions = platform.versions(node, place, platform.upstream(node, place, store))
-    recipe = platform.recipe(node, platform.config_digest(node, place), versions)
+    recipe = platform.plan(node, place, store).recipe
     left = store.halfway(node.asset, place, recipe).path
     left.parent.mkdir(parents=True)
     left.write_bytes(b"sums")

@@ -19,8 +19,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from scfm_assets import definitions
 from scfm_assets.catalog import catalog as catalogs
+from scfm_assets.defs import assemble
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Space
 from scfm_assets_tests.platforms import TINY
@@ -108,7 +108,7 @@ def test_a_checkpoint_that_arrives_overnight_has_its_results_in_the_morning(ui: 
 
     made = made_per_asset(ui) - before
     outputs = {Space.SLICE: 4, Space.TISSUE: 2, Space.WHOLE: 1}
-    nodes = definitions.platform(catalogs.load(ui.home / "catalog.yaml")).nodes
+    nodes = assemble.platform(catalogs.load(ui.home / "catalog.yaml")).nodes
     assert made == Counter({name: outputs[nodes[name].space] for name in selected if name in nodes})
     assert not [name for name in made if nodes[name].on_request]
     assert len(ui.sql("select distinct checkpoint from metrics where model = 'mine'")) == 2

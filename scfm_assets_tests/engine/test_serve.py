@@ -18,7 +18,8 @@ import yaml
 from dagster._core.test_utils import create_run_for_test
 
 from scfm_assets.engine import runner, serve
-from scfm_assets.engine.lost_runs import HOST_TAG, SERVED_TAG, give_up_lost_runs, this_host
+from scfm_assets.engine.dagster_internals import SERVED_TAG
+from scfm_assets.engine.lost_runs import HOST_TAG, give_up_lost_runs, this_host
 from scfm_assets.engine.serve import Claim, Daemon
 from scfm_assets_tests.platforms import Home
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -30,7 +32,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 
 def test_nothing_set_means_exact_arithmetic_without_a_limit() -> None:
-    found = Compute.from_environment()
+    found = Compute.from_environment(os.environ)
     assert (found.engine, found.device, found.precision) == ("local", "auto", "fp32")
     assert (found.memory, found.threads) == (None, None)
 
@@ -39,7 +41,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
     given = {"engine": "local", "device": "cpu", "precision": "bf16", "memory": "2GiB", "threads": "1"}
     for field, name in SETTINGS.items():
         monkeypatch.setenv(name, given[field])
-    machine = Compute.from_environment().machine()
+    machine = Compute.from_environment(os.environ).machine()
     assert (machine.device, machine.precision, machine.memory) == ("cpu", "bf16", 2**31)
     assert torch.get_num_threads() == 1
 
@@ -53,7 +55,7 @@ def test_a_wrong_setting_names_its_variable_and_the_value(
 ) -> None:
     monkeypatch.setenv(SETTINGS[field], value)
     with pytest.raises(ScfmError, match=SETTINGS[field]) as caught:
-        Compute.from_environment()
+        Compute.from_environment(os.environ)
     assert repr(value) in str(caught.value)
 
 

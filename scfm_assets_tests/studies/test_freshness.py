@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scfm_assets import definitions
 from scfm_assets.catalog import catalog as catalogs
+from scfm_assets.defs import assemble
 from scfm_assets.engine.platform import Platform
 from scfm_assets.resources.store import Store
 from scfm_assets.studies import discover, freshness
@@ -21,7 +21,7 @@ STEPS = ("made_up/scores", "made_up/hypotheses", "made_up/verdict", "made_up/pag
 def platform(tmp_path: Path) -> Platform:
     file = tmp_path / "mine.yaml"
     file.write_text("atlases: {sim: {simulated: true}}\nsimulation: {}\nexperiment: {n_cells: [10]}\n")
-    return definitions.platform(catalogs.load(file))
+    return assemble.platform(catalogs.load(file))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What every room stands on: digests of content, and texts that can be shown."""
 
-from scfm_assets.core.base.code_digest import digest_code, digest_source
+from scfm_assets.core.base.atomic import hidden_beside, replacing
+from scfm_assets.core.base.code_digest import digest_code, digest_source, is_text
 from scfm_assets.core.base.digest import (
     LENGTH,
     digest_arrays,
@@ -25,7 +26,10 @@ __all__ = [
     "digest_json",
     "digest_source",
     "digest_table",
+    "hidden_beside",
     "is_plain",
+    "is_text",
+    "replacing",
     "seed_from",
     "shown",
 ]

@@ -37,11 +37,11 @@ def digest_source(source: str) -> str:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [statement for statement in body if not _is_text(statement)]  # pyright: ignore[reportAttributeAccessIssue]
+            node.body = [statement for statement in body if not is_text(statement)]  # pyright: ignore[reportAttributeAccessIssue]
     return hashlib.blake2b(ast.dump(tree).encode(), digest_size=16).hexdigest()
 
 
-def _is_text(statement: ast.stmt) -> bool:
+def is_text(statement: ast.AST) -> bool:
     """Whether a statement is a text alone: a docstring, or what is said below a constant."""
     if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant):
         return False

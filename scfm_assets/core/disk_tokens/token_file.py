@@ -7,11 +7,11 @@ there are; the header is given room beforehand and written when all is there.
 from __future__ import annotations
 
 import json
-import uuid
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from scfm_assets.core.base import replacing
 from scfm_assets.core.tokens import Tokens
 from scfm_assets.errors import ScfmError
 
@@ -38,13 +38,8 @@ def write_tokens(path: Path, blocks: Iterable[Tokens], *, n_cells: int) -> None:
     n_cells
         Cells of all blocks together.
     """
-    hidden = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
-    try:
-        with hidden.open("xb") as file:
-            _write(file, blocks, n_cells)
-        hidden.replace(path)
-    finally:
-        hidden.unlink(missing_ok=True)
+    with replacing(path) as hidden, hidden.open("xb") as file:
+        _write(file, blocks, n_cells)
 
 
 def open_tokens(path: Path) -> Tokens:

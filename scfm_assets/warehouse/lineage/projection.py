@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from scfm_assets.engine.dagster_internals import BACKFILL_TAG, PARTITION_TAG, VERSION_TAG, materialization_records
 from scfm_assets.tables.lineage import LINEAGE, LINEAGE_INPUT, LINEAGE_SOURCE, RUNS, create_tables
 from scfm_assets.warehouse.publish import publish
 from scfm_assets.warehouse.query import NAME
@@ -55,7 +56,7 @@ class Position:
     @classmethod
     def of(cls, instance: dg.DagsterInstance) -> Position:
         """Tell how far the records go now."""
-        events = _events(instance, limit=1, ascending=False)
+        events = materialization_records(instance, limit=1, ascending=False)
         runs = instance.get_run_records(limit=1, order_by="update_timestamp")
         last = (events[0].storage_id, _time(events[0].timestamp)) if events else (0, None)
         return cls(*last, _naive(runs[0].update_timestamp) if runs else None)
@@ -152,17 +153,12 @@ def _position(con: duckdb.DuckDBPyConnection) -> Position | None:
 # Reading Dagster's records ------------------------------------------------------------------------------------------
 
 
-def _events(instance: dg.DagsterInstance, *, limit: int, ascending: bool, **only: Any) -> list[dg.EventLogRecord]:
-    filters = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION, **only)
-    return list(instance.event_log_storage.get_event_records(filters, limit=limit, ascending=ascending))
-
-
 def _events_since(instance: dg.DagsterInstance, known: Position) -> Iterator[dg.EventLogRecord]:
     """The events after a position and a few before it; all of them if it is not one of this log."""
-    last = _events(instance, limit=1, ascending=True, storage_ids=[known.storage_id])
+    last = materialization_records(instance, limit=1, ascending=True, storage_ids=[known.storage_id])
     same_log = bool(last) and _time(last[0].timestamp) == known.recorded_at
     cursor = max(0, known.storage_id - OVERLAP) if same_log else 0
-    while records := _events(instance, limit=BATCH, ascending=True, after_cursor=cursor):
+    while records := materialization_records(instance, limit=BATCH, ascending=True, after_cursor=cursor):
         yield from records
         cursor = records[-1].storage_id
 
@@ -215,7 +211,7 @@ def _materialization(record: dg.EventLogRecord) -> Materialization | None:
         return None
     made_of, tags = metadata["made_of"], event.tags or {}
     facts, environment, kept = made_of["facts"], made_of["environment"], bool(metadata.get("kept"))
-    n_cells = tags.get("dagster/partition/n_cells")
+    n_cells = tags.get(f"{PARTITION_TAG}/n_cells")
     row = {
         "storage_id": record.storage_id,
         "materialization": metadata["materialization"],
@@ -223,11 +219,11 @@ def _materialization(record: dg.EventLogRecord) -> Materialization | None:
         "run_id": record.run_id or None,
         "asset": "/".join(event.asset_key.path),
         "partition": None if event.partition is None else str(event.partition),
-        "tissue": tags.get("dagster/partition/tissue", event.partition),
+        "tissue": tags.get(f"{PARTITION_TAG}/tissue", event.partition),
         "n_cells": None if n_cells is None else int(n_cells),
         "code_version": made_of["code"],
         "config": made_of["config"],
-        "data_version": tags.get("dagster/data_version"),
+        "data_version": tags.get(VERSION_TAG),
         **{name: facts.get(name) for name in ("checkpoint", "device", "precision", "seconds", "peak_memory_bytes")},
         "fingerprint": _fingerprint(facts),
         "packages": json.dumps(environment.get("packages", {})),
@@ -254,8 +250,8 @@ def _run(record: dg.RunRecord) -> dict[str, Any]:
         "status": run.status.value,
         "started_at": _time(record.start_time),
         "ended_at": _time(record.end_time),
-        "partition": run.tags.get("dagster/partition"),
-        "backfill": run.tags.get("dagster/backfill"),
+        "partition": run.tags.get(PARTITION_TAG),
+        "backfill": run.tags.get(BACKFILL_TAG),
         "catalog": run.tags.get("scfm/catalog"),
         "tags": json.dumps(dict(run.tags)),
     }

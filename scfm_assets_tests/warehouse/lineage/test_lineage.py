@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from scfm_assets.engine.declare import Job
+from scfm_assets.engine.make import materialize
 from scfm_assets.errors import ScfmError
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place
@@ -465,7 +466,7 @@ def test_an_output_whose_event_was_lost_is_told_by_the_next_run(rerun: Home):
     node, place = rerun.platform.nodes["atlas/cell_sets"], Place("sim_one", 20)
     before = rerun.store.manifest(node.asset, place)
     job = Job(rerun.catalog, rerun.platform.grid, place, rerun.store, rerun.platform.compute)
-    lost, _ = rerun.platform.materialize(node, job, force=True)
+    lost, _ = materialize(rerun.platform, node, job, force=True)
     assert before is not None
     assert (lost.version, lost.materialization != before.materialization) == (before.version, True)
     publish(rerun.folder, fill=lambda con: sync(rerun.instance, con))
