@@ -138,7 +138,7 @@ DOORS = {
     "core.simulate": "errors core.base",
     "core.attention": "errors core.base core.genes core.sampling core.tokens",
     "core.scores": "errors core.attention core.base core.metrics",
-    "core.statistics": "core.metrics core.scores",
+    "core.statistics": "tables core.metrics core.scores",
     "core.universes": "core.base core.metrics core.networks core.sampling core.scores core.statistics",
     "core.evaluation": "core.attention core.base core.metrics core.networks core.sampling core.scores core.statistics "
     "core.universes",

@@ -14,8 +14,8 @@ from scfm_assets.core.scores import baselines
 from scfm_assets.core.simulate.copula import COPULA, CopulaSpec, Donor
 from scfm_assets.core.simulate.hill import HILL, HillSpec, draw_expression, master_moments
 from scfm_assets.core.simulate.measurement import PLAIN
-from scfm_assets.core.simulate.sergio_files import read_sergio
 from scfm_assets.core.simulate.wiring import Wiring
+from scfm_assets_tests.core.simulate.sergio_files import read_sergio
 
 ROOT = Path(os.environ.get("SCFM_DATA", "absent"))
 pytestmark = [

@@ -96,7 +96,7 @@ def compare_cell_counts(
 
 def _over_tfs(own: Contender, repeat: int, grounds: Sequence[Ground]) -> list[Shared]:
     matrix = own.matrix(repeat)
-    return [over_tfs(ground.pairs.of(matrix[ground.universe.tfs])[None], ground.pairs) for ground in grounds]
+    return [over_tfs([ground.pairs.rank(ground.pairs.of(matrix[ground.universe.tfs]))]) for ground in grounds]
 
 
 def _numbers(own: Difference) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from scfm_assets.studies.reference_saturation.growth_detection import operating_characteristics
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, Hiding, hide_labels
 from scfm_assets.studies.reference_saturation.measured import SCORES, ReferenceSaturationSpec, measure, measure_scores
 from scfm_assets.studies.reference_saturation.observed import OBSERVED, counted, observe
@@ -29,7 +28,6 @@ __all__ = [
     "measure",
     "measure_scores",
     "observe",
-    "operating_characteristics",
     "slopes",
     "slopes_over_tfs",
     "verdict",

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from scfm_assets.core.evaluation import CONTENDER_FIELDS
+from scfm_assets.core.statistics import Estimate
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
-from scfm_assets.studies.reference_saturation.slopes import ESTIMATES, Estimate, slopes_over_tfs
+from scfm_assets.studies.reference_saturation.slopes import ESTIMATES, slopes_over_tfs
 from scfm_assets.studies.reference_saturation.verdicts import answer_for_known_edges
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def merged(of_repeats: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, 
     for own in zip(*of_repeats, strict=True):
         value, error = (np.mean([np.nan if row[of] is None else row[of] for row in own]) for of in ("value", "error"))
         estimate = Estimate(float(value), float(error), min(row["units"] for row in own))
-        lo, hi = estimate.limits()
+        lo, hi = estimate.interval()
         told = {"value": estimate.value, "error": estimate.error, "lo": lo, "hi": hi, "p": estimate.p()}
         numbers = {of: number if np.isfinite(number) else None for of, number in told.items()}
         rows.append({**own[0], **numbers, "units": estimate.units})

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scfm_assets.core.statistics import Test, power_of_difference, smallest_difference
+from scfm_assets.core.metrics import reach
+from scfm_assets.core.statistics import Estimate, Sided, Test
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS
-from scfm_assets.studies.reference_saturation.slopes import ASKED, GROUPS, Estimate
+from scfm_assets.studies.reference_saturation.slopes import ASKED, GROUPS
 from scfm_assets.studies.study_verdict import StudyVerdict
 
 if TYPE_CHECKING:
@@ -119,17 +120,21 @@ def hypotheses(slopes: pa.Table) -> list[Test]:
             said = f"{of} rises less with cells the fewer edges are labelled, hidden {HOW[hiding]}"
             estimate = _of(interaction)
             tests.append(
-                _test("labels_explain", said, "interaction, log2 n x completeness", estimate, rise=rise, side=1)
+                _test(
+                    "labels_explain", said, "interaction, log2 n x completeness", estimate, rise=rise, sided="greater"
+                )
             )
         if growth == 0 and hiding == "random" and metric == "auroc":
             beyond = _over_error(interaction["excess"], interaction["excess_lo"], interaction["units"])
             said = f"{of} changes with hidden labels other than hidden edges among the negatives explain"
             tests.append(
-                _test("beyond_prediction", said, "interaction, observed - predicted", beyond, rise=rise, side=0)
+                _test(
+                    "beyond_prediction", said, "interaction, observed - predicted", beyond, rise=rise, sided="two-sided"
+                )
             )
         if hiding == "random" and metric == "auroc":
             said = f"{of} falls with cells, every edge labelled, noise growing by {growth:g} a cell"
-            tests.append(_test("growth_of_noise", said, "slope on log2 n", _of(at[max(at)]), rise=rise, side=-1))
+            tests.append(_test("growth_of_noise", said, "slope on log2 n", _of(at[max(at)]), rise=rise, sided="less"))
     return tests
 
 
@@ -147,24 +152,11 @@ def _of(row: Mapping[str, Any]) -> Estimate:
 
 def _over_error(value: float, low: float | None, units: int) -> Estimate:
     """Take the error back out of an interval."""
-    reach = float(Estimate(0.0, 1.0, units).limits()[1])
-    return Estimate(value, np.nan if low is None else (value - low) / reach, units)
+    return Estimate(value, np.nan if low is None else (value - low) / float(reach(units, level=0.95)), units)
 
 
-def _test(family: str, said: str, statistic: str, estimate: Estimate, *, rise: float, side: int) -> Test:
-    sided = "two-sided" if side == 0 else "greater"
-    return Test(
-        STUDY,
-        family,
-        said,
-        statistic,
-        value=estimate.value,
-        p=estimate.p(side),
-        n=estimate.units,
-        effect=estimate.value / (estimate.error * np.sqrt(estimate.units)) if estimate.error > 0 else np.nan,
-        power=power_of_difference(rise, estimate.error, sided=sided, units=estimate.units),
-        mde=smallest_difference(estimate.error, sided=sided, units=estimate.units),
-    )
+def _test(family: str, said: str, statistic: str, estimate: Estimate, *, rise: float, sided: Sided) -> Test:
+    return estimate.as_test(STUDY, family, said, statistic, smallest=rise, sided=sided)
 
 
 def verdict(slopes: pa.Table) -> StudyVerdict:

@@ -99,7 +99,7 @@ def readings(made: Simulated, methods: Sequence[BaselineMethod]) -> list[dict[st
     cells = cells_of(made.counts, np.arange(len(made.genes)))
     pairs = CandidatePairs.of_masks(*made.tf_grid())
     every = (*methods, *NULLS)
-    shared = over_tfs(np.stack([pairs.of(method.function(cells, made.tfs)) for method in every]), pairs)
+    shared = over_tfs([pairs.rank(pairs.of(method.function(cells, made.tfs))) for method in every])
     low, high = shared.intervals()
     rows = []
     for place, method in enumerate(every):

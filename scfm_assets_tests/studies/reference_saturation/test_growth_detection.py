@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from scfm_assets.studies import reference_saturation as rs
+from scfm_assets_tests.studies.reference_saturation.growth_detection import operating_characteristics
 from scfm_assets_tests.studies.reference_saturation.small_saturation import SMALL
 
 
 def test_shares_come_with_their_errors_and_the_number_of_trials():
-    rows = rs.operating_characteristics(replace(SMALL, n_seeds=2), datasets=6).to_pylist()
+    rows = operating_characteristics(replace(SMALL, n_seeds=2), datasets=6).to_pylist()
     assert {row["condition"] for row in rows} == {"growth 0", "growth 0.002", "no gain"}
     assert {row["trials"] for row in rows if row["test"] == "falls, one tissue"} == {6}
     assert {row["trials"] for row in rows if row["test"] != "falls, one tissue"} == {3}
@@ -21,7 +22,7 @@ def test_shares_come_with_their_errors_and_the_number_of_trials():
 @pytest.mark.long
 def test_growing_noise_is_detected_and_no_growth_is_not():
     spec = rs.ReferenceSaturationSpec(densities=(1e-3,), n_genes=400, n_seeds=10)
-    rows = rs.operating_characteristics(spec, datasets=500).to_pylist()
+    rows = operating_characteristics(spec, datasets=500).to_pylist()
     share = {(row["condition"], row["test"]): row["detected"] for row in rows}
     assert share["growth 0.002", "falls, all seeds"] >= 0.8
     assert share["growth 0", "falls, all seeds"] <= 0.05
