@@ -321,7 +321,6 @@ PLATFORM = (
     "dagster_webserver",
     "duckdb",
     "h5py",
-    "lmfit",
     "matplotlib",
     "numba",
     "pooch",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.curves.fit import MIN_POINTS, CurveFit, Estimate, fit_curves, summary
+from scfm_assets.core.curves.fit import MIN_POINTS, CurveFit, WithLimits, fit_curves, summary
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _estimate(estimate: Estimate | None, form: str) -> str:
+def _estimate(estimate: WithLimits | None, form: str) -> str:
     if estimate is None:
         return "-"
     lo, hi = ("?" if limit is None else format(limit, form) for limit in (estimate.lo, estimate.hi))

@@ -237,13 +237,14 @@ def permuted_labels_score_half(
     if not nulls:
         return True, "no ranking whose labels could be permuted"
     limit = _errors_allowed(len(nulls), PERMUTATIONS)
-    wrong = {name: null for name, null in nulls.items() if not _is_half(null, errors=limit)}
+    wrong = {name: null for name, null in nulls.items() if not is_half(null, errors=limit)}
     worst, null = max((wrong or nulls).items(), key=lambda item: abs(item[1].expected - 0.5))
     words = f"permuted labels of {len(nulls)} rankings: furthest from 0.5 is {worst} with {null.expected:.4f}"
     return not wrong, f"{words} (standard error {null.standard_error:.4f}, {limit:.1f} of them allowed)"
 
 
-def _is_half(null: Permuted, *, errors: float) -> bool:
+def is_half(null: Permuted, *, errors: float) -> bool:
+    """Say whether the mean of permuted values is within some standard errors of 0.5."""
     return abs(null.expected - 0.5) <= errors * null.standard_error + 1e-9
 
 
