@@ -80,9 +80,9 @@ def _scored(job: Job, inputs: dict[str, Any]) -> list[Scored]:
 
 def _contenders(job: Job, inputs: dict[str, Any]) -> list[Contender]:
     from scfm_assets.core.evaluation import contenders
-    from scfm_assets.core.scores import METHODS
+    from scfm_assets.core.scores import NULLS
 
-    nulls = {method.name for method in METHODS if method.null}
+    nulls = {method.name for method in NULLS}
     return contenders(_scored(job, inputs), nulls, direction_of(job.catalog))
 
 

@@ -72,7 +72,7 @@ def aurocs(made, methods=("pearson", "spearman", "mean_product")):
     pairs[np.arange(len(made.tfs)), made.tfs] = False
     truth = made.signed_network()[made.tfs] != 0
     cells = baselines.cells_of(made.counts, np.arange(len(made.genes)))
-    scores = {m.name: m.function(cells, made.tfs) for m in baselines.METHODS if m.name in methods}
+    scores = {m.name: m.function(cells, made.tfs) for m in baselines.BASELINES if m.name in methods}
     return {name: float(metrics.auroc(metrics.bins_of(s[pairs], truth[pairs]))) for name, s in scores.items()}
 
 

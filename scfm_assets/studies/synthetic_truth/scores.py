@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scfm_assets.core.evaluation import BEATS, DOES_NOT_BEAT, NULL, SMALLEST, UNDERPOWERED, WORSE
 from scfm_assets.core.metrics import METRICS, CandidatePairs
-from scfm_assets.core.scores import METHODS, cells_of, chosen_methods
+from scfm_assets.core.scores import NULLS, cells_of, chosen_methods
 from scfm_assets.core.statistics import ALPHA, POWER, Shared, over_tfs, power_of_difference
 from scfm_assets.studies.documented import documented
 from scfm_assets.studies.synthetic_truth.spec import SyntheticTruthSpec, data_sets
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from scfm_assets.core.scores import BaselineMethod
     from scfm_assets.core.simulate import Donor, Simulated
 
-NULLS = tuple(method for method in METHODS if method.null)
 
 DATA_SET = (
     documented("simulator", pa.string(), "Simulator that made the cells: linear, hill, copula."),
