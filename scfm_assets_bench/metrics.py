@@ -13,7 +13,7 @@ from scfm_assets_bench.record import Result
 from scfm_assets_bench.simulated import draw_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scfm_assets.core.metrics import Bins
     from scfm_assets_bench.settings import Settings, Tell
@@ -105,20 +105,70 @@ def compare(
 def resample_pairs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int) -> np.ndarray:
     """Value and AUROC of resampled pairs with ours, from the scores on: (1 + resamples,)."""
     from scfm_assets.core.metrics import auroc, bins_of
-    from scfm_assets.core.statistics import auroc_of_resampled_pairs
 
     bins = bins_of(scores, is_positive)
-    draws = auroc_of_resampled_pairs(bins, resamples=resamples, rng=np.random.default_rng(0))
-    return np.append(auroc(bins), draws)
+    return np.concatenate([auroc(bins)[None], *map(auroc, draws_of_pairs(bins, resamples=resamples))])
+
+
+def draws_of_pairs(bins: Bins, *, resamples: int, seed: int = 0) -> Iterator[Bins]:
+    """Draw the pairs of a ranking with replacement, some resamples at a time."""
+    from scfm_assets.core.statistics import PairBootstrap
+
+    n_pos, n_neg = int(bins.n_pos), int(bins.n_neg)
+    drawn = int(np.random.default_rng(seed).integers(2**62))
+    return PairBootstrap(n_pos, n_neg, resamples=resamples, seed=drawn).draws(bins)
+
+
+def joined(parts: Iterable[Bins]) -> Bins:
+    """Put the draws of `draws_of_pairs` below each other, shapes (resamples, p)."""
+    from scfm_assets.core.metrics import Bins
+
+    names, listed = ("positive", "tied", "below", "n_neg"), list(parts)
+    return Bins(*(np.concatenate([getattr(part, name) for part in listed]) for name in names))
+
+
+def weights_of(scores: np.ndarray, is_positive: np.ndarray, bins: Bins) -> np.ndarray:
+    """Spread the bins of one resample over pairs that lie in them, for software that takes a weight for each pair.
+
+    Parameters
+    ----------
+    scores, is_positive
+        The ranking that was resampled, as for `bins_of`.
+    bins
+        The resample, shapes (p,).
+
+    Returns
+    -------
+    Weight of each pair, shape (n,): that of the bin on its first pair, 0 on all others.
+    """
+    from scfm_assets.core.metrics import codes_of
+
+    codes = codes_of(scores, np.unique(scores[is_positive]))
+    lower = np.append(bins.below, bins.n_neg)
+    negative = np.empty(2 * len(bins.below) + 1)
+    negative[1::2] = bins.tied
+    negative[0::2] = np.diff(lower, prepend=0) - np.append(0, bins.tied)
+    weights = np.zeros(len(scores))
+    at_score = np.append(bins.positive, 0)
+    for kind, weight_of_code in ((is_positive, at_score.repeat(2)), (~is_positive, negative)):
+        pairs = np.flatnonzero(kind)
+        held, first = np.unique(codes[pairs], return_index=True)
+        weights[pairs[first]] = weight_of_code[held - (kind is is_positive)]
+    return weights
+
+
+def tf_weights(n_tfs: int, *, resamples: int, seed: int = 0) -> np.ndarray:
+    """Draw TFs with replacement: how often each is drawn, shape (resamples, n_tfs)."""
+    return np.random.default_rng(seed).multinomial(n_tfs, np.full(n_tfs, 1 / n_tfs), size=resamples)
 
 
 def resample_tfs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int) -> np.ndarray:
     """Value and AUROC of resampled TFs with ours, from the scores (n_tfs, n_targets) on: (1 + resamples,)."""
     from scfm_assets.core.metrics import auroc
-    from scfm_assets.core.statistics import tf_bootstrap, tf_weights
+    from scfm_assets.core.statistics import tf_bootstrap
 
     bins = bins_of_rows(scores, is_positive)
-    weights = tf_weights(len(scores), resamples=resamples, rng=np.random.default_rng(0))
+    weights = tf_weights(len(scores), resamples=resamples)
     return np.append(auroc(bins.total()), _auroc_of(tf_bootstrap(bins, weights)))
 
 
@@ -146,11 +196,10 @@ def error_of_pairs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: in
     """Give the largest difference to scikit-learn, of the value and of resamples drawn by ours."""
     from sklearn.metrics import roc_auc_score
 
-    from scfm_assets.core.metrics import bins_of, weights_of
-    from scfm_assets.core.statistics import draw_pairs
+    from scfm_assets.core.metrics import bins_of
 
     bins = bins_of(scores, is_positive)
-    drawn = draw_pairs(bins, resamples=resamples, rng=np.random.default_rng(0))
+    drawn = joined(draws_of_pairs(bins, resamples=resamples))
     value, *found = resample_pairs(scores, is_positive, resamples=resamples)
     differences = [value - roc_auc_score(is_positive, scores)]
     for draw, resampled in enumerate(found):
@@ -163,9 +212,7 @@ def error_of_tfs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int 
     """Give the largest difference to scikit-learn, of the value and of the same draws of TFs."""
     from sklearn.metrics import roc_auc_score
 
-    from scfm_assets.core.statistics import tf_weights
-
-    weights = tf_weights(len(scores), resamples=resamples, rng=np.random.default_rng(0))
+    weights = tf_weights(len(scores), resamples=resamples)
     value, *found = resample_tfs(scores, is_positive, resamples=resamples)
     differences = [value - roc_auc_score(is_positive.ravel(), scores.ravel())]
     for times, resampled in zip(weights, found, strict=True):

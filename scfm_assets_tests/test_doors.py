@@ -138,7 +138,7 @@ DOORS = {
     "core.simulate": "errors core.base",
     "core.attention": "errors core.base core.genes core.sampling core.tokens",
     "core.scores": "errors tables core.attention core.base core.metrics",
-    "core.statistics": "core.metrics core.scores",
+    "core.statistics": "tables core.metrics core.scores",
     "core.universes": "tables core.base core.metrics core.networks core.sampling core.scores core.statistics",
     "core.evaluation": "tables core.attention core.base core.metrics core.networks core.sampling core.scores "
     "core.statistics core.universes",
@@ -343,7 +343,6 @@ PLATFORM = (
     "dagster_webserver",
     "duckdb",
     "h5py",
-    "lmfit",
     "matplotlib",
     "numba",
     "pooch",

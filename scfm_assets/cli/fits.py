@@ -10,7 +10,7 @@ from scfm_assets.warehouse.text_table import text_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.curves import CurveFit, Estimate
+    from scfm_assets.core.curves import CurveFit, WithLimits
 
 
 def format_fits(fits: Sequence[CurveFit]) -> str:
@@ -54,7 +54,7 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _estimate(estimate: Estimate | None, form: str) -> str:
+def _estimate(estimate: WithLimits | None, form: str) -> str:
     if estimate is None:
         return "-"
     lo, hi = ("?" if limit is None else format(limit, form) for limit in (estimate.lo, estimate.hi))

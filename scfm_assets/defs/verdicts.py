@@ -81,9 +81,9 @@ def _scored(job: Job, inputs: dict[str, Any]) -> list[Scored]:
 def contenders_of(job: Job, inputs: dict[str, Any]) -> list[Contender]:
     """The methods of one slice, by the scores (and attention sums) of the models that are there."""
     from scfm_assets.core.evaluation import contenders
-    from scfm_assets.core.scores import METHODS
+    from scfm_assets.core.scores import NULLS
 
-    nulls = {method.name for method in METHODS if method.null}
+    nulls = {method.name for method in NULLS}
     return contenders(_scored(job, inputs), nulls, direction_of(job.catalog))
 
 

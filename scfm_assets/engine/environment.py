@@ -12,7 +12,7 @@ from scfm_assets.home import project
 
 PACKAGES = (
     *("scfm_assets", "torch", "transformers", "numpy", "scipy", "pandas", "pyarrow", "anndata", "scikit-learn"),
-    *("numba", "lmfit", "safetensors", "dagster", "duckdb"),
+    *("numba", "safetensors", "dagster", "duckdb"),
 )
 """Packages on which a number can depend."""
 

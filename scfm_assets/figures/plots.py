@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.scores import METHODS, MODEL
+from scfm_assets.core.scores import MODEL
+from scfm_assets.core.scores import NULLS as SCORED_NULLS
 from scfm_assets.figures.files import thumbnail_markdown, to_png, to_svg
 from scfm_assets.figures.style import (
     INK,
@@ -40,7 +41,7 @@ __all__ = ["atlas_qc", "attention_by_layer", "coverage", "scaling_curve", "thumb
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "auprc_ratio": "AUPRC / base rate", "epr": "early precision ratio"}
 CHANCE = {"auroc": 0.5, "auprc_ratio": 1.0, "epr": 1.0}
 BASELINES = MODEL
-NULLS = {method.name for method in METHODS if method.null}
+NULLS = {method.name for method in SCORED_NULLS}
 LABEL_LENGTH = 17
 NOTE_ROOM = 1.75
 """Inches of the longest of the small lines below labels."""

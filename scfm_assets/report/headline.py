@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.scores import METHODS, MODEL
+from scfm_assets.core.scores import MODEL
+from scfm_assets.core.scores import NULLS as SCORED_NULLS
 from scfm_assets.figures.traces import INTERVAL_KINDS, richest_network, rows_of, trace_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ ROLES = {
     "baseline": "Best baseline",
     "null": "Best null",
 }
-NULLS = frozenset(method.name for method in METHODS if method.null)
+NULLS = frozenset(method.name for method in SCORED_NULLS)
 
 
 @dataclass(frozen=True)

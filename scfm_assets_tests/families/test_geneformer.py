@@ -344,7 +344,7 @@ def test_the_files_that_identify_a_checkpoint_are_those_that_decide_what_it_comp
 
 
 FOREIGN = ("anndata", "scanpy", "dagster", "numba", "h5py", "zarr")
-FOREIGN += ("sklearn", "duckdb", "pydantic", "matplotlib", "lmfit")
+FOREIGN += ("sklearn", "duckdb", "pydantic", "matplotlib")
 
 
 def test_core_and_families_run_where_only_their_own_packages_are_installed(folder):

@@ -370,7 +370,6 @@ FOREIGN = (
     "duckdb",
     "pydantic",
     "matplotlib",
-    "lmfit",
 )
 
 

@@ -14,8 +14,8 @@ from scfm_assets.core.scores import baselines
 from scfm_assets.core.simulate.copula import COPULA, CopulaSpec, Donor
 from scfm_assets.core.simulate.hill import HILL, HillSpec, draw_expression, master_moments
 from scfm_assets.core.simulate.measurement import PLAIN
-from scfm_assets.core.simulate.sergio_files import read_sergio
 from scfm_assets.core.simulate.wiring import Wiring
+from scfm_assets_tests.core.simulate.sergio_files import read_sergio
 
 ROOT = Path(os.environ.get("SCFM_DATA", "absent"))
 pytestmark = [
@@ -72,7 +72,7 @@ def aurocs(made, methods=("pearson", "spearman", "mean_product")):
     pairs[np.arange(len(made.tfs)), made.tfs] = False
     truth = made.signed_network()[made.tfs] != 0
     cells = baselines.cells_of(made.counts, np.arange(len(made.genes)))
-    scores = {m.name: m.function(cells, made.tfs) for m in baselines.METHODS if m.name in methods}
+    scores = {m.name: m.function(cells, made.tfs) for m in baselines.BASELINES if m.name in methods}
     return {name: float(metrics.auroc(metrics.bins_of(s[pairs], truth[pairs]))) for name, s in scores.items()}
 
 

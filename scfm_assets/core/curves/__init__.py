@@ -1,6 +1,6 @@
 """Scaling curves: forms, fits with intervals, and the table of all curves."""
 
-from scfm_assets.core.curves.fit import CurveFit, Estimate, fit_curves, is_flat, summary
+from scfm_assets.core.curves.fit import CurveFit, WithLimits, fit_curves, is_flat, summary
 from scfm_assets.core.curves.forms import FORMS
 from scfm_assets.core.curves.scaling import left_out, scaling_table
 from scfm_assets.core.curves.table import read_points
@@ -8,7 +8,7 @@ from scfm_assets.core.curves.table import read_points
 __all__ = [
     "FORMS",
     "CurveFit",
-    "Estimate",
+    "WithLimits",
     "fit_curves",
     "is_flat",
     "left_out",

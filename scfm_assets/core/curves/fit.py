@@ -1,18 +1,18 @@
 """Fit every form of a scaling curve to points (n, y) and say what the points can tell about it.
 
 The shape of a form is scanned over its whole range with amplitude and offset solved exactly (`curve_profile`), so no
-start value can be missed; lmfit then polishes the best and gives its standard errors. Intervals are profile intervals:
-where the points set no limit, the limit is None.
+start value can be missed; least squares then polish the best. Intervals are profile intervals: where the points set no
+limit, the limit is None.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.optimize import leastsq
 
 from scfm_assets.core.curves.forms import FORMS, CurveForm
 from scfm_assets.core.curves.profile import Limits, Profile, best_shapes, leave_one_out, profile, project
@@ -21,7 +21,7 @@ from scfm_assets.errors import ScfmError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["FORMS", "MIN_POINTS", "VERDICTS", "CurveFit", "CurveForm", "Estimate", "fit_curves", "is_flat", "summary"]
+__all__ = ["FORMS", "MIN_POINTS", "VERDICTS", "CurveFit", "CurveForm", "WithLimits", "fit_curves", "is_flat", "summary"]
 
 INDISTINGUISHABLE = 2.0
 """Forms whose AICc lies within this of the best cannot be told apart (Burnham and Anderson 2002, section 2.6)."""
@@ -30,14 +30,12 @@ VERDICTS = ("best", "indistinguishable", "worse", "degenerate", "too_few_points"
 
 
 @dataclass(frozen=True)
-class Estimate:
+class WithLimits:
     """A number with its 95 % profile interval; a limit that the points do not set is None."""
 
     value: float
     lo: float | None = None
     hi: float | None = None
-    stderr: float | None = None
-    """From lmfit's covariance matrix; None where that has none."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class CurveFit:
     """One form fitted to one series of points."""
 
     form: CurveForm
-    parameters: Mapping[str, Estimate]
+    parameters: Mapping[str, WithLimits]
     n_points: int
     sse: float
     """Sum of squared residuals, weighted with weights of geometric mean 1."""
@@ -57,9 +55,9 @@ class CurveFit:
     """Akaike weight among the forms that have an AICc."""
     loo_rmse: float | None
     """Root mean squared error at each point (weighted) when the curve is fitted to all others."""
-    asymptote: Estimate | None
+    asymptote: WithLimits | None
     """None if the form has none, or if the points say nothing but "beyond"."""
-    characteristic_n: Estimate | None
+    characteristic_n: WithLimits | None
     """None if the form has none, or if the points bound it on neither side."""
     verdict: str
     """One of `VERDICTS`."""
@@ -147,14 +145,14 @@ def _fit(form: CurveForm, n: np.ndarray, y: np.ndarray, weights: np.ndarray) -> 
     points, k = len(y), len(form.parameters) + 1
     sst = float(weights @ (y - np.average(y, weights=weights)) ** 2)
     floor = points * (2 * np.finfo(float).eps * float(np.abs(y).max())) ** 2  # what the rounding of y itself leaves
-    values, errors = _optimum(form, n, y, weights)
+    values = _optimum(form, n, y, weights)
     sse = max(float(weights @ (y - form.function(n, **values)) ** 2), floor)
     accepted = profile(form, n, y, weights, (values.get(form.shape or "", 0.0), sse))
     flat, few = sst <= floor, points <= k + 1
     degenerate = flat or _is_degenerate(form, values, accepted)
     return CurveFit(
         form=form,
-        parameters={name: Estimate(values[name], *_limits(name, accepted), errors[name]) for name in form.parameters},
+        parameters={name: WithLimits(values[name], *_limits(name, accepted)) for name in form.parameters},
         n_points=points,
         sse=sse,
         r2=None if flat else 1.0 - sse / sst,
@@ -167,12 +165,8 @@ def _fit(form: CurveForm, n: np.ndarray, y: np.ndarray, weights: np.ndarray) -> 
     )
 
 
-def _optimum(
-    form: CurveForm, n: np.ndarray, y: np.ndarray, weights: np.ndarray
-) -> tuple[dict[str, float], dict[str, float | None]]:
-    """Parameters of least SSE and lmfit's standard errors."""
-    import lmfit
-
+def _optimum(form: CurveForm, n: np.ndarray, y: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+    """Find the parameters of least SSE: by the scan, polished; a shape at the end of its range stays there."""
     bend: dict[str, float] = {}
     at_end = False
     if form.shape is not None and form.shapes is not None:
@@ -181,26 +175,19 @@ def _optimum(
         at_end = bool(np.isclose(bend[form.shape], ends, rtol=1e-6).any())
     line = project(form.function(n, a=1.0, c=0.0, **bend), y, weights)
     start = {"a": float(line.a), "c": float(line.c), **bend}
-
-    trial = lmfit.Parameters()
-    for name, value in start.items():
-        trial.add(name, value=value, vary=not (at_end and name == form.shape))
+    names = [name for name in start if not (at_end and name == form.shape)]
     root = np.sqrt(weights)
 
-    def residual(p: lmfit.Parameters) -> np.ndarray:
-        return root * (form.function(n, **p.valuesdict()) - y)
+    def residual(values: np.ndarray) -> np.ndarray:
+        return root * (form.function(n, **(start | dict(zip(names, values, strict=True)))) - y)
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # a covariance of zero or infinity is the answer on noiseless points, not news
-        result: Any = lmfit.minimize(residual, trial, max_nfev=200)
-    errors = {name: _finite(result.params[name].stderr) for name in start}
-    polished = {name: float(result.params[name].value) for name in start}
-    better = result.chisqr < float(residual(trial) @ residual(trial))
-    return (polished if better else start), errors
-
-
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
+    first = np.array([start[name] for name in names])
+    with np.errstate(all="ignore"):
+        polished = leastsq(
+            residual, first, ftol=1.5e-8, xtol=1.5e-8, gtol=0.0, epsfcn=1e-10, maxfev=400, full_output=True
+        )[0]
+        better = (residual(polished) ** 2).sum() < residual(first) @ residual(first)
+    return start | dict(zip(names, polished.tolist(), strict=True)) if better else start
 
 
 def _penalty(points: int, k: int) -> float:
@@ -217,22 +204,22 @@ def _limits(name: str, accepted: Profile) -> Limits:
     return accepted.amplitude_interval() if name == "a" else accepted.level_interval(_offset)
 
 
-def _asymptote(form: CurveForm, values: Mapping[str, float], accepted: Profile) -> Estimate | None:
+def _asymptote(form: CurveForm, values: Mapping[str, float], accepted: Profile) -> WithLimits | None:
     if form.asymptote is None or not math.isfinite(value := float(form.asymptote(values))):
         return None
     limits = accepted.level_interval(form.asymptote)
     nowhere = limits == (None, None) or (None in limits and accepted.at_end)
-    return None if nowhere else Estimate(value, *limits)
+    return None if nowhere else WithLimits(value, *limits)
 
 
-def _characteristic_n(form: CurveForm, values: Mapping[str, float], accepted: Profile) -> Estimate | None:
+def _characteristic_n(form: CurveForm, values: Mapping[str, float], accepted: Profile) -> WithLimits | None:
     if form.characteristic_n is None or form.shape is None or accepted.at_end:
         return None
     scale = form.characteristic_n
     ends = [None if shape is None else scale({**values, form.shape: shape}) for shape in accepted.shape_interval()]
     falls = scale({**values, form.shape: 1.0}) > scale({**values, form.shape: 2.0})
     lo, hi = reversed(ends) if falls else ends
-    return None if lo is None and hi is None else Estimate(scale(values), lo, hi)
+    return None if lo is None and hi is None else WithLimits(scale(values), lo, hi)
 
 
 def _is_degenerate(form: CurveForm, values: Mapping[str, float], accepted: Profile) -> bool:

@@ -74,7 +74,7 @@ def compare_cell_counts(
 
 def _over_tfs(method: Contender, repeat: int, grounds: Sequence[Ground]) -> list[Shared]:
     matrix = method.matrix(repeat)
-    return [over_tfs(ground.pairs.of(matrix[ground.universe.tfs])[None], ground.pairs) for ground in grounds]
+    return [over_tfs([ground.pairs.rank(ground.pairs.of(matrix[ground.universe.tfs]))]) for ground in grounds]
 
 
 def _numbers(difference: Difference) -> dict[str, object]:

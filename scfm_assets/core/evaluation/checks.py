@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scfm_assets.core.metrics import CandidatePairs
 from scfm_assets.core.sampling import members
 from scfm_assets.core.scores import EdgeScores
-from scfm_assets.core.statistics import PermutedLabels, permuted_labels_auroc
+from scfm_assets.core.statistics import Permuted, permutation_test, permuted_anywhere
 from scfm_assets.core.universes import TF_GRID, candidates, edges_in_panel, positives
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ LEAST_OVERLAP = 0.1
 """Share of an atlas's genes that a model must know: below it, ids of another kind have met by chance."""
 LEAST_POSITIVES = 30
 LEAST_COVERAGE = 0.5
+PERMUTATIONS = 50
+"""Of the labels of each ranking."""
 LEAST_ERRORS = 4.0
 """Standard errors by which permuted labels may always miss 0.5."""
 FALSE_ALARMS = 1e-6
@@ -208,23 +211,32 @@ def permuted_labels_score_half(
     Passed if every mean AUROC is within a number of standard errors of 0.5: four, or more where so many rankings are
     asked that one of a million sound slices would fail. Permutations are the same every time.
     """
-    found: dict[str, PermutedLabels] = {}
+    nulls: dict[str, Permuted] = {}
     for model, scores in scores_of_model.items():
         (key,), pairs = scores.keys, scores.pairs[scores.keys[0].repeat]
         (turn,) = key.directions((direction,))
         for network in networks:
             edges = edges_in_panel(network, scores.gene_ids, scores.symbols, tissue=tissue)
-            candidate, positive = (mark(TF_GRID, edges, pairs) for mark in (candidates, positives))
-            if positive.any() and not positive[candidate].all():
-                ranked = turn.orient(scores.scores[0])
-                found[f"{model} against {network.name}"] = permuted_labels_auroc(ranked, candidate, positive)
-    if not found:
+            ranked = CandidatePairs.of_masks(*(mark(TF_GRID, edges, pairs) for mark in (candidates, positives)))
+            if ranked.n_pos and ranked.n_neg:
+                (null,) = permutation_test(
+                    ranked.of(turn.orient(scores.scores[0]))[None],
+                    ranked,
+                    labels=permuted_anywhere(ranked, permutations=PERMUTATIONS, seed=0),
+                )
+                nulls[f"{model} against {network.name}"] = null["auroc"]
+    if not nulls:
         return True, "no ranking whose labels could be permuted"
-    limit = _errors_allowed(len(found), min(null.permutations for null in found.values()))
-    wrong = {name: null for name, null in found.items() if not null.is_null(z=limit)}
-    worst, null = max((wrong or found).items(), key=lambda item: abs(item[1].mean - 0.5))
-    words = f"permuted labels of {len(found)} rankings: furthest from 0.5 is {worst} with {null.mean:.4f}"
+    limit = _errors_allowed(len(nulls), PERMUTATIONS)
+    wrong = {name: null for name, null in nulls.items() if not is_half(null, errors=limit)}
+    worst, null = max((wrong or nulls).items(), key=lambda item: abs(item[1].expected - 0.5))
+    words = f"permuted labels of {len(nulls)} rankings: furthest from 0.5 is {worst} with {null.expected:.4f}"
     return not wrong, f"{words} (standard error {null.standard_error:.4f}, {limit:.1f} of them allowed)"
+
+
+def is_half(null: Permuted, *, errors: float) -> bool:
+    """Say whether the mean of permuted values is within some standard errors of 0.5."""
+    return abs(null.expected - 0.5) <= errors * null.standard_error + 1e-9
 
 
 def _errors_allowed(rankings: int, permutations: int) -> float:

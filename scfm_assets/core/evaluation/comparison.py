@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.evaluation.intervals import Intervals, WithoutGroups, over_cells, over_tfs
+from scfm_assets.core.evaluation.intervals import Intervals, WithoutGroups
 from scfm_assets.core.evaluation.metric_rows import names_of
 from scfm_assets.core.evaluation.readings import Ranked, Reading
 from scfm_assets.core.scores import DIRECTIONS, Direction, EdgeScores, ScoreKey
+from scfm_assets.core.statistics import over_cells, over_tfs
 from scfm_assets.core.universes import UNIVERSES, AnyUniverse, Reference, Universe, candidates, references_in_panel
 from scfm_assets.tables.evaluation import CHECKPOINT_COMPARISON
 

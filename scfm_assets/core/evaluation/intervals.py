@@ -1,6 +1,7 @@
 """How uncertainty of a metric is told: by drawing pairs, by leaving out TFs, or by leaving out groups of cells.
 
-All give what `core.statistics.uncertainty` makes limits of, from rankings that are already counted into bins.
+What is drawn for pairs, and the metrics without each group of cells, are made here; `core.statistics.uncertainty`
+makes limits of them.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import numpy as np
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.evaluation.readings import readings_of_rows
 from scfm_assets.core.metrics import METRICS, values_of
-from scfm_assets.core.statistics import PairBootstrap, Shared, tf_jackknife
+from scfm_assets.core.statistics import PairBootstrap, Shared, over_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.evaluation.readings import Ranking
+    from scfm_assets.core.metrics import Ranking
     from scfm_assets.core.scores import Direction, LeftOut, ScoreKey
     from scfm_assets.core.universes import AnyUniverse, Reference
 
@@ -65,36 +66,6 @@ class Draws:
         if name not in self._pairs:
             self._pairs[name] = PairBootstrap(n_pos, n_neg, resamples=self.resamples, seed=seed_from(*seed, "pairs"))
         return Shared("pairs", ranking.values[None], self._pairs[name].values(ranking.bins)[None], n_pos, n_pos, n_neg)
-
-
-def over_tfs(rankings: Sequence[Ranking]) -> Shared:
-    """Leave each TF out of rankings of the same pairs; the units are the TFs with an edge."""
-    without = np.stack([tf_jackknife(ranking.of_tfs, ranking.others) for ranking in rankings])
-    edges = rankings[0].of_tfs.n_pos
-    return _left_out("tfs", rankings, without, np.ones(len(edges), np.int64), int(np.count_nonzero(edges)))
-
-
-def over_cells(rankings: Sequence[Ranking], left_out: Sequence[np.ndarray], sizes: np.ndarray) -> Shared:
-    """Leave each group of cells out of rankings of the same pairs.
-
-    Parameters
-    ----------
-    rankings
-        Of all cells.
-    left_out
-        Metrics of each ranking without each group, shapes (n_groups, n_metrics).
-    sizes
-        Cells of each group, shape (n_groups,).
-    """
-    without = np.stack([own.T for own in left_out])
-    return _left_out("cells", rankings, without, sizes, int(np.count_nonzero(sizes)))
-
-
-def _left_out(
-    kind: Literal["tfs", "cells"], rankings: Sequence[Ranking], without: np.ndarray, sizes: np.ndarray, units: int
-) -> Shared:
-    values, bins = np.stack([ranking.values for ranking in rankings]), rankings[0].bins
-    return Shared(kind, values, without, units, int(bins.n_pos), int(bins.n_neg), sizes)
 
 
 class WithoutGroups:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from scfm_assets.core.metrics import largest_values, reach
-from scfm_assets.core.statistics import Difference, Shared, correlation, over_cells, over_tfs, student, verdict_of
+from scfm_assets.core.statistics import Difference, Shared, correlation, over_cells, over_tfs, t_tests, verdict_of
 from scfm_assets.tables.methods import METHOD_COMPARISON
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def over_repeats(found: Sequence[Sequence[Difference]], most: np.ndarray, *, lev
     difference, units = value - before, min(own.units for told in found for own in told)
     half = np.where((error > 0) | (difference == 0), error, np.nan) * reach(units, level=level)
     low, high = (np.clip(difference + side * half, -most, most) for side in (-1, 1))
-    p, effect = student(difference, error, units)
+    p, effect = t_tests(difference, error, units)
     names = ("value", "value_before", "difference", "low", "high", "error", "effect", "p")
     columns = np.column_stack([value, before, difference, low, high, error, effect, p]).tolist()
     merged = [own._replace(**dict(zip(names, row, strict=True))) for own, row in zip(found[0], columns, strict=True)]
@@ -112,11 +112,12 @@ def _measured(found: Sequence[Contender], grounds: Sequence[Ground], repeat: int
     for own in found:
         matrix, without = own.matrix(repeat), _without_groups(own, repeat)
         for ground, part in zip(grounds, parts, strict=True):
-            scores = ground.pairs.of(matrix[ground.universe.tfs])[None]
-            shared = over_tfs(scores, ground.pairs)
+            ranking = ground.pairs.rank(ground.pairs.of(matrix[ground.universe.tfs]))
+            shared = over_tfs([ranking])
             part["tfs"].append(shared)
             if without is not None:
-                part["cells"].append(over_cells(scores, without(ground)[None], sizes, ground.pairs))
+                left_out = np.stack([ground.pairs.rank(scores).values for scores in without(ground)])
+                part["cells"].append(over_cells([ranking], [left_out], sizes))
             else:
                 values = shared.values if own.method in STATIC else np.full_like(shared.values, np.nan)
                 part["cells"].append(_whatever_cells(shared, values, sizes))

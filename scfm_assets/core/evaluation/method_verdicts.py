@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.evaluation.confounding import CHANCE, EXPLAINS, ControlReading, verdict_of
+from scfm_assets.core.evaluation.confounding import confounding
 from scfm_assets.core.statistics import POWER, Test, power_of_difference, smallest_difference
 from scfm_assets.tables.methods import METHOD_VERDICTS
 
@@ -81,7 +81,7 @@ def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
         for method, compared in of_methods.items():
             names = dict(zip(together + OF_METHOD, ground + method, strict=True))
             numbers = {**_values(compared), **_judged(compared, 1 - level)}
-            judged.append({**names, **numbers, **_confounding(compared, of_methods)})
+            judged.append({**names, **numbers, **confounding(compared, of_methods.values())})
     return METHOD_VERDICTS.rows(judged)
 
 
@@ -208,40 +208,6 @@ def _power(metric: str, against: Rows, alpha: float) -> dict[str, float]:
     told = [power_of_difference(SMALLEST[metric], error, alpha=alpha, units=units) for error, units in worst]
     needed = [smallest_difference(error, alpha=alpha, units=units) for error, units in worst]
     return {"power": float(np.min(told)), "mde": float(np.max(needed))}
-
-
-def _confounding(own: Rows, of_methods: Mapping[tuple[Any, ...], Rows]) -> dict[str, Any]:
-    """Say what random weights of the same architecture score; of several controls, the one farthest from chance.
-
-    Their limits are the wider ones of TFs and cells: that random weights happen to favour the edges at hand is no
-    knowledge either, and only other TFs tell.
-    """
-    if own[0]["metric"] != "auroc":
-        return dict.fromkeys(OF_CONTROL)
-    controls = {row["reference_model"] for row in own if row["reference_role"] == "random"}
-    rows_of_controls = [
-        rows
-        for rows in of_methods.values()
-        if rows[0]["model"] in controls and all(rows[0][name] == own[0][name] for name in ("method", "layer"))
-    ]
-    if own[0]["role"] == "random":
-        rows_of_controls.append(own)
-    if not rows_of_controls:
-        return dict.fromkeys(OF_CONTROL)
-    rows = max(rows_of_controls, key=lambda rows: abs(rows[0]["value"] - CHANCE))
-    ends = [(_or_nan(row["value_lo"]), _or_nan(row["value_hi"])) for row in rows]
-    low, high = float(np.min(ends)), float(np.max(ends))
-    reading = ControlReading(rows[0]["model"], rows[0]["value"], low, high)
-    alike = {row["reference"]: row["correlation"] or 0.0 for row in rows if row["reference_role"] == "null"}
-    null = max(alike, key=lambda name: abs(alike[name]), default=None)
-    return {
-        "control": reading.name,
-        "value_random": reading.value,
-        "random_lo": low,
-        "random_hi": high,
-        "confounding": verdict_of(reading),
-        "explained_by": null if null is not None and abs(alike[null]) >= EXPLAINS else None,
-    }
 
 
 def _or_nan(number: float | None) -> float:

@@ -7,10 +7,11 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
-from scfm_assets.core.evaluation.intervals import Draws, Intervals, WithoutGroups, over_tfs
+from scfm_assets.core.evaluation.intervals import Draws, Intervals, WithoutGroups
 from scfm_assets.core.evaluation.readings import Coverage, Ranked, coverage_of
 from scfm_assets.core.metrics import METRICS
 from scfm_assets.core.scores import DIRECTIONS, Direction, EdgeScores, ScoreKey
+from scfm_assets.core.statistics import over_tfs
 from scfm_assets.core.universes import UNIVERSES, AnyUniverse, Universe, references_in_panel
 from scfm_assets.tables import evaluation as tables
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scfm_assets.core.evaluation.readings import Ranking
+    from scfm_assets.core.metrics import Ranking
     from scfm_assets.core.networks import NetworkTable
     from scfm_assets.core.statistics import Shared
     from scfm_assets.core.universes import MaskedUniverse

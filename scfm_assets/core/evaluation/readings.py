@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics import Bins, as_bins, coarser, codes_of, values_of
+from scfm_assets.core.metrics import Bins, CountedRanking, as_bins, coarser, codes_of
 from scfm_assets.core.universes import AnyUniverse, PanelEdges, candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scfm_assets.core.metrics import Ranking
     from scfm_assets.core.scores import Direction
 
 
@@ -65,30 +66,6 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """The pairs of one universe, ranked by one reading: bins of each TF's own pairs, and of all other pairs."""
-
-    of_tfs: Bins
-    others: Bins | None
-
-    @cached_property
-    def bins(self) -> Bins:
-        """Bins of all pairs, shapes (p,)."""
-        own = self.of_tfs.total()
-        return own if self.others is None else own + self.others
-
-    @property
-    def has_both(self) -> bool:
-        """Whether there are positives and negatives."""
-        return bool(self.bins.n_pos and self.bins.n_neg)
-
-    @cached_property
-    def values(self) -> np.ndarray:
-        """All metrics, shape (n_metrics,); only where there are positives and negatives."""
-        return values_of(self.bins)
-
-
-@dataclass(frozen=True)
 class Reading:
     """The pairs of a network's TFs, in one direction.
 
@@ -137,7 +114,7 @@ class Reading:
     def ranking(self, universe: AnyUniverse) -> Ranking:
         """Rank the pairs of a universe."""
         of_tfs = self.of_tfs(universe)
-        return Ranking(of_tfs, self.of_others(universe, of_tfs))
+        return CountedRanking((of_tfs, self.of_others(universe, of_tfs)))
 
     def of_tfs(self, universe: AnyUniverse) -> Bins:
         """Bins of each TF's own pairs, whole numbers, shapes (n_tfs, p)."""

@@ -103,7 +103,7 @@ def from_counts(
 ) -> Iterator[Halvable]:
     """Take the methods that are not dear; the parameters are those of `scfm_assets.core.scores.baselines.score`."""
     columns = columns_of(gene_ids, panel)
-    cheap = [method for method in methods if not method.dear]
+    cheap = [method for method in methods if not method.expensive]
     for repeat, rows in sorted(cells_of_repeat.items()):
         group = np.asarray(group_of_repeat[repeat])
         scores = ScoresOfCells(cells_of(counts[np.asarray(rows)], columns), group, tfs, cheap)

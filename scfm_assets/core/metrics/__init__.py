@@ -1,4 +1,18 @@
-"""How well scores rank pairs: bins of ties, AUROC, average precision, early precision, and their scales."""
+"""How well scores rank pairs: bins of ties, AUROC, average precision, early precision, and their scales.
+
+The one way in is ``CandidatePairs.of_masks(candidate, positive, tfs).rank(scores)``. It gives a `RankedPairs`, whose
+parts are made when they are asked for, each by the engine that is fastest for it:
+
+- ``.values`` and ``.bins``: all metrics of one ranking, from a look-up of the scores among those of the positives;
+- ``.of_tfs`` and ``.others``: the same for each TF's own pairs, which resampling TFs and choosing on halves add up
+  (`scfm_assets.core.statistics.over_tfs`, `select`);
+- ``.ranks``: where every pair stands after one sort, for thousands of other labels over the same scores: permutations
+  (`permutation_test`), and labels that are hidden again and again.
+
+Where one matrix of scores is read against several networks, universes and directions, all of them share one look-up of
+every pair (`Ranked` in `scfm_assets.core.evaluation.readings`), and come out as a `CountedRanking`: a `Ranking` too.
+`bins_of` counts arrays without pairs, with weights if need be.
+"""
 
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.metrics.metrics import (
@@ -11,17 +25,24 @@ from scfm_assets.core.metrics.metrics import (
     bins_of,
     largest_values,
     values_of,
-    weights_of,
 )
+from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
+from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, RankedPairs, Ranking
 from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
 from scfm_assets.core.metrics.thresholds import coarser, codes_of
 
 __all__ = [
     "AT_LEAST",
     "METRICS",
+    "METRICS_OF_PLACES",
     "TINY",
     "Bins",
+    "BinsByTf",
     "CandidatePairs",
+    "CountedRanking",
+    "PairRanks",
+    "RankedPairs",
+    "Ranking",
     "as_bins",
     "auroc",
     "average_precision",
@@ -32,5 +53,4 @@ __all__ = [
     "reach",
     "rescaled",
     "values_of",
-    "weights_of",
 ]

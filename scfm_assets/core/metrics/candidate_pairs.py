@@ -7,8 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from scfm_assets.core.metrics.metrics import Bins, as_bins
-from scfm_assets.core.metrics.thresholds import codes_of
+from scfm_assets.core.metrics.ranking import RankedPairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +75,6 @@ class CandidatePairs:
         """Edges of each TF, int64 (n_tfs,)."""
         return np.bincount(self.tf[self.positive & (self.tf >= 0)], minlength=self.n_tfs)
 
-    def bins_by_tf(self, scores: np.ndarray) -> tuple[Bins, Bins | None]:
-        """Count the bins of each TF, shapes (n_tfs, p), and of the pairs without a TF, (p,); None without any."""
-        thresholds = np.unique(scores[self.positive])
-        codes, width = codes_of(scores, thresholds), 2 * len(thresholds) + 1
-        place, size = (self.tf + 1) * width + codes, (self.n_tfs + 1, width)
-        every = np.bincount(place, minlength=size[0] * width).reshape(size)
-        chosen = np.bincount(place[self.positive], minlength=size[0] * width).reshape(size)
-        bins = as_bins(every, chosen)
-        own = Bins(bins.positive[1:], bins.tied[1:], bins.below[1:], bins.n_neg[1:])
-        return own, bins[0] if every[0].any() else None
+    def rank(self, scores: np.ndarray) -> RankedPairs:
+        """Put the pairs in the order of finite scores (n,); higher means more likely an edge."""
+        return RankedPairs(self, scores)

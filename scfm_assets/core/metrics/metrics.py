@@ -103,34 +103,6 @@ def as_bins(every: np.ndarray, chosen: np.ndarray) -> Bins:
     return Bins(chosen[..., 1::2], negative[..., 1::2], lower[..., 0:-1:2], lower[..., -1])
 
 
-def weights_of(scores: np.ndarray, is_positive: np.ndarray, bins: Bins) -> np.ndarray:
-    """Spread the bins of one resample over pairs that lie in them, for software that takes a weight for each pair.
-
-    Parameters
-    ----------
-    scores, is_positive
-        The ranking that was resampled, as for `bins_of`.
-    bins
-        The resample, shapes (p,).
-
-    Returns
-    -------
-    Weight of each pair, shape (n,): that of the bin on its first pair, 0 on all others.
-    """
-    codes = codes_of(scores, np.unique(scores[is_positive]))
-    lower = np.append(bins.below, bins.n_neg)
-    negative = np.empty(2 * len(bins.below) + 1)
-    negative[1::2] = bins.tied
-    negative[0::2] = np.diff(lower, prepend=0) - np.append(0, bins.tied)
-    weights = np.zeros(len(scores))
-    at_score = np.append(bins.positive, 0)
-    for kind, weight_of_code in ((is_positive, at_score.repeat(2)), (~is_positive, negative)):
-        pairs = np.flatnonzero(kind)
-        found, first = np.unique(codes[pairs], return_index=True)
-        weights[pairs[first]] = weight_of_code[found - (kind is is_positive)]
-    return weights
-
-
 def auroc(bins: Bins) -> np.ndarray:
     """Share of (positive, negative) pairs in the right order, ties counting half: U / (n_pos n_neg)."""
     doubled = 2 * _dot(bins.weight, bins.below) + _dot(bins.weight, bins.tied)

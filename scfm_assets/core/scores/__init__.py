@@ -1,7 +1,6 @@
 """What scores an edge: attention, embeddings, correlation, further methods, and nulls of single genes."""
 
 from scfm_assets.core.scores.baselines import (
-    METHODS,
     MODEL,
     BaselineMethod,
     cells_of,
@@ -10,10 +9,11 @@ from scfm_assets.core.scores.baselines import (
     score,
     spearman,
 )
+from scfm_assets.core.scores.choice import chosen_methods
 from scfm_assets.core.scores.edges import EdgeScores, attention_methods, edge_table, from_attention
 from scfm_assets.core.scores.group_scores import MeansOverCells, ScoresOfGroups
 from scfm_assets.core.scores.left_out import IS_LIFTED, LeftOut, left_out_of_attention
-from scfm_assets.core.scores.methods.choice import chosen_methods, method_names
+from scfm_assets.core.scores.methods import METHODS, NULLS, method_names
 from scfm_assets.core.scores.score_keys import DIRECTIONS, SYMMETRIC, TF_QUERIES, Direction, ScoreKey
 from scfm_assets.core.scores.scores_of_cells import ScoresOfCells
 
@@ -22,6 +22,7 @@ __all__ = [
     "IS_LIFTED",
     "METHODS",
     "MODEL",
+    "NULLS",
     "SYMMETRIC",
     "TF_QUERIES",
     "BaselineMethod",

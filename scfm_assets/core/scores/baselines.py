@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial, update_wrapper
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,14 +130,30 @@ class BaselineMethod:
         Its name, and how it scores.
     null
         Whether it knows nothing of regulation.
-    dear
+    needs_tfs
+        Whether `function` also takes ``tfs``, ``workers`` and ``progress``: `bound` gives them.
+    expensive
         Whether it costs too much to be repeated without each group of cells.
     """
 
     name: str
-    function: Callable[[Cells, Genes], np.ndarray]
+    function: Callable[..., np.ndarray]
     null: bool
-    dear: bool = False
+    needs_tfs: bool = False
+    expensive: bool = False
+
+    def bound(
+        self, tfs: np.ndarray, *, workers: int = 1, progress: Callable[[int, int], None] | None = None
+    ) -> BaselineMethod:
+        """Return the method for some TFs (panel indices), itself if it needs none.
+
+        `workers` processes share the work, and `progress` is called with parts done and in all; no score depends on
+        either.
+        """
+        if not self.needs_tfs:
+            return self
+        function = partial(self.function, tfs=np.asarray(tfs), workers=workers, progress=progress)
+        return replace(self, function=update_wrapper(function, self.function))
 
     @property
     def doc(self) -> str:
@@ -145,7 +161,7 @@ class BaselineMethod:
         return (self.function.__doc__ or "").split("\n")[0]
 
 
-METHODS = (
+BASELINES = (
     BaselineMethod("pearson", pearson, null=False),
     BaselineMethod("spearman", spearman, null=False),
     BaselineMethod("mean_product", mean_product, null=True),
@@ -161,7 +177,7 @@ def score(
     panel: pa.Table,
     *,
     cells_of_repeat: Mapping[int, np.ndarray],
-    methods: Sequence[BaselineMethod] = METHODS,
+    methods: Sequence[BaselineMethod] = BASELINES,
     group_of_repeat: Mapping[int, np.ndarray] | None = None,
     tfs: np.ndarray | None = None,
 ) -> EdgeScores:
@@ -185,7 +201,7 @@ def score(
         Repeat to the group of each of its cells, aligned with `cells_of_repeat`; None = no scores without groups.
     tfs
         Panel indices, ascending, of the genes that get scores without each group of cells, by methods that are not
-        dear.
+        expensive.
 
     Raises
     ------
@@ -195,7 +211,7 @@ def score(
     columns = columns_of(gene_ids, panel)
     keys, matrices, pairs = [], [], {}
     sizes, held, left_out = {}, {}, {}
-    repeated = [method for method in methods if not method.dear]
+    repeated = [method for method in methods if not method.expensive]
     for repeat, rows in sorted(cells_of_repeat.items()):
         cells = cells_of(counts[np.asarray(rows)], columns)
         pairs[repeat] = cells.pairs()

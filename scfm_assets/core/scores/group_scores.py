@@ -62,20 +62,3 @@ class MeansOverCells:
         """
         sums = (groups.lifted if lifted else groups.plain)[:, part, int(transposed)]
         return cls(pairs.of(sums).astype(np.float64), pairs.of(groups.pairs).astype(np.float64))
-
-    @classmethod
-    def of_left_out(cls, scores: np.ndarray, held: np.ndarray) -> MeansOverCells:
-        """Find each group's sums from the scores without each group.
-
-        What all groups but g sum to, scores[g] held[g], added up over the g counts every group g - 1 times.
-
-        Parameters
-        ----------
-        scores
-            Means over the cells without each group, shape (n_groups, n), at least two groups.
-        held
-            Cells without each group that hold both genes, shape (n_groups, n).
-        """
-        without = scores.astype(np.float64) * held
-        n_others = len(scores) - 1
-        return cls(without.sum(axis=0) / n_others - without, held.sum(axis=0) / n_others - held)

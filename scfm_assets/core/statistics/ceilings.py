@@ -81,20 +81,12 @@ class Labels:
 
 
 def apparent_auroc(auroc: float | np.ndarray, labels: Labels) -> float | np.ndarray:
-    """Give the AUROC that these labels are expected to show for a method of some true AUROC: (1)."""
+    """AUROC that these labels are expected to show for a method of some true AUROC: (1)."""
     return (1 - labels.hidden_share) * auroc + labels.hidden_share / 2
 
 
-def true_auroc(apparent: float | np.ndarray, labels: Labels) -> float | np.ndarray:
-    """Give the true AUROC behind one that these labels show: (1) the other way round.
-
-    Unbiased, not confined to 0 .. 1; its error is that of the apparent one over 1 - f.
-    """
-    return (apparent - labels.hidden_share / 2) / (1 - labels.hidden_share)
-
-
 def apparent_average_precision(bins: Bins, labels: Labels) -> np.ndarray:
-    """Give the average precision that these labels are expected to show for a ranking, exactly: (2).
+    """Average precision that these labels are expected to show for a ranking, exactly: (2).
 
     Parameters
     ----------
@@ -111,12 +103,12 @@ def apparent_average_precision(bins: Bins, labels: Labels) -> np.ndarray:
 
 
 def best_auroc(labels: Labels) -> float:
-    """Give the AUROC that a perfect method is expected to show: 1 - f / 2, tied or not."""
+    """AUROC that a perfect method is expected to show: 1 - f / 2, tied or not."""
     return 1 - labels.hidden_share / 2
 
 
 def best_average_precision(labels: Labels, *, tied: bool = False) -> float:
-    """Give the average precision that a perfect method is expected to show.
+    """Average precision that a perfect method is expected to show.
 
     Parameters
     ----------
@@ -132,7 +124,7 @@ def best_average_precision(labels: Labels, *, tied: bool = False) -> float:
 
 
 def uninformed_average_precision(n_pos: float, n: float) -> float:
-    """Give the expected average precision of a random order: more than the base rate where positives are few.
+    """Average precision that a random order is expected to show: more than the base rate where positives are few.
 
     The same sum as (2) with all n pairs in the place of the edges.
     """

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pyarrow as pa
+from scipy.stats import false_discovery_control
 
 from scfm_assets.core.statistics.power import ALPHA, POWER
+from scfm_assets.tables.studies import HYPOTHESES, TESTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA = pa.schema(
-    [
-        pa.field("study", pa.string(), nullable=False),
-        pa.field("family", pa.string(), nullable=False),
-        pa.field("hypothesis", pa.string(), nullable=False),
-        pa.field("statistic", pa.string(), nullable=False),
-        pa.field("value", pa.float64()),
-        pa.field("p", pa.float64()),
-        pa.field("q_family", pa.float64()),
-        pa.field("q_global", pa.float64()),
-        pa.field("n", pa.int64()),
-        pa.field("effect", pa.float64()),
-        pa.field("power", pa.float64()),
-        pa.field("mde", pa.float64()),
-        pa.field("verdict", pa.string(), nullable=False),
-    ]
-)
-"""One row: one hypothesis of one study. `q_family` is Benjamini-Hochberg over the tests of its family, `q_global` over
-all tests of the table; both are null where p is, and such a test counts in neither."""
-
-HYPOTHESES = pa.schema([field for field in SCHEMA if field.name not in {"q_family", "q_global", "verdict"}])
-"""One row: one hypothesis of one study and what the data say of it, before any adjustment."""
+    import pyarrow as pa
 
 Verdict = Literal["supported", "not supported", "underpowered"]
 NUMBERS = ("value", "p", "effect", "power", "mde")
@@ -96,24 +76,21 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
         p values, shape (m,). NaN stands for what could not be tested: it stays NaN and does not count in m.
     """
     p = np.asarray(p, float)
+    tested = ~np.isnan(p)
     q = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    if not len(tested):
-        return q
-    down = tested[np.argsort(p[tested], kind="stable")[::-1]]
-    rank = np.arange(len(down), 0, -1)
-    q[down] = np.minimum(np.minimum.accumulate(p[down] * len(down) / rank), 1)
+    if tested.any():
+        q[tested] = false_discovery_control(p[tested])
     return q
 
 
 def hypotheses_table(tests: Sequence[Test]) -> pa.Table:
-    """Give tests as rows in `HYPOTHESES`, null where a number is NaN."""
-    return pa.Table.from_pylist([_row(test) for test in tests], schema=HYPOTHESES)
+    """Rows of the table `hypotheses`."""
+    return HYPOTHESES.rows(asdict(test) for test in tests)
 
 
 def tests_of(hypotheses: pa.Table) -> list[Test]:
     """Undo `hypotheses_table`; other columns are left aside."""
-    rows = hypotheses.select(HYPOTHESES.names).to_pylist()
+    rows = hypotheses.select([column.name for column in HYPOTHESES.columns]).to_pylist()
     return [Test(**row | {name: np.nan for name in NUMBERS if row[name] is None}) for row in rows]
 
 
@@ -141,7 +118,7 @@ def tests_table(tests: Sequence[Test], *, alpha: float = ALPHA) -> pa.Table:  # 
 
     Returns
     -------
-    Rows in `SCHEMA`, null where a number is NaN.
+    Rows of the table `tests`, null where a number is NaN.
 
     Raises
     ------
@@ -159,23 +136,7 @@ def tests_table(tests: Sequence[Test], *, alpha: float = ALPHA) -> pa.Table:  # 
     for _, members in groupby(sorted(range(len(tests)), key=families.__getitem__), key=families.__getitem__):
         places = list(members)
         q_family[places] = benjamini_hochberg(p[places])
-    rows = [
-        {
-            **_row(test),
-            "q_family": _or_null(own),
-            "q_global": _or_null(overall),
-            "verdict": verdict_of(own, test.power, alpha=alpha),
-        }
-        for test, own, overall in zip(tests, q_family, q_global, strict=True)
-    ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
-
-
-def _row(test: Test) -> dict[str, object]:
-    return {
-        name: _or_null(getattr(test, name)) if name in NUMBERS else getattr(test, name) for name in HYPOTHESES.names
-    }
-
-
-def _or_null(number: float) -> float | None:
-    return None if np.isnan(number) else float(number)
+    return TESTS.rows(
+        asdict(test) | {"q_family": q, "q_global": q_of_all, "verdict": verdict_of(q, test.power, alpha=alpha)}
+        for test, q, q_of_all in zip(tests, q_family.tolist(), q_global.tolist(), strict=True)
+    )

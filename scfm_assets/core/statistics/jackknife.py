@@ -17,7 +17,7 @@ import numpy as np
 
 
 def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Give the standard errors of statistics over cells.
+    """One standard error for each statistic, over groups of cells or any other units.
 
     Parameters
     ----------
@@ -40,37 +40,3 @@ def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) 
     pseudo = (value - (1 - share) * left_out) / share
     estimate = len(held) * value - ((1 - share) * left_out).sum(axis=0)
     return np.sqrt(((pseudo - estimate) ** 2 * share / (1 - share)).mean(axis=0))
-
-
-def jackknife_interval(
-    value: np.ndarray,
-    left_out: np.ndarray,
-    sizes: np.ndarray,
-    *,
-    level: float,
-    largest: np.ndarray,
-    smallest: np.ndarray | float = 0.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give value +- t times its standard error, with the quantile of Student's t for one less than the groups.
-
-    Parameters
-    ----------
-    value, left_out, sizes
-        As for `jackknife_error`.
-    level
-        Share of intervals that should hold the truth.
-    largest, smallest
-        The largest and the smallest possible value of each statistic; limits stay between them.
-
-    Returns
-    -------
-    Lower and upper limits, NaN where the jackknife says nothing.
-    """
-    from scipy.special import stdtrit
-
-    groups = int(np.count_nonzero(sizes))
-    if groups < 2:
-        nothing = np.full(np.shape(value), np.nan)
-        return nothing, nothing.copy()
-    reach = stdtrit(groups - 1, (1 + level) / 2) * jackknife_error(value, left_out, sizes)
-    return np.clip(value - reach, smallest, largest), np.clip(value + reach, smallest, largest)

@@ -1,7 +1,8 @@
 """Permutation p values of rankings: the labels are shuffled, the scores are ranked once.
 
-Two null hypotheses. *Within TFs*: a TF's edges could be any of its candidate pairs, as many as it has; what a method
-knows about TFs alone (hubs) is kept. *Degrees*: as before, and every target keeps its number of TFs
+Three null hypotheses. *Anywhere*: the edges could be any pairs of the universe; what is asked is whether the ranking
+itself is sound. *Within TFs*, the default: a TF's edges could be any of its candidate pairs, as many as it has; what a
+method knows about TFs alone (hubs) is kept. *Degrees*: as before, and every target keeps its number of TFs
 (`scfm_assets.core.statistics.degree_permutation`); what a method knows about targets alone (expression) is kept too.
 
 p = (1 + #{permuted >= observed}) / (1 + B), never 0 and never too small (Phipson and Smyth 2010, Statistical
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.stats import rankdata
+
+from scfm_assets.core.metrics import METRICS_OF_PLACES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from scfm_assets.core.metrics import CandidatePairs
 
@@ -47,13 +49,18 @@ class Permuted:
         spread = float(self.permuted.std(ddof=1)) if len(self.permuted) > 1 else 0.0
         return (self.value - self.expected) / spread if spread > 0 else 0.0
 
+    @property
+    def standard_error(self) -> float:
+        """Standard error of `expected`: 0 where nothing varies."""
+        return float(np.std(self.permuted, ddof=1) / np.sqrt(len(self.permuted)))
+
     def p(self, alternative: Alternative = "greater") -> float:
-        """Give the p value; two-sided is twice the smaller one, at most 1."""
+        """Return the p value; two-sided is twice the smaller one, at most 1."""
         return float(exact_p(np.array([self.value]), self.permuted[None], alternative)[0])
 
 
 def exact_p(values: np.ndarray, permuted: np.ndarray, alternative: Alternative = "greater") -> np.ndarray:
-    """Give (1 + #{permuted >= value}) / (1 + B).
+    """Return (1 + #{permuted >= value}) / (1 + B).
 
     Parameters
     ----------
@@ -75,71 +82,29 @@ def exact_p(values: np.ndarray, permuted: np.ndarray, alternative: Alternative =
     return above if alternative == "greater" else below
 
 
-class RankedOnce:
-    """What metrics of any labels of these scores need: ranks, and how many pairs stand at least as high.
-
-    Parameters
-    ----------
-    scores
-        Finite scores of the n pairs, shape (n,).
-    """
-
-    def __init__(self, scores: np.ndarray) -> None:
-        self.n = len(scores)
-        self.doubled = np.rint(2 * rankdata(scores)).astype(np.int64)
-        ascending = np.sort(scores)
-        self.called = self.n - np.searchsorted(ascending, scores, side="left")
-        self.above = self.n - np.searchsorted(ascending, scores, side="right")
-
-    def auroc(self, chosen: np.ndarray) -> np.ndarray:
-        """AUROC if these places, (..., n_pos), are the positives: from the sum of their ranks (Mann and Whitney)."""
-        n_pos = chosen.shape[-1]
-        doubled = self.doubled[chosen].sum(axis=-1)
-        return (doubled - n_pos * (n_pos + 1)) / (2.0 * n_pos * (self.n - n_pos))
-
-    def average_precision(self, chosen: np.ndarray) -> np.ndarray:
-        """Average precision if these places, (..., n_pos), are the positives; ties as in `metrics`."""
-        called = np.sort(self.called[chosen], axis=-1)
-        n_pos = called.shape[-1]
-        order = np.arange(1, n_pos + 1)
-        # Of positives with one score all count as found: the last of each run, carried to those before it.
-        last = np.append(np.diff(called, axis=-1) > 0, np.ones((*called.shape[:-1], 1), bool), axis=-1)
-        found = np.where(last, order, n_pos + 1)
-        hits = np.minimum.accumulate(found[..., ::-1], axis=-1)[..., ::-1]
-        return (hits / called).mean(axis=-1)
-
-    def early_precision_ratio(self, chosen: np.ndarray) -> np.ndarray:
-        """Precision of the n_pos best pairs over the base rate; ties at the cut count by expectation."""
-        n_pos = chosen.shape[-1]
-        above, called = self.above[chosen], self.called[chosen]
-        taken = np.clip((n_pos - above) / (called - above), 0, 1).sum(axis=-1)
-        return taken / n_pos * self.n / n_pos
-
-
-METRICS: dict[str, Callable[[RankedOnce, np.ndarray], np.ndarray]] = {
-    "auroc": RankedOnce.auroc,
-    "auprc": RankedOnce.average_precision,
-    "epr": RankedOnce.early_precision_ratio,
-}
-"""What can be tested. The order by `auprc_ratio` is that by `auprc`: permuting keeps the base rate."""
-
-
 def permuted_within_tfs(pairs: CandidatePairs, *, permutations: int, seed: int) -> Iterator[np.ndarray]:
     """Draw edges of each TF anew from its candidate pairs, as many as it has.
 
-    Edges of pairs without a TF are drawn from those pairs. Gives places among the pairs, int64 (b, n_pos), some
+    Edges of pairs without a TF are drawn from those pairs. Yields places among the pairs, int64 (b, n_pos), some
     permutations at a time; which ones come together changes none of them.
     """
     of_tf = [np.flatnonzero(pairs.tf == tf) for tf in range(-1, pairs.n_tfs)]
-    wanted = [int(np.count_nonzero(pairs.positive[own])) for own in of_tf]
-    rows = [(own, n) for own, n in zip(of_tf, wanted, strict=True) if n]
+    n_edges = [int(np.count_nonzero(pairs.positive[places])) for places in of_tf]
+    rows = [(places, n) for places, n in zip(of_tf, n_edges, strict=True) if n]
     rngs = [np.random.default_rng([seed, i]) for i in range(len(rows))]
-    size = max(1, AT_ONCE // max(1, pairs.n_pos, *(len(own) for own, _ in rows)))
+    size = max(1, AT_ONCE // max(1, pairs.n_pos, *(len(places) for places, _ in rows)))
     for start in range(0, permutations, size):
         here = min(size, permutations - start)
         yield np.concatenate(
-            [own[_subsets(len(own), n, here, rng)] for (own, n), rng in zip(rows, rngs, strict=True)], axis=1
+            [places[_subsets(len(places), n, here, rng)] for (places, n), rng in zip(rows, rngs, strict=True)], axis=1
         )
+
+
+def permuted_anywhere(pairs: CandidatePairs, *, permutations: int, seed: int) -> Iterator[np.ndarray]:
+    """Shuffle the labels of all pairs: yields places of as many edges, int64 (1, n_pos), one permutation at a time."""
+    rng = np.random.default_rng(seed)
+    for _ in range(permutations):
+        yield np.flatnonzero(rng.permutation(pairs.positive))[None]
 
 
 def permutation_test(
@@ -162,9 +127,9 @@ def permutation_test(
     permutations, seed
         Number of permutations within TFs, and what decides them.
     metrics
-        Names in `METRICS`.
+        Names in `METRICS_OF_PLACES`.
     labels
-        Other permuted labels than those within TFs, as `permuted_within_tfs` gives them.
+        Other permuted labels than those within TFs: `permuted_anywhere`, `permuted_degrees`.
 
     Returns
     -------
@@ -173,22 +138,25 @@ def permutation_test(
     if not pairs.n_pos or not pairs.n_neg:
         message = "labels cannot be permuted: no positives or no negatives in the universe"
         raise ValueError(message)
-    ranked = [RankedOnce(own) for own in scores]
-    own = np.flatnonzero(pairs.positive)
-    drawn: list[dict[str, list[np.ndarray]]] = [{name: [] for name in metrics} for _ in ranked]
+    ranks = [pairs.rank(of_method).ranks for of_method in scores]
+    observed = np.flatnonzero(pairs.positive)
+    drawn: list[dict[str, list[np.ndarray]]] = [{name: [] for name in metrics} for _ in ranks]
     for chosen in labels or permuted_within_tfs(pairs, permutations=permutations, seed=seed):
-        for one, kept in zip(ranked, drawn, strict=True):
+        for of_method, values in zip(ranks, drawn, strict=True):
             for name in metrics:
-                kept[name].append(METRICS[name](one, chosen))
+                values[name].append(METRICS_OF_PLACES[name](of_method, chosen))
     return [
-        {name: Permuted(float(METRICS[name](one, own)), np.concatenate(kept[name])) for name in metrics}
-        for one, kept in zip(ranked, drawn, strict=True)
+        {
+            name: Permuted(float(METRICS_OF_PLACES[name](of_method, observed)), np.concatenate(values[name]))
+            for name in metrics
+        }
+        for of_method, values in zip(ranks, drawn, strict=True)
     ]
 
 
-def _subsets(n: int, wanted: int, times: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw subsets without replacement, every one equally likely; shape (times, wanted)."""
-    if wanted == n:
+def _subsets(n: int, size: int, times: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw subsets without replacement, every one equally likely; shape (times, size)."""
+    if size == n:
         return np.broadcast_to(np.arange(n), (times, n))
     keys = rng.random((times, n))
-    return np.argpartition(keys, wanted - 1, axis=1)[:, :wanted]
+    return np.argpartition(keys, size - 1, axis=1)[:, :size]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def spearman_brown(half: float | np.ndarray) -> np.ndarray:
-    """Give the reliability of the whole from that of halves: 2 r / (1 + r); NaN for -1."""
+    """Reliability of the whole from that of halves: 2 r / (1 + r); NaN for -1."""
     half = np.asarray(half, float)
     return np.divide(2 * half, 1 + half, out=np.full(half.shape, np.nan), where=half > -1)
 
@@ -114,18 +114,18 @@ def split_half(
     first[:, held] = balanced_halves(np.asarray(sizes)[held], splits=splits, seed=seed)
     second = np.zeros_like(first)
     second[:, held] = ~first[:, held]
-    found = np.empty((3, splits))
+    agreement = np.empty((3, splits))
     aurocs = np.empty((splits, 2))
     for i, both in enumerate(zip(first, second, strict=True)):
         one, other = (np.asarray(scores_of(half), float) for half in both)
-        binned = [pairs.bins_by_tf(own) for own in (one, other)]
-        of_tfs = [auroc(own) for own, _ in binned]
+        ranked = [pairs.rank(scores) for scores in (one, other)]
+        of_tfs = [auroc(ranking.of_tfs) for ranking in ranked]
         known = ~np.isnan(of_tfs[0]) & ~np.isnan(of_tfs[1])
-        found[0, i] = correlation(one, other)
-        found[1, i] = correlation(rankdata(one), rankdata(other))
-        found[2, i] = correlation(of_tfs[0][known], of_tfs[1][known])
-        aurocs[i] = [auroc(own.total() if others is None else own.total() + others) for own, others in binned]
-    return Reliability(SplitHalf(found[0]), SplitHalf(found[1]), SplitHalf(found[2]), aurocs)
+        agreement[0, i] = correlation(one, other)
+        agreement[1, i] = correlation(rankdata(one), rankdata(other))
+        agreement[2, i] = correlation(of_tfs[0][known], of_tfs[1][known])
+        aurocs[i] = [auroc(ranking.bins) for ranking in ranked]
+    return Reliability(*(SplitHalf(halves) for halves in agreement), aurocs)
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:

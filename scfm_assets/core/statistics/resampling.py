@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.metrics import METRICS, Bins, auroc, values_of
+from scfm_assets.core.metrics import METRICS, Bins, values_of
 from scfm_assets.core.statistics.multinomial import Multinomial
 
 if TYPE_CHECKING:
@@ -86,48 +86,8 @@ class PairBootstrap:
             yield Bins(drawn, at_score, summed.take(lower, axis=1).astype(np.float64), totals)
 
     def values(self, bins: Bins) -> np.ndarray:
-        """Give the metrics of each draw, shape (n_metrics, resamples); NaN where it lacks positives or negatives."""
+        """Metrics of each draw, shape (n_metrics, resamples); NaN where it lacks positives or negatives."""
         return np.concatenate([values_of(drawn) for drawn in self.draws(bins)], axis=1)
-
-
-def pair_bootstrap(bins: Bins, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the pairs of one ranking with replacement.
-
-    Parameters
-    ----------
-    bins
-        Whole counts of one ranking with positives and negatives, shapes (p,).
-    resamples
-        Number of draws.
-    rng
-        Decides the draws.
-
-    Returns
-    -------
-    Metrics of each draw, shape (n_metrics, resamples); NaN where a draw holds no positive or no negative.
-    """
-    return _of(bins, resamples, rng).values(bins)
-
-
-def draw_pairs(bins: Bins, *, resamples: int, rng: np.random.Generator) -> Bins:
-    """Give the draws of `pair_bootstrap` and `auroc_of_resampled_pairs` themselves, shapes (resamples, p)."""
-    parts = list(_of(bins, resamples, rng).draws(bins))
-    names = ("positive", "tied", "below", "n_neg")
-    return Bins(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
-def auroc_of_resampled_pairs(bins: Bins, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Give the AUROC alone of each draw of `pair_bootstrap`, shape (resamples,)."""
-    return np.concatenate([auroc(drawn) for drawn in _of(bins, resamples, rng).draws(bins)])
-
-
-def _of(bins: Bins, resamples: int, rng: np.random.Generator) -> PairBootstrap:
-    return PairBootstrap(int(bins.n_pos), int(bins.n_neg), resamples=resamples, seed=int(rng.integers(2**62)))
-
-
-def tf_weights(n_tfs: int, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw TFs with replacement: how often each is drawn, shape (resamples, n_tfs)."""
-    return rng.multinomial(n_tfs, np.full(n_tfs, 1 / n_tfs), size=resamples)
 
 
 def tf_bootstrap(bins_of_tf: Bins, weights: np.ndarray, background: Bins | None = None) -> np.ndarray:
@@ -138,7 +98,7 @@ def tf_bootstrap(bins_of_tf: Bins, weights: np.ndarray, background: Bins | None 
     bins_of_tf
         Counts per TF, shapes (n_tfs, p).
     weights
-        From `tf_weights`, shape (resamples, n_tfs).
+        How often each TF counts, shape (resamples, n_tfs).
     background
         Counts of pairs whose first gene is no TF; they stand in every draw.
 
@@ -194,29 +154,3 @@ def tf_jackknife(bins_of_tf: Bins, background: Bins | None = None) -> np.ndarray
         )
         found.append(values_of(Bins((whole.positive - own.positive).astype(np.int64), tied, below, n_neg)))
     return np.concatenate(found, axis=1) if found else np.empty((len(METRICS), 0))
-
-
-def percentile_interval(draws: np.ndarray, *, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give the percentile intervals of resampled values, and how many of the values were defined.
-
-    Parameters
-    ----------
-    draws
-        Resampled values along the last axis, shape (..., resamples); NaN where undefined.
-    level
-        Share of the defined draws between the two limits.
-
-    Returns
-    -------
-    Lower and upper limits, NaN where no draw was defined, and the number of defined draws, shapes (...).
-    """
-    used = np.count_nonzero(~np.isnan(draws), axis=-1)
-    limits = [(1 - level) / 2, (1 + level) / 2]
-    if (used == draws.shape[-1]).all() and draws.shape[-1]:
-        low, high = np.quantile(draws, limits, axis=-1)
-        return low, high, used
-    ends = np.full((2, *used.shape), np.nan)
-    for place in np.ndindex(used.shape):
-        if used[place]:
-            ends[:, *place] = np.quantile(draws[place][~np.isnan(draws[place])], limits)
-    return ends[0], ends[1], used

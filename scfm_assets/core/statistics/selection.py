@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics import METRICS, bins_of, reach
+from scfm_assets.core.metrics import METRICS, reach
+from scfm_assets.core.statistics.blocks import leaving_out
 from scfm_assets.core.statistics.halves import balanced_halves
 from scfm_assets.core.statistics.jackknife import jackknife_error
 from scfm_assets.core.statistics.resampling import tf_bootstrap
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scfm_assets.core.metrics import CandidatePairs
-    from scfm_assets.core.scores import ScoresOfGroups
 
 
-class Told(NamedTuple):
+class OverSplits(NamedTuple):
     """A mean over splits with its standard error and interval over units; NaN where there is none."""
 
     value: float
@@ -59,9 +59,9 @@ class Selection:
 
     options: int
     chosen: np.ndarray
-    held_out: Told
-    on_same: Told
-    optimism: Told
+    held_out: OverSplits
+    on_same: OverSplits
+    optimism: OverSplits
     best_of_all: int
     value_of_best: float
     units: int
@@ -91,7 +91,7 @@ def select(
     Parameters
     ----------
     values_of
-        Gives, for weights of units (B, n_units), the value of each option, shape (n_options, B): `of_tfs`, `of_cells`.
+        Gives, for weights of units (B, n_units), the value of each option, shape (n_options, B): `of_tfs` for TFs.
     sizes
         What halves are alike in, shape (n_units,): edges of each TF, cells of each group. At least two units.
     splits, seed
@@ -109,15 +109,11 @@ def select(
     chosen, means = _reported(values)
     everything = values_of(np.ones((1, n_units), np.int64))[:, 0]
     best = _best(everything[:, None])[0]
-    without = np.empty((n_units, 3))
-    for unit in range(n_units):
-        left = halves.copy()
-        left[:, unit] = 0
-        without[unit] = _reported(values_of(left))[1]
+    without = leaving_out(lambda kept: _reported(values_of(halves * kept))[1], n_units)
     error = jackknife_error(means, without, np.ones(n_units, np.int64))
     half = error * reach(n_units, level=level)
     held_out, on_same, optimism = (
-        Told(*(float(number) for number in own)) for own in zip(means, error, means - half, means + half, strict=True)
+        OverSplits(*map(float, numbers)) for numbers in zip(means, error, means - half, means + half, strict=True)
     )
     value_of_best = float(everything[best]) if best >= 0 else np.nan
     return Selection(len(values), chosen, held_out, on_same, optimism, int(best), value_of_best, n_units)
@@ -126,7 +122,7 @@ def select(
 def of_tfs(
     scores: Sequence[np.ndarray] | np.ndarray, pairs: CandidatePairs, metric: str = "auroc"
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Give a metric of each option for weighted TFs, each with all its pairs.
+    """Make the function that gives a metric of each option for weighted TFs, each with all its pairs.
 
     Parameters
     ----------
@@ -137,31 +133,9 @@ def of_tfs(
     metric
         One of `METRICS`.
     """
-    place = [own.name for own in METRICS].index(metric)
-    binned = [pairs.bins_by_tf(own) for own in scores]
-    return lambda weights: np.stack([tf_bootstrap(own, weights, others)[place] for own, others in binned])
-
-
-def of_cells(
-    options: Sequence[ScoresOfGroups], pairs: CandidatePairs, metric: str = "auroc"
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Give a metric of each option for weighted groups of cells, over the same pairs.
-
-    Parameters
-    ----------
-    options
-        Scores the pairs from weighted groups, for each option.
-    pairs
-        The pairs.
-    metric
-        One of `METRICS`.
-    """
-    (function,) = (own.function for own in METRICS if own.name == metric)
-
-    def values(weights: np.ndarray) -> np.ndarray:
-        return np.array([[function(bins_of(own(w), pairs.positive)) for w in weights] for own in options], float)
-
-    return values
+    place = [known.name for known in METRICS].index(metric)
+    options = [pairs.rank(of_option).by_tf for of_option in scores]
+    return lambda weights: np.stack([tf_bootstrap(of_tfs, weights, others)[place] for of_tfs, others in options])
 
 
 def _best(values: np.ndarray) -> np.ndarray:

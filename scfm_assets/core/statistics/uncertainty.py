@@ -5,8 +5,8 @@ left out, so that what they have in common is no part of the uncertainty of a di
 
 Intervals are value +- t times an error, on the scale of `core.metrics.scales` for a value and on the plain one for
 a difference. The error over pairs is that of a bootstrap; over TFs and over groups of cells it is the jackknife's,
-with Student's t for one less than the units: percentiles of draws are too short for few units
-(`scfm_assets.core.evaluation.interval_study` has the numbers).
+with Student's t for one less than the units: percentiles of draws are too short for few units (the tests' interval
+study has the numbers).
 """
 
 from __future__ import annotations
@@ -16,28 +16,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics import (
-    AT_LEAST,
-    METRICS,
-    as_bins,
-    bins_of,
-    codes_of,
-    largest_values,
-    reach,
-    rescaled,
-    values_of,
-)
+from scfm_assets.core.metrics import AT_LEAST, METRICS, largest_values, reach, rescaled
 from scfm_assets.core.statistics.ceilings import uninformed_average_precision
+from scfm_assets.core.statistics.estimate import Estimate
 from scfm_assets.core.statistics.jackknife import jackknife_error
 from scfm_assets.core.statistics.resampling import tf_jackknife
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scfm_assets.core.metrics import Bins, CandidatePairs
-
-AT_ONCE = 1 << 20
-"""Pairs, times draws, that are held at once. No result depends on it."""
+    from scfm_assets.core.metrics import Ranking
 
 Verdict = Literal["better", "worse", "indistinguishable"]
 
@@ -123,7 +111,7 @@ class Shared:
         half = np.where((error > 0) | (value == 0), error, np.nan) * reach(self.units, level=level)
         most = largest_values(self.n_pos / (self.n_pos + self.n_neg))
         low, high = np.clip(value - half, -most, most), np.clip(value + half, -most, most)
-        p, effect = student(value, error, self.units)
+        p, effect = t_tests(value, error, self.units)
         return [
             Difference(
                 metric=metric.name,
@@ -147,7 +135,7 @@ class Difference(NamedTuple):
     """By how much one metric of one method is above that of another, by one kind of resampling.
 
     `effect` is the difference over its spread among the units, error times sqrt(units): Cohen's d of a paired test,
-    as `core.statistics.power.paired` takes it. `p` is two-sided, of Student's t. Without an error, limits, effect and
+    as `core.statistics.estimate` has it. `p` is two-sided, of Student's t. Without an error, limits, effect and
     p are NaN and the verdict is ``indistinguishable``.
     """
 
@@ -185,81 +173,37 @@ def chance(n_pos: int, n: int) -> np.ndarray:
     return np.array([known.get(metric.name, metric.chance) for metric in METRICS], float)
 
 
-def over_pairs(scores: np.ndarray, pairs: CandidatePairs, *, resamples: int = 200, seed: int = 0) -> Shared:
-    """Draw pairs with replacement, the same for all methods.
+def over_tfs(rankings: Sequence[Ranking]) -> Shared:
+    """Leave each TF, with all its pairs, out of rankings of the same pairs; pairs without a TF stay.
 
-    Parameters
-    ----------
-    scores
-        Finite scores of the pairs, shape (M, n).
-    pairs
-        The pairs.
-    resamples, seed
-        Number of draws, and what decides them.
+    The units are the TFs with an edge.
     """
-    coded = [_coded(own, pairs.positive) for own in scores]
-    drawn = np.full((len(scores), len(METRICS), resamples), np.nan)
-    rng, positive = np.random.default_rng(seed), pairs.positive
-    size = max(1, AT_ONCE // max(1, pairs.n))
-    for start in range(0, resamples, size):
-        here = slice(start, min(resamples, start + size))
-        weights = [np.bincount(rng.integers(pairs.n, size=pairs.n), minlength=pairs.n) for _ in range(resamples)[here]]
-        for m, (codes, width) in enumerate(coded):
-            every = np.stack([np.bincount(codes, weight, minlength=width) for weight in weights])
-            chosen = np.stack([np.bincount(codes[positive], w[positive], minlength=width) for w in weights])
-            drawn[m, :, here] = values_of(as_bins(every, chosen))
-    return Shared("pairs", _values(scores, positive), drawn, pairs.n_pos, pairs.n_pos, pairs.n_neg)
+    without = np.stack([tf_jackknife(*ranking.by_tf) for ranking in rankings])
+    edges = rankings[0].of_tfs.n_pos
+    return _left_out("tfs", rankings, without, np.ones(len(edges), np.int64), int(np.count_nonzero(edges)))
 
 
-def over_tfs(scores: np.ndarray, pairs: CandidatePairs) -> Shared:
-    """Leave each TF out, with all its pairs; pairs without a TF stay.
+def over_cells(rankings: Sequence[Ranking], left_out: Sequence[np.ndarray], sizes: np.ndarray) -> Shared:
+    """Leave each group of cells out of rankings of the same pairs: those of a universe that no group changes.
 
     Parameters
     ----------
-    scores
-        Finite scores of the pairs, shape (M, n).
-    pairs
-        The pairs.
-    """
-    binned = [pairs.bins_by_tf(own) for own in scores]
-    without = np.stack([tf_jackknife(of_tfs, others) for of_tfs, others in binned])
-    values = np.stack([values_of(_whole(*both)) for both in binned])
-    units, sizes = int(np.count_nonzero(pairs.targets)), np.ones(pairs.n_tfs, np.int64)
-    return Shared("tfs", values, without, units, pairs.n_pos, pairs.n_neg, sizes)
-
-
-def over_cells(scores: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, pairs: CandidatePairs) -> Shared:
-    """Leave out each group of cells, and rank the same pairs anew.
-
-    Parameters
-    ----------
-    scores
-        Finite scores of the pairs from all cells, shape (M, n).
+    rankings
+        Of all cells.
     left_out
-        The same without each group, shape (M, n_groups, n).
+        Metrics of each ranking without each group, shapes (n_groups, n_metrics).
     sizes
         Cells of each group, shape (n_groups,).
-    pairs
-        The pairs: those of a universe that no group of cells changes.
     """
-    values, sizes = _values(scores, pairs.positive), np.asarray(sizes)
-    without = np.stack([_values(own, pairs.positive).T for own in left_out])
-    return Shared("cells", values, without, int(np.count_nonzero(sizes)), pairs.n_pos, pairs.n_neg, sizes)
+    without = np.stack([values.T for values in left_out])
+    return _left_out("cells", rankings, without, np.asarray(sizes), int(np.count_nonzero(sizes)))
 
 
-def _whole(of_tfs: Bins, others: Bins | None) -> Bins:
-    own = of_tfs.total()
-    return own if others is None else own + others
-
-
-def _coded(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, int]:
-    thresholds = np.unique(scores[positive])
-    return codes_of(scores, thresholds), 2 * len(thresholds) + 1
-
-
-def _values(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Metrics of each of several rankings (M, n); shape (M, n_metrics)."""
-    return np.stack([values_of(bins_of(own, positive)) for own in scores])
+def _left_out(
+    kind: Literal["tfs", "cells"], rankings: Sequence[Ranking], without: np.ndarray, sizes: np.ndarray, units: int
+) -> Shared:
+    values, bins = np.stack([ranking.values for ranking in rankings]), rankings[0].bins
+    return Shared(kind, values, without, units, int(bins.n_pos), int(bins.n_neg), sizes)
 
 
 def _spread(drawn: np.ndarray) -> np.ndarray:
@@ -276,11 +220,9 @@ def _known(error: np.ndarray) -> np.ndarray:
     return np.where(error > 0, error, np.nan)
 
 
-def student(value: np.ndarray, error: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two-sided p of value over error, and value over its spread among the units; 1 and 0 of what never differs."""
-    from scipy.special import stdtr
-
-    nothing = (value == 0) & (error == 0)
-    t = np.divide(value, error, out=np.full(np.shape(value), np.nan), where=error > 0)
-    p = 2 * stdtr(max(units - 1, 1), -np.abs(t))
-    return np.where(nothing, 1.0, p), np.where(nothing, 0.0, t / np.sqrt(max(units, 1)))
+def t_tests(values: np.ndarray, errors: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two-sided p and effect of each `Estimate`; 1 and 0 of what never differs."""
+    estimates = [Estimate(float(value), float(error), units) for value, error in zip(values, errors, strict=True)]
+    nothing = (values == 0) & (errors == 0)
+    p, effect = (np.array([of(own) for own in estimates]) for of in (Estimate.p, lambda own: own.effect))
+    return np.where(nothing, 1.0, p), np.where(nothing, 0.0, effect)

@@ -15,7 +15,6 @@ from scfm_assets.core.simulate import LINEAR, LinearSpec, Wiring
 from scfm_assets.core.statistics import Labels, apparent_auroc, apparent_average_precision
 from scfm_assets.studies.reference_saturation.correlations import CORRELATIONS
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, labels_of
-from scfm_assets.studies.reference_saturation.standing import Standing
 from scfm_assets.studies.reference_saturation.tables import SCORES
 
 if TYPE_CHECKING:
@@ -148,19 +147,18 @@ def measure_scores(
     """
     edges = np.asarray(edges, bool) & candidates
     pairs = CandidatePairs.of_masks(candidates, edges)
-    standing = {
-        n: Standing.of(pairs.of(np.asarray(scores)), pairs.positive) for n, scores in sorted(scores_of_n.items())
-    }
+    ranks = {n: pairs.rank(pairs.of(np.asarray(scores))).ranks for n, scores in sorted(scores_of_n.items())}
+    all_edges = np.flatnonzero(pairs.positive)
     rows = []
     for hiding in hidings:
         drawn = [
             [mask[edges] for mask in labels_of(edges, completeness, hiding, seed, draw=draw, strength=strength)]
             for draw in range(draws if HIDINGS[hiding].drawn else 1)
         ]
-        for (share, *labelled), (n, where) in product(zip(completeness, *drawn, strict=True), standing.items()):
+        for (share, *labelled), (n, of_pairs) in product(zip(completeness, *drawn, strict=True), ranks.items()):
             labels = Labels(pairs.n, pairs.n_pos, int(np.count_nonzero(labelled[0])))
-            seen = [where.bins(own) for own in (labelled[:1] if share == 1 else labelled)]
-            complete = where.bins(np.ones(pairs.n_pos, bool))
+            seen = [of_pairs.bins(all_edges[mask]) for mask in (labelled[:1] if share == 1 else labelled)]
+            complete = of_pairs.bins(all_edges)
             rows.append(
                 {
                     "hiding": hiding,

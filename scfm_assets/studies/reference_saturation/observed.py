@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scfm_assets.core.statistics import Estimate
 from scfm_assets.core.universes import grounds_of
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
-from scfm_assets.studies.reference_saturation.slopes import Estimate, slopes_over_tfs
+from scfm_assets.studies.reference_saturation.slopes import slopes_over_tfs
 from scfm_assets.studies.reference_saturation.tables import OBSERVED
 from scfm_assets.studies.reference_saturation.verdicts import answer_for_known_edges
 
@@ -97,7 +98,7 @@ def merged(of_repeats: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, 
     for own in zip(*of_repeats, strict=True):
         value, error = (np.mean([np.nan if row[of] is None else row[of] for row in own]) for of in ("value", "error"))
         estimate = Estimate(float(value), float(error), min(row["units"] for row in own))
-        lo, hi = estimate.limits()
+        lo, hi = estimate.interval()
         told = {"value": estimate.value, "error": estimate.error, "lo": lo, "hi": hi, "p": estimate.p()}
         numbers = {of: number if np.isfinite(number) else None for of, number in told.items()}
         rows.append({**own[0], **numbers, "units": estimate.units})

@@ -15,13 +15,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import stdtr
 
-from scfm_assets.core.metrics import METRICS, CandidatePairs, auroc, bins_of, reach
-from scfm_assets.core.statistics import Labels, apparent_auroc, apparent_average_precision, jackknife_error, over_tfs
+from scfm_assets.core.metrics import METRICS, CandidatePairs, auroc
+from scfm_assets.core.statistics import (
+    Estimate,
+    Labels,
+    apparent_auroc,
+    apparent_average_precision,
+    jackknife_error,
+    over_tfs,
+)
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, labels_of
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
 from scfm_assets.studies.reference_saturation.tables import SLOPES
@@ -42,32 +48,6 @@ EXPECTED = ("auroc", "auprc_ratio")
 ROUNDING = 1e-12
 """Excess that is none: with every edge labelled, observed and predicted are computed along two ways."""
 METRIC_NAMES = ("auroc", "auprc_ratio", "log_auprc_ratio")
-
-
-class Estimate(NamedTuple):
-    """A mean, its standard error and the independent units behind it."""
-
-    value: float
-    error: float
-    units: int
-
-    @classmethod
-    def of_sample(cls, sample: np.ndarray) -> Estimate:
-        """Take the mean of independent numbers."""
-        error = np.std(sample, ddof=1) / np.sqrt(len(sample)) if len(sample) > 1 else np.nan
-        return cls(float(np.mean(sample)), float(error), len(sample))
-
-    def limits(self, level: float = 0.95) -> tuple[float, float]:
-        """Give value -+ t times error; NaN without an error."""
-        half = self.error * float(reach(self.units, level=level)) if self.error > 0 else np.nan
-        return self.value - half, self.value + half
-
-    def p(self, side: int = 0) -> float:
-        """Give the chance of a value as far from 0; with a side (1 above, -1 below) of one as far on that side."""
-        if not self.error > 0 or self.units < 2:
-            return np.nan
-        t = self.value / self.error
-        return float(2 * stdtr(self.units - 1, -abs(t)) if side == 0 else stdtr(self.units - 1, -side * t))
 
 
 def slope_weights(x: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -142,8 +122,8 @@ def _terms(shares: Sequence[float], *slopes: np.ndarray) -> list[tuple[Any, ...]
 def _row(
     metric: str, term: str, share: float | None, estimate: Estimate, excess: Estimate, *, predicted: float
 ) -> dict[str, Any]:
-    lo, hi = estimate.limits()
-    excess_lo, excess_hi = excess.limits()
+    lo, hi = estimate.interval()
+    excess_lo, excess_hi = excess.interval()
     numbers = {
         "value": estimate.value,
         "lo": lo,
@@ -227,10 +207,10 @@ def _of_labels(
     values, without, predicted = [], [], []
     whole = CandidatePairs.of_masks(candidates, edges)
     ranked = whole.of(of_n)
-    complete = [bins_of(scores, whole.positive) for scores in ranked]
+    complete = [whole.rank(scores).bins for scores in ranked]
     for mask in labelled:
         pairs = CandidatePairs.of_masks(candidates, mask)
-        shared = over_tfs(ranked, pairs)
+        shared = over_tfs([pairs.rank(scores) for scores in ranked])
         values.append(_pick(shared.values))
         without.append(_pick(shared.resampled))
         labels = Labels(pairs.n, whole.n_pos, pairs.n_pos)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scfm_assets.core.statistics import Test, power_of_difference, smallest_difference
+from scfm_assets.core.metrics import reach
+from scfm_assets.core.statistics import Estimate, Sided, Test
 from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS
-from scfm_assets.studies.reference_saturation.slopes import ASKED, GROUPS, Estimate
+from scfm_assets.studies.reference_saturation.slopes import ASKED, GROUPS
 from scfm_assets.studies.study import StudyVerdict
 
 if TYPE_CHECKING:
@@ -133,13 +134,15 @@ def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
         rise = _rise(curves, density, method, metric)
         if growth == 0 and metric in ASKED and not HIDINGS[hiding].control:
             tests.append(
-                _test(EXPLAINED, key, "interaction, log2 n x completeness", _of(interaction), rise=rise, side=1)
+                _test(
+                    EXPLAINED, key, "interaction, log2 n x completeness", _of(interaction), rise=rise, sided="greater"
+                )
             )
         if growth == 0 and hiding == "random" and metric == "auroc":
             beyond = _over_error(interaction["excess"], interaction["excess_lo"], interaction["units"])
-            tests.append(_test(BEYOND, key, "interaction, observed - predicted", beyond, rise=rise, side=0))
+            tests.append(_test(BEYOND, key, "interaction, observed - predicted", beyond, rise=rise, sided="two-sided"))
         if hiding == "random" and metric == "auroc":
-            tests.append(_test(GROWTH, key, "slope on log2 n", _of(at[max(at)]), rise=rise, side=-1))
+            tests.append(_test(GROWTH, key, "slope on log2 n", _of(at[max(at)]), rise=rise, sided="less"))
     return tests
 
 
@@ -157,24 +160,11 @@ def _of(row: Mapping[str, Any]) -> Estimate:
 
 def _over_error(value: float, low: float | None, units: int) -> Estimate:
     """Take the error back out of an interval."""
-    reach = float(Estimate(0.0, 1.0, units).limits()[1])
-    return Estimate(value, np.nan if low is None else (value - low) / reach, units)
+    return Estimate(value, np.nan if low is None else (value - low) / float(reach(units, level=0.95)), units)
 
 
-def _test(family: str, key: Key, statistic: str, estimate: Estimate, *, rise: float, side: int) -> Test:
-    sided = "two-sided" if side == 0 else "greater"
-    return Test(
-        STUDY,
-        family,
-        _hypothesis(family, key),
-        statistic,
-        value=estimate.value,
-        p=estimate.p(side),
-        n=estimate.units,
-        effect=estimate.value / (estimate.error * np.sqrt(estimate.units)) if estimate.error > 0 else np.nan,
-        power=power_of_difference(rise, estimate.error, sided=sided, units=estimate.units),
-        mde=smallest_difference(estimate.error, sided=sided, units=estimate.units),
-    )
+def _test(family: str, key: Key, statistic: str, estimate: Estimate, *, rise: float, sided: Sided) -> Test:
+    return estimate.as_test(STUDY, family, _hypothesis(family, key), statistic, smallest=rise, sided=sided)
 
 
 def verdict(tables: Mapping[str, pa.Table], tests: pa.Table) -> StudyVerdict:

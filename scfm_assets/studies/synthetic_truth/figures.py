@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.metrics import reach
+from scfm_assets.core.statistics import Estimate
 from scfm_assets.figures.style import MARKERS, QUIET, End, colour_of, label_ends, nothing, panels, room_for
 from scfm_assets.studies.synthetic_truth.data_sets import NONE
-from scfm_assets.studies.synthetic_truth.hypotheses import paired
 from scfm_assets.studies.synthetic_truth.orderings import LEVEL, Block, blocks
 
 if TYPE_CHECKING:
@@ -205,13 +204,13 @@ def _dots_and_mean(ax: Axes, at: float, values: np.ndarray, series: int) -> None
 
 def _mean_with_interval(ax: Axes, at: float, values: np.ndarray, series: int) -> float:
     """Draw mean and interval of independent data sets; give the mean."""
-    own = paired(values)
-    half = own.error * float(reach(own.n, level=LEVEL))
+    mean = Estimate.of_sample(values)
+    limits = mean.interval(LEVEL)
     style: dict[str, Any] = {"color": colour_of(series), "zorder": 3}
-    if np.isfinite(half):
-        ax.plot([at, at], [own.mean - half, own.mean + half], lw=1.8, **style)
-    ax.plot(at, own.mean, MARKERS[series % len(MARKERS)], ms=7, **style)
-    return own.mean
+    if np.isfinite(limits).all():
+        ax.plot([at, at], limits, lw=1.8, **style)
+    ax.plot(at, mean.value, MARKERS[series % len(MARKERS)], ms=7, **style)
+    return mean.value
 
 
 def _name_places(ax: Axes, names: Sequence[str]) -> None:

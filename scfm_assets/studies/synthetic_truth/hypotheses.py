@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
-from scipy.special import stdtr
 from scipy.stats import binom
 
 from scfm_assets.core.evaluation import SMALLEST
-from scfm_assets.core.statistics import ALPHA, Test, power_of_difference, smallest_difference
+from scfm_assets.core.statistics import ALPHA, Estimate, Test
 from scfm_assets.studies.study import StudyVerdict
 from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.orderings import Block, blocks, kendall
@@ -29,38 +28,6 @@ CORRELATIONS = ("pearson", "spearman")
 """Methods that the adversarial cases are made to mislead."""
 AGREEING = 0.9
 """Share of data sets in agreement from which on two simulators are said to order methods alike."""
-
-
-class Paired(NamedTuple):
-    """Differences over independent data sets: their mean, its error, and the one-sided p of a mean above 0."""
-
-    mean: float
-    error: float
-    p: float
-    n: int
-
-    @property
-    def effect(self) -> float:
-        """Cohen's d of the differences."""
-        return self.mean / (self.error * np.sqrt(self.n)) if self.error > 0 else np.nan
-
-    @property
-    def power(self) -> float:
-        """Chance of finding the smallest difference of AUROCs that matters, `method_verdicts.SMALLEST`."""
-        return power_of_difference(SMALLEST["auroc"], self.error, sided="greater", units=self.n)
-
-    @property
-    def smallest(self) -> float:
-        """Difference that is found with a power of 0.8."""
-        return smallest_difference(self.error, sided="greater", units=self.n)
-
-
-def paired(differences: np.ndarray) -> Paired:
-    """Test differences (n,) of independent data sets; NaN where fewer than two, or where they do not vary."""
-    n, mean = len(differences), float(differences.mean())
-    error = float(differences.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
-    p = float(stdtr(n - 1, -mean / error)) if error > 0 else np.nan
-    return Paired(mean, error, p, n)
 
 
 def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
@@ -95,23 +62,21 @@ def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
 
 def _beats(simulator: str, method: str, above: np.ndarray) -> Test:
     """Test a method against the nulls; `above` (n_seeds, n_nulls)."""
-    rivals = [paired(own) for own in above.T]
-    untested = any(np.isnan(own.p) for own in rivals)
-    hardest = max(rivals, key=lambda own: np.inf if np.isnan(own.p) else own.p)
-    null = NULLS[rivals.index(hardest)].name
+    rivals = [Estimate.of_sample(of_null) for of_null in above.T]
+    p = [rival.p("greater") for rival in rivals]
+    hardest = int(np.argmax(np.nan_to_num(p, nan=np.inf)))
     what = f"{method} ranks the edges of the {simulator} simulator better than every gene-level null"
-    statistic = f"mean difference of AUROC to the hardest null ({null})"
-    return _test(BEATS_NULLS, what, statistic, hardest._replace(p=np.nan) if untested else hardest)
+    statistic = f"mean difference of AUROC to the hardest null ({NULLS[hardest].name})"
+    return _test(BEATS_NULLS, what, statistic, rivals[hardest])
 
 
 def _misled(simulator: str, case: str, method: str, lowered: np.ndarray) -> Test:
     what = f"the case {case} lowers the AUROC of {method} on the {simulator} simulator"
-    return _test(MISLED, what, "mean fall of AUROC", paired(lowered[:, 0]))
+    return _test(MISLED, what, "mean fall of AUROC", Estimate.of_sample(lowered[:, 0]))
 
 
-def _test(family: str, hypothesis: str, statistic: str, own: Paired) -> Test:
-    numbers = {"effect": own.effect, "power": own.power, "mde": own.smallest}
-    return Test(STUDY, family, hypothesis, statistic, own.mean, own.p, own.n, **numbers)
+def _test(family: str, hypothesis: str, statistic: str, estimate: Estimate) -> Test:
+    return estimate.as_test(STUDY, family, hypothesis, statistic, smallest=SMALLEST["auroc"], sided="greater")
 
 
 def _agree(one: str, other: str, of: dict[str, Block], orderings: pa.Table) -> Test:

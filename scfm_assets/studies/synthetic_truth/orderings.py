@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from scipy.stats import rankdata
 
 from scfm_assets.core.metrics import reach
-from scfm_assets.core.statistics import jackknife_error
+from scfm_assets.core.statistics import block_bootstrap, jackknife_error
 from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.tables import ORDERINGS, RANKS
 
@@ -76,8 +77,7 @@ def orderings(_: Settings, scores: pa.Table, *, resamples: int = RESAMPLES, seed
             if compared == "seeds":
                 numbers = _between_seeds(of_one)
             else:
-                rng = np.random.default_rng(seed)
-                numbers = _between(of_one, of_other, resamples, rng, together=compared == "cases")
+                numbers = _between(of_one, of_other, resamples, seed, together=compared == "cases")
             head = {"compared": compared, "metric": metric, "simulator": one[0], "case": one[1]}
             head |= {"simulator_other": other[0], "case_other": other[1]}
             head |= {"ordered": _in_words(methods, of_one), "ordered_other": _in_words(methods, of_other)}
@@ -109,14 +109,18 @@ def spearman(one: np.ndarray, other: np.ndarray) -> float:
     return float(ranks[0] @ ranks[1] / length) if length > 0 else 0.0
 
 
-def _between(
-    one: np.ndarray, other: np.ndarray, resamples: int, rng: np.random.Generator, *, together: bool
-) -> dict[str, Any]:
+def _between(one: np.ndarray, other: np.ndarray, resamples: int, seed: int, *, together: bool) -> dict[str, Any]:
+    def tau(drawn: np.ndarray, drawn_other: np.ndarray) -> np.ndarray:
+        return kendall(one[drawn].mean(axis=1), other[drawn_other].mean(axis=1))
+
     means = one.mean(axis=0), other.mean(axis=0)
-    drawn = rng.integers(len(one), size=(resamples, len(one)))
-    drawn_other = drawn if together else rng.integers(len(other), size=(resamples, len(other)))
-    taus = kendall(one[drawn].mean(axis=1), other[drawn_other].mean(axis=1))
-    lo, hi = np.quantile(taus, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(one) > 1 else (None, None)
+    how: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": LEVEL}
+    if len(one) < 2:
+        lo, hi = None, None
+    elif together:
+        lo, hi = block_bootstrap(lambda drawn: tau(drawn, drawn), len(one), **how)
+    else:
+        lo, hi = block_bootstrap(tau, len(one), len(other), **how)
     return {"tau": float(kendall(*means)), "lo": lo, "hi": hi, "interval": "bootstrap", "spearman": spearman(*means)}
 
 
@@ -143,6 +147,10 @@ def _in_words(methods: Sequence[str], values: np.ndarray) -> str:
     return " > ".join([methods[i] for i in best_first])
 
 
+def _ranks_of_draws(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    return rankdata(-values[drawn].mean(axis=1), axis=1)
+
+
 def ranks(_: Settings, scores: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> pa.Table:
     """Rank the methods of each simulator and case by their mean over seeds, with how far the rank moves over seeds.
 
@@ -156,9 +164,9 @@ def ranks(_: Settings, scores: pa.Table, *, resamples: int = RESAMPLES, seed: in
     for metric in COMPARED:
         for (simulator, case), block in blocks(scores, metric).items():
             n = len(block.values)
-            drawn = np.random.default_rng(seed).integers(n, size=(resamples, n))
-            of_draws = rankdata(-block.values[drawn].mean(axis=1), axis=1)
-            lo, hi = np.quantile(of_draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+            lo, hi = block_bootstrap(
+                partial(_ranks_of_draws, block.values), n, resamples=resamples, seed=seed, level=LEVEL
+            )
             mean = block.values.mean(axis=0)
             sd = block.values.std(axis=0, ddof=1) if n > 1 else [None] * len(mean)
             head = {"simulator": simulator, "case": case, "metric": metric, "n_seeds": n}

@@ -8,7 +8,7 @@ import numpy as np
 
 from scfm_assets.core.evaluation import BEATS, DOES_NOT_BEAT, NULL, SMALLEST, UNDERPOWERED, WORSE
 from scfm_assets.core.metrics import METRICS, CandidatePairs
-from scfm_assets.core.scores import METHODS, cells_of, chosen_methods
+from scfm_assets.core.scores import NULLS, cells_of, chosen_methods
 from scfm_assets.core.statistics import ALPHA, POWER, Shared, over_tfs, power_of_difference
 from scfm_assets.studies.synthetic_truth.data_sets import cases_of, data_sets, donor_of, methods_in
 from scfm_assets.studies.synthetic_truth.tables import SCORES
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from scfm_assets.core.scores import BaselineMethod
     from scfm_assets.core.simulate import Simulated
     from scfm_assets.studies.synthetic_truth.settings import Settings
-
-NULLS = tuple(method for method in METHODS if method.null)
 
 
 def measure(
@@ -75,7 +73,7 @@ def readings(made: Simulated, methods: Sequence[BaselineMethod]) -> list[dict[st
     cells = cells_of(made.counts, np.arange(len(made.genes)))
     pairs = CandidatePairs.of_masks(*made.tf_grid())
     every = (*methods, *NULLS)
-    shared = over_tfs(np.stack([pairs.of(method.function(cells, made.tfs)) for method in every]), pairs)
+    shared = over_tfs([pairs.rank(pairs.of(method.function(cells, made.tfs))) for method in every])
     low, high = shared.intervals()
     rows = []
     for place, method in enumerate(every):

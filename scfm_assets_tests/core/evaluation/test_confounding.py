@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
-from scfm_assets.core.evaluation.confounding import ControlReading, confounding
+from scfm_assets.core.evaluation.confounding import confounding
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
-from scfm_assets.core.statistics.uncertainty import over_pairs
+from scfm_assets.core.statistics import correlation
+from scfm_assets_tests.core.statistics.resamples import over_pairs
 
 K = 120
 RNG = np.random.default_rng(0)
@@ -25,11 +26,21 @@ POSITIVE.flat[RNG.choice(K * K, 250, replace=False, p=CHANCE.ravel() / CHANCE.su
 PAIRS = CandidatePairs.of_masks(CANDIDATE, POSITIVE, TFS)
 
 
-def read(scores: dict[str, np.ndarray]) -> list[ControlReading]:
-    """Readings with intervals over pairs, as a study makes them."""
+def rows_of(scores: dict[str, np.ndarray], nulls: dict[str, np.ndarray] = NULLS) -> list[list[dict[str, object]]]:
+    """Rows of `method_comparison` of random weights against the nulls, with intervals over pairs."""
     shared = over_pairs(np.stack([PAIRS.of(own) for own in scores.values()]), PAIRS)
     low, high = shared.intervals()
-    return [ControlReading(name, shared.values[i, 0], low[i, 0], high[i, 0]) for i, name in enumerate(scores)]
+    ranks = {name: rankdata(PAIRS.of(matrix)) for name, matrix in nulls.items()}
+    return [
+        [
+            {"metric": "auroc", "model": name, "method": "attention", "layer": 1, "role": "random"}
+            | {"value": shared.values[i, 0], "value_lo": low[i, 0], "value_hi": high[i, 0]}
+            | {"reference": null, "reference_role": "null", "reference_model": "baselines"}
+            | {"correlation": float(np.nan_to_num(correlation(rankdata(PAIRS.of(matrix)), ranks[null])))}
+            for null in nulls
+        ]
+        for i, (name, matrix) in enumerate(scores.items())
+    ]
 
 
 def test_the_null_behind_a_confounded_method_is_named_and_a_clean_one_is_left_alone():
@@ -40,38 +51,38 @@ def test_the_null_behind_a_confounded_method_is_named_and_a_clean_one_is_left_al
         "noise": noise[2],
         "truth alone": POSITIVE + noise[3],
     }
-    found = confounding(read(scores), scores, NULLS, PAIRS)
-    assert [one.verdict for one in found] == ["confounded", "confounded", "clean", "confounded"]
-    assert [one.null for one in found] == ["detection_product", "detection_product", None, None]
-    assert found[0].correlations["detection_product"] > 0.8
-    assert found[1].correlations["detection_product"] < -0.8
-    assert found[0].null_values["detection_product"] > 0.6
-    assert "confounded, like detection_product" in found[0].sentence
-    assert "confounded, by none of the nulls" in found[3].sentence
-    assert found[2].sentence.endswith("clean.")
+    found = [confounding(rows, []) for rows in rows_of(scores)]
+    assert [one["control"] for one in found] == list(scores)
+    assert [one["confounding"] for one in found] == ["confounded", "confounded", "clean", "confounded"]
+    assert [one["explained_by"] for one in found] == ["detection_product", "detection_product", None, None]
 
 
-def test_correlations_are_those_of_scipy_over_the_universe_and_zero_with_a_constant():
-    scores = {"one": np.round(NULLS["mean_product"] + RNG.normal(size=(K, K)))}
-    (found,) = confounding(read(scores), scores, NULLS, PAIRS)
-    for name in ("mean_product", "detection_product", "variance_product"):
-        expected = spearmanr(scores["one"][CANDIDATE], NULLS[name][CANDIDATE]).statistic
-        assert found.correlations[name] == pytest.approx(expected, abs=1e-10)
-    assert found.correlations["constant"] == 0
-    assert found.null_values["constant"] == 0.5
+def test_of_several_controls_of_a_method_the_one_farthest_from_chance_is_told():
+    nearest, farthest = rows_of({"near": RNG.normal(size=(K, K)), "far": NULLS["detection_product"]})
+    reference = {"reference_role": "random", "reference": "attention"}
+    trained = [
+        nearest[0] | {"model": "trained", "role": "model", "value": 0.9, "reference_model": name} | reference
+        for name in ("near", "far")
+    ]
+    other_layer = [row | {"layer": 2, "value": 0.99} for row in farthest]
+    found = confounding(trained, [trained, nearest, farthest, other_layer])
+    assert (found["control"], found["value_random"]) == ("far", farthest[0]["value"])
+    assert (found["confounding"], found["explained_by"]) == ("confounded", "detection_product")
+    assert confounding(trained[:1], [trained, nearest, farthest])["control"] == "near"
+    assert confounding([trained[0] | {"reference_role": "null"}], [nearest]) == {}
+    assert confounding([row | {"metric": "auprc"} for row in farthest], []) == {}
 
 
 def test_of_noise_five_in_a_hundred_are_called_confounded():
     rng = np.random.default_rng(1)
     scores = {str(i): rng.normal(size=(K, K)) for i in range(100)}
-    found = confounding(read(scores), scores, {}, PAIRS)
-    assert sum(one.verdict == "confounded" for one in found) <= 11  # 5 and three standard errors
-    assert all(one.null is None for one in found)
+    found = [confounding(rows, []) for rows in rows_of(scores, {"constant": NULLS["constant"]})]
+    assert sum(one["confounding"] == "confounded" for one in found) <= 11  # 5 and three standard errors
+    assert all(one["explained_by"] is None for one in found)
 
 
-def test_without_limits_nothing_is_said_and_without_scores_it_is_an_error():
-    readings = [ControlReading("a", 0.7, np.nan, np.nan)]
-    (found,) = confounding(readings, {"a": NULLS["mean_product"]}, NULLS, PAIRS)
-    assert (found.verdict, found.null) == ("unknown", "mean_product")
-    with pytest.raises(ValueError, match="no scores of a"):
-        confounding(readings, {}, NULLS, PAIRS)
+@pytest.mark.parametrize("limits", [{"value_lo": None}, {"value_lo": None, "value_hi": None}])
+def test_without_limits_nothing_is_said(limits):
+    ((first, *rest),) = rows_of({"a": NULLS["mean_product"]})
+    found = confounding([first | limits, *rest], [])
+    assert (found["confounding"], found["random_lo"], found["explained_by"]) == ("unknown", None, "mean_product")

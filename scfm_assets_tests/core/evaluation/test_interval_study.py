@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from scfm_assets.core.evaluation.interval_study import (
+from scfm_assets.core.statistics.uncertainty import verdict_of_all
+from scfm_assets_tests.core.evaluation.interval_study import (
     WORLDS,
     coverage,
     false_positives,
     permuted_labels,
     structured_scores,
 )
-from scfm_assets.core.statistics.uncertainty import over_cells, over_tfs, verdict_of_all
+from scfm_assets_tests.core.statistics.resamples import over_cells, over_tfs
 
 KEPT = {
     "100 edges": ("auroc", "auprc", "auprc_ratio", "epr"),

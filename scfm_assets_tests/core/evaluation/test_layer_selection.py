@@ -14,9 +14,10 @@ from scfm_assets.core.base.digest import seed_from
 from scfm_assets.core.evaluation.layer_selection import aurocs, optimism_of, options_of, selection_table
 from scfm_assets.core.scores.edges import TF_KEYS, TF_QUERIES, ScoreKey, edge_scores
 from scfm_assets.core.scores.group_scores import MeansOverCells
-from scfm_assets.core.statistics.selection import of_cells, of_tfs, select
+from scfm_assets.core.statistics.selection import of_tfs, select
 from scfm_assets.tables.methods import SELECTION
 from scfm_assets_tests.core.evaluation.small_methods import GROUPS, IDS, SIZES, TFS, K, ground
+from scfm_assets_tests.core.statistics.resamples import of_cells
 
 LAYERS, HEADS = (1, 2, 3), ((2, 1), (2, 2))
 PANEL = pa.table({"gene_id": list(IDS), "symbol": list(IDS)})

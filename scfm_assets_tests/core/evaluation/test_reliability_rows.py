@@ -13,8 +13,7 @@ from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.networks.spec import NetworkSpec
 from scfm_assets.core.networks.table import tidy_network
 from scfm_assets.core.scores import baselines
-from scfm_assets.core.scores.methods import FURTHER_METHODS
-from scfm_assets.core.scores.methods.boosting import grnboost
+from scfm_assets.core.scores.methods import METHODS as REGISTRY
 from scfm_assets.core.scores.score_keys import TF_KEYS, TF_QUERIES
 from scfm_assets.core.scores.scores_of_cells import ScoresOfCells
 from scfm_assets.core.statistics.halves import balanced_halves
@@ -74,7 +73,7 @@ def halvings(splits: int) -> np.ndarray:
     return balanced_halves(np.bincount(GROUP), splits=splits, seed=0)
 
 
-METHODS = (*baselines.METHODS[:3], *FURTHER_METHODS)
+METHODS = (*baselines.BASELINES[:3], REGISTRY["partial_correlation"], REGISTRY["mutual_information"])
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
@@ -171,7 +170,7 @@ def test_what_has_no_groups_or_no_fixed_layer_gives_no_rows():
 
 
 def test_cells_of_one_group_cannot_be_halved_and_dear_methods_are_left_aside():
-    methods = [baselines.METHODS[0], grnboost(TFS)]
+    methods = [baselines.BASELINES[0], REGISTRY["grnboost"].bound(TFS)]
     alone = from_counts(counts(), **GIVEN, group_of_repeat={2: np.full(N, 3)}, tfs=TFS, methods=methods)
     assert reliability_table(alone, [NETWORK], PANEL, **NAMED).num_rows == 0
     found = from_counts(counts(), **GIVEN, group_of_repeat={2: GROUP}, tfs=TFS, methods=methods)
@@ -187,7 +186,7 @@ def test_constant_scores_are_null_and_not_nan():
 
 
 def test_a_network_whose_tfs_were_not_scored_is_refused():
-    methods = baselines.METHODS[:1]
+    methods = baselines.BASELINES[:1]
     found = from_counts(counts(), **GIVEN, group_of_repeat={2: GROUP}, tfs=TFS[:2], methods=methods)
     with pytest.raises(ValueError, match="rows of 2 genes do not hold all 3 TFs"):
         reliability_table(found, [NETWORK], PANEL, **NAMED)

@@ -32,11 +32,11 @@ def test_pairs_stand_in_the_order_of_the_matrix_and_know_their_tf():
 @pytest.mark.parametrize("levels", [None, 2])
 def test_bins_of_tfs_and_of_the_others_add_up_to_those_of_all(levels):
     scores, pairs, candidate, positive = grid(1, levels=levels)
-    of_tfs, others = pairs.bins_by_tf(pairs.of(scores))
+    of_tfs, others = pairs.rank(pairs.of(scores)).by_tf
     whole = bins_of(scores[candidate], positive[candidate])
     assert np.array_equal((of_tfs.total() + others).below, whole.below)
     assert np.array_equal((of_tfs.total() + others).tied, whole.tied)
     for place, row in enumerate((1, 2, 4)):
         own = bins_of(scores[row][candidate[row]], positive[row][candidate[row]])
         assert values_of(of_tfs[place]) == pytest.approx(values_of(own), abs=1e-12)
-    assert CandidatePairs.of_masks(candidate, positive).bins_by_tf(pairs.of(scores))[1] is None
+    assert CandidatePairs.of_masks(candidate, positive).rank(pairs.of(scores)).by_tf[1] is None

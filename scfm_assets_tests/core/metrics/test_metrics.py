@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scfm_assets.core.metrics import metrics
 from scfm_assets.core.metrics.metrics import METRICS, bins_of
+from scfm_assets_bench.metrics import weights_of
 
 EXACT = 1e-12
 AUROC, AUPRC, RATIO, EPR = range(4)
@@ -111,7 +112,7 @@ def test_the_weights_of_bins_have_these_bins(levels):
     scores, labels = ranking(5, n=800, n_pos=30, levels=levels)
     weights = np.random.default_rng(0).multinomial(800, np.full(800, 1 / 800))
     bins = bins_of(scores, labels, weights)
-    spread = metrics.weights_of(scores, labels, bins)
+    spread = weights_of(scores, labels, bins)
     assert spread.sum() == 800
     for own, again in zip(vars_of(bins), vars_of(bins_of(scores, labels, spread)), strict=True):
         assert np.array_equal(own, again)

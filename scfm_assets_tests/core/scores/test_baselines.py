@@ -51,7 +51,7 @@ def by_hand(method: str, rows: np.ndarray) -> np.ndarray:
     return scores
 
 
-@pytest.mark.parametrize("method", baselines.METHODS, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", baselines.BASELINES, ids=lambda method: method.name)
 def test_every_baseline_is_its_definition(method):
     scores = baselines.score(counts(), GENE_IDS, PANEL, cells_of_repeat=ROWS, methods=[method])
     assert [(key.repeat, key.method, key.layer) for key in scores.keys] == [
@@ -68,11 +68,11 @@ def test_every_baseline_is_symmetric_finite_and_no_gene_is_an_edge_of_itself():
     assert np.array_equal(scores.scores, scores.scores.transpose(0, 2, 1))
     assert not np.einsum("kii->ki", scores.scores).any()
     assert all(key.symmetric for key in scores.keys)
-    assert len(scores.keys) == 2 * len(baselines.METHODS)
+    assert len(scores.keys) == 2 * len(baselines.BASELINES)
 
 
 def test_genes_that_do_not_vary_correlate_with_nothing():
-    scores = baselines.score(counts(), GENE_IDS, PANEL, cells_of_repeat={0: ROWS[0]}, methods=baselines.METHODS[:2])
+    scores = baselines.score(counts(), GENE_IDS, PANEL, cells_of_repeat={0: ROWS[0]}, methods=baselines.BASELINES[:2])
     assert not scores.scores[:, [5, 6]].any()
     assert scores.scores[:, :5, :5].any()
 
@@ -110,22 +110,22 @@ def test_a_panel_of_another_atlas_is_refused_by_name():
         baselines.score(counts(), [f"h{i}" for i in range(GENES)], PANEL, cells_of_repeat=ROWS)
 
 
-def test_a_dear_method_is_scored_once_and_has_no_scores_without_a_group_of_cells():
+def test_an_expensive_method_is_scored_once_and_has_no_scores_without_a_group_of_cells():
     calls = []
 
     def function(cells: baselines.Cells, _: baselines.Genes = baselines.EVERY) -> np.ndarray:
         calls.append(len(cells.depth))
         return np.arange(K * K, dtype=float).reshape(K, K)
 
-    dear = baselines.BaselineMethod("dear", function, null=False, dear=True)
-    methods, tfs = (baselines.METHODS[0], dear), np.array([1, 4])
+    expensive = baselines.BaselineMethod("expensive", function, null=False, expensive=True)
+    methods, tfs = (baselines.BASELINES[0], expensive), np.array([1, 4])
     group = {0: np.arange(10) % 3}
     scores = baselines.score(
         counts(), GENE_IDS, PANEL, cells_of_repeat={0: ROWS[0]}, methods=methods, group_of_repeat=group, tfs=tfs
     )
     assert calls == [10]
     of_method = {key.method: scores.left_out.scores(key) for key in scores.keys}
-    assert of_method["dear"] is None
+    assert of_method["expensive"] is None
     assert of_method["pearson"].shape == (3, 1, 2, K)
 
 
@@ -141,7 +141,7 @@ def test_a_score_with_a_direction_of_its_own_is_read_once_with_tfs_in_its_rows()
 
 
 def test_every_method_says_what_it_is_and_four_of_them_are_nulls():
-    assert [method.name for method in baselines.METHODS if method.null] == [
+    assert [method.name for method in baselines.BASELINES if method.null] == [
         "mean_product", "detection_product", "variance_product", "uniform_attention",
     ]  # fmt: skip
-    assert all(method.doc for method in baselines.METHODS)
+    assert all(method.doc for method in baselines.BASELINES)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from scfm_assets.core.simulate.sergio_files import read_sergio
 from scfm_assets.errors import ScfmError
+from scfm_assets_tests.core.simulate.sergio_files import read_sergio
 
 TARGETS = "1, 1, 0, 2.5, 2\n\n2.0,2.0,1.0,0.0,-1.3,4,3,2\n"
 MASTERS = "0, 0.5, 1.5, 3\n"

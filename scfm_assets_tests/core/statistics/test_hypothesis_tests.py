@@ -11,6 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from scfm_assets.core.statistics import hypothesis_tests
 from scfm_assets.core.statistics.hypothesis_tests import Test, benjamini_hochberg, verdict_of
+from scfm_assets.tables.studies import TESTS
 
 ONE = Test("study", "family", "it holds", "t", value=2.0, p=0.01, n=30, effect=0.4, power=0.9, mde=0.5)
 
@@ -45,7 +46,7 @@ def test_q_is_taken_inside_each_family_of_each_study_and_over_all():
         for i, ((study, family), own) in enumerate(zip(families, p, strict=True))
     ]
     table = hypothesis_tests.tests_table(tests)
-    assert table.schema == hypothesis_tests.SCHEMA
+    assert table.schema == TESTS.schema
     assert table["hypothesis"].to_pylist() == [f"h{i}" for i in range(7)]
     assert table["q_global"].to_pylist() == pytest.approx(multipletests(p, method="fdr_bh")[1])
     q = np.array(table["q_family"].to_pylist())

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scfm_assets.core.evaluation.cell_bootstrap import cell_bootstrap
 from scfm_assets.core.evaluation.readings import readings_of_rows
 from scfm_assets.core.metrics.metrics import bins_of, values_of
 from scfm_assets.core.scores.left_out import without
-from scfm_assets.core.statistics.jackknife import jackknife_error, jackknife_interval
+from scfm_assets.core.statistics.jackknife import jackknife_error
 from scfm_assets.core.universes.universe import ALL_PAIRS, OBSERVED, TF_GRID, PanelEdges
+from scfm_assets_tests.core.statistics.cell_bootstrap import cell_bootstrap
 
 T, K = 12, 60
 TFS = np.arange(T)
@@ -59,20 +59,9 @@ def test_the_error_of_a_mean_over_unequal_groups_is_right_on_average():
     assert np.mean(squares) == pytest.approx(1 / 60, rel=0.05)
 
 
-def test_the_interval_is_students_and_stays_within_the_range_of_the_metric():
-    value, sizes = np.array([0.6, 0.99, 0.01]), np.full(10, 5)
-    left = value + np.random.default_rng(4).normal(0, 0.01, (10, 3))
-    low, high = jackknife_interval(value, left, sizes, level=0.9, largest=np.array([1.0, 1.0, 1.0]))
-    reach = stats.t.ppf(0.95, 9) * jackknife_error(value, left, sizes)
-    assert (low[0], high[0]) == pytest.approx((0.6 - reach[0], 0.6 + reach[0]), rel=1e-12)
-    assert (high[1], low[2]) == (1, 0)
-    assert jackknife_interval(value, left, sizes, level=0.9, largest=np.full(3, 20.0))[1][1] > 1
-
-
 def test_fewer_than_two_groups_or_an_undefined_metric_say_nothing():
     one = np.array([0, 7, 0])
     assert np.isnan(jackknife_error(np.array([0.5]), np.full((3, 1), 0.4), one)).all()
-    assert np.isnan(jackknife_interval(np.array([0.5]), np.full((3, 1), 0.4), one, level=0.9, largest=np.ones(1))).all()
     left = np.array([[0.4, 0.4], [np.nan, 0.5], [0.5, 0.6]])
     found = jackknife_error(np.array([0.5, 0.5]), left, np.array([3, 3, 3]))
     assert np.isnan(found).tolist() == [True, False]
@@ -162,7 +151,7 @@ def test_a_draw_of_groups_is_the_metrics_of_the_cells_drawn(monkeypatch):
         for name, mask in (("tf_grid", keep), ("observed", keep & (cells_held > 0))):
             expected = values_of(bins_of(means[mask], EDGES.mask[:T][mask]))
             assert found[name][:, b] == pytest.approx(expected, abs=5e-3)  # float32 means may swap close pairs
-    monkeypatch.setattr("scfm_assets.core.evaluation.cell_bootstrap.AT_ONCE", 1)
+    monkeypatch.setattr("scfm_assets_tests.core.statistics.cell_bootstrap.AT_ONCE", 1)
     again = cell_bootstrap(sums, held, universe=TF_GRID, rng=np.random.default_rng(8), **how)
     assert again == pytest.approx(found["tf_grid"], abs=5e-3)
     with pytest.raises(ValueError, match="all_pairs"):

@@ -7,9 +7,10 @@ import pytest
 
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.metrics.metrics import bins_of, values_of
+from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
 from scfm_assets.core.statistics import permutation
 from scfm_assets.core.statistics.degree_permutation import permuted_degrees
-from scfm_assets.core.statistics.permutation import Permuted, RankedOnce, exact_p, permutation_test, permuted_within_tfs
+from scfm_assets.core.statistics.permutation import Permuted, exact_p, permutation_test, permuted_within_tfs
 
 NAMES = ("auroc", "auprc", "epr")
 
@@ -31,7 +32,7 @@ def test_metrics_of_ranks_are_those_of_bins(levels, n_pos):
     scores = np.round(scores * levels) if levels else scores
     chosen = np.argsort(rng.random((5, 200)), axis=1)[:, :n_pos]
     for own, area, precision, early in zip(
-        chosen, *(permutation.METRICS[name](RankedOnce(scores), chosen) for name in NAMES), strict=True
+        chosen, *(METRICS_OF_PLACES[name](PairRanks.of(scores), chosen) for name in NAMES), strict=True
     ):
         expected = values_of(bins_of(scores, np.isin(np.arange(200), own)))
         assert [area, precision, early] == pytest.approx([expected[0], expected[1], expected[3]], abs=1e-12)

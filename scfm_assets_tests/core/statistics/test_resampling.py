@@ -11,8 +11,10 @@ from scfm_assets.core.metrics import metrics
 from scfm_assets.core.metrics.metrics import Bins, bins_of
 from scfm_assets.core.metrics.thresholds import codes_of
 from scfm_assets.core.statistics import multinomial, resampling
-from scfm_assets.core.statistics.resampling import PairBootstrap, percentile_interval, tf_bootstrap, tf_weights
+from scfm_assets.core.statistics.resampling import PairBootstrap, tf_bootstrap
+from scfm_assets_bench.metrics import draws_of_pairs, joined, weights_of
 from scfm_assets_tests.core.metrics.test_metrics import AUPRC, AUROC, EXACT, RATIO, ranking
+from scfm_assets_tests.core.statistics.resamples import pair_bootstrap, percentile_interval, tf_weights
 
 
 def bins_of_rows(scores: np.ndarray, labels: np.ndarray, among: np.ndarray | None = None) -> Bins:
@@ -49,18 +51,17 @@ def grid(
 def test_a_resample_of_bins_is_a_resample_of_pairs_as_scikit_learn_sees_it(levels):
     scores, labels = ranking(5, n=800, n_pos=30, levels=levels)
     bins = bins_of(scores, labels)
-    values = resampling.pair_bootstrap(bins, resamples=20, rng=np.random.default_rng(8))
-    drawn = resampling.draw_pairs(bins, resamples=20, rng=np.random.default_rng(8))
+    values = pair_bootstrap(bins, resamples=20, rng=np.random.default_rng(8))
+    drawn = joined(draws_of_pairs(bins, resamples=20, seed=8))
     for b in range(20):
-        weights = metrics.weights_of(scores, labels, drawn[b])
+        weights = weights_of(scores, labels, drawn[b])
         assert weights.sum() == 800
         assert weights.min() >= 0
         assert abs(values[AUROC, b] - roc_auc_score(labels, scores, sample_weight=weights)) <= EXACT
         assert abs(values[AUPRC, b] - average_precision_score(labels, scores, sample_weight=weights)) <= EXACT
         assert abs(values[RATIO, b] - values[AUPRC, b] / np.average(labels, weights=weights)) <= EXACT
-    alone = resampling.auroc_of_resampled_pairs(bins, resamples=20, rng=np.random.default_rng(8))
-    assert np.array_equal(alone, values[AUROC])
-    more = resampling.pair_bootstrap(bins, resamples=60, rng=np.random.default_rng(8))
+    assert np.array_equal(metrics.auroc(drawn), values[AUROC])
+    more = pair_bootstrap(bins, resamples=60, rng=np.random.default_rng(8))
     assert np.array_equal(more[:, :20], values)
 
 
@@ -68,7 +69,7 @@ def test_a_resample_of_bins_is_a_resample_of_pairs_as_scikit_learn_sees_it(level
 @pytest.mark.parametrize(("n", "n_pos"), [(1500, 50), (300, 200)])
 def test_the_bootstrap_over_pairs_spreads_like_resampling_indices(levels, n, n_pos):
     scores, labels = ranking(2, n=n, n_pos=n_pos, levels=levels)
-    drawn = resampling.pair_bootstrap(bins_of(scores, labels), resamples=4000, rng=np.random.default_rng(0))
+    drawn = pair_bootstrap(bins_of(scores, labels), resamples=4000, rng=np.random.default_rng(0))
     rng = np.random.default_rng(1)
     chosen = rng.integers(n, size=(1500, n))
     naive = np.stack([metrics.values_of(bins_of(scores[i], labels[i])) for i in chosen], axis=1)
@@ -142,7 +143,7 @@ def test_intervals_over_tfs_hold_the_true_value_where_tfs_differ_and_intervals_o
         rng = np.random.default_rng(world)
         of_tfs = bins_of_rows(rng.normal(size=labels.shape) + labels * (0.5 + rng.normal(size=(30, 1))), labels)
         draws = {
-            "pairs": resampling.pair_bootstrap(of_tfs.total(), resamples=200, rng=rng),
+            "pairs": pair_bootstrap(of_tfs.total(), resamples=200, rng=rng),
             "tfs": tf_bootstrap(of_tfs, tf_weights(30, resamples=200, rng=rng)),
         }
         for kind, drawn in draws.items():
@@ -158,7 +159,7 @@ def test_draws_do_not_depend_on_how_many_are_held_at_once(monkeypatch):
     both = []
     for at_once in (10**9, 1):
         monkeypatch.setattr(resampling, "AT_ONCE", at_once)
-        pairs = resampling.pair_bootstrap(of_tfs.total(), resamples=170, rng=np.random.default_rng(0))
+        pairs = pair_bootstrap(of_tfs.total(), resamples=170, rng=np.random.default_rng(0))
         both.append((pairs, tf_bootstrap(of_tfs, weights)))
     assert np.array_equal(both[0][0], both[1][0])
     assert both[0][1] == pytest.approx(both[1][1], abs=EXACT)
@@ -171,7 +172,7 @@ def test_draws_do_not_depend_on_how_many_are_held_at_once_if_some_are_drawn_afre
 
 def test_draws_without_a_positive_are_left_out_of_the_interval_and_counted():
     scores, labels = ranking(0, n=300, n_pos=1)
-    drawn = resampling.pair_bootstrap(bins_of(scores, labels), resamples=400, rng=np.random.default_rng(0))
+    drawn = pair_bootstrap(bins_of(scores, labels), resamples=400, rng=np.random.default_rng(0))
     low, high, used = percentile_interval(drawn[AUROC], level=0.95)
     assert used == np.count_nonzero(~np.isnan(drawn[AUROC]))
     assert 200 < used < 300  # 1 - 1/e of 400 is 253

@@ -9,6 +9,7 @@ from scfm_assets.core.scores.group_scores import MeansOverCells
 from scfm_assets.core.statistics import selection
 from scfm_assets.core.statistics.halves import balanced_halves
 from scfm_assets.core.statistics.selection import select
+from scfm_assets_tests.core.statistics.resamples import of_cells
 
 N_TFS, N_GENES, LAYERS = 16, 60, 8
 
@@ -89,10 +90,10 @@ def test_halves_of_cells_choose_and_report_by_means_over_their_cells():
     options = [
         MeansOverCells(rng.normal(size=(6, pairs.n)) * 2 + own * pairs.positive, np.ones((6, pairs.n))) for own in knows
     ]
-    found = select(selection.of_cells(options, pairs, "auprc"), np.ones(6), splits=6)
+    found = select(of_cells(options, pairs, "auprc"), np.ones(6), splits=6)
     assert found.best_of_all == 2
     assert found.units == 6
-    values = selection.of_cells(options, pairs)(np.array([[1, 0, 1, 0, 0, 1]]))
+    values = of_cells(options, pairs)(np.array([[1, 0, 1, 0, 0, 1]]))
     expected = [roc_auc_score(pairs.positive, own.summed[[0, 2, 5]].mean(axis=0)) for own in options]
     assert values[:, 0] == pytest.approx(expected, abs=1e-12)
 

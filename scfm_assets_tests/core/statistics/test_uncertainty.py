@@ -7,8 +7,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.metrics.metrics import METRICS
-from scfm_assets.core.statistics import uncertainty
-from scfm_assets.core.statistics.uncertainty import chance, over_cells, over_pairs, over_tfs, verdict_of, verdict_of_all
+from scfm_assets.core.statistics.uncertainty import chance, verdict_of, verdict_of_all
+from scfm_assets_tests.core.statistics import resamples
+from scfm_assets_tests.core.statistics.resamples import over_cells, over_pairs, over_tfs
 
 AUROC, AUPRC, RATIO, EPR = range(4)
 
@@ -46,7 +47,7 @@ def test_draws_of_pairs_are_shared_and_those_that_scikit_learn_sees(levels, monk
             area = roc_auc_score(pairs.positive, own, sample_weight=weight)
             precision = average_precision_score(pairs.positive, own, sample_weight=weight)
             assert found.resampled[m, [AUROC, AUPRC], b] == pytest.approx([area, precision], abs=1e-12)
-    monkeypatch.setattr(uncertainty, "AT_ONCE", 1)
+    monkeypatch.setattr(resamples, "AT_ONCE", 1)
     assert np.array_equal(over_pairs(scores, pairs, resamples=6, seed=4).resampled, found.resampled)
 
 

@@ -165,7 +165,7 @@ def test_its_pairs_are_ranked_as_any_others():
     universe = expression_matched(edges, levels, seed=1)
     scores = np.random.default_rng(0).normal(size=(200, 200)) + edges.mask
     pairs = universe.pairs
-    of_tfs, others = pairs.bins_by_tf(pairs.of(scores))
+    of_tfs, others = pairs.rank(pairs.of(scores)).by_tf
     assert others is None
     assert auroc(of_tfs.total()) == pytest.approx(area(scores, universe.candidate, universe.positive), abs=1e-12)
     assert pairs.n_tfs == len(edges.tfs)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.statistics import ALPHA
+from scfm_assets.core.statistics import ALPHA, Estimate, Sided
 from scfm_assets.studies.reference_saturation.measured import (
     Tissue,
     measure_scores,
@@ -14,7 +14,7 @@ from scfm_assets.studies.reference_saturation.measured import (
     with_noise,
 )
 from scfm_assets.studies.reference_saturation.settings import Settings
-from scfm_assets.studies.reference_saturation.slopes import ASKED, EXPECTED, Estimate, estimates, slopes_over_tfs
+from scfm_assets.studies.reference_saturation.slopes import ASKED, EXPECTED, estimates, slopes_over_tfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,23 +66,24 @@ def operating_characteristics(
                 scores, tissue.edges, tissue.candidates, completeness=(1.0,), hidings=("random",), draws=1
             )[0]
             own = Estimate(over_tfs["value"], over_tfs["error"] or np.nan, over_tfs["units"])
-            found.setdefault((condition, "falls, one tissue"), []).append(own.p(-1) <= ALPHA)
+            found.setdefault((condition, "falls, one tissue"), []).append(own.p("less") <= ALPHA)
             fall.setdefault(condition, []).append(own.value)
             hidden.setdefault(condition, []).append(_interactions(spec, tissue, scores, density, seed))
         if progress is not None:
             progress(done + 1, datasets)
     n_studies = max(1, datasets // spec.n_seeds)
     for condition, values in fall.items():
-        found[condition, "falls, all seeds"] = _significant(np.array(values), n_studies, side=-1)
+        found[condition, "falls, all seeds"] = _significant(np.array(values), n_studies, sided="less")
         for test in hidden[condition][0]:
             own = np.array([of_tissue[test] for of_tissue in hidden[condition]])
-            found[condition, test] = _significant(own, n_studies, side=0 if test.endswith(BEYOND) else 1)
+            sided = "two-sided" if test.endswith(BEYOND) else "greater"
+            found[condition, test] = _significant(own, n_studies, sided=sided)
     return [_share(*key, trials) for key, trials in found.items()]
 
 
-def _significant(of_tissues: np.ndarray, n_studies: int, *, side: int) -> list[bool]:
+def _significant(of_tissues: np.ndarray, n_studies: int, *, sided: Sided) -> list[bool]:
     """Test in every study of a few tissues."""
-    return [Estimate.of_sample(own).p(side) <= ALPHA for own in np.array_split(of_tissues, n_studies)]
+    return [Estimate.of_sample(own).p(sided) <= ALPHA for own in np.array_split(of_tissues, n_studies)]
 
 
 def _conditions(spec: Settings, tissue: Tissue, density: float, seed: int) -> dict[str, dict[int, np.ndarray]]:

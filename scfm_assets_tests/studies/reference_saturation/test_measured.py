@@ -5,26 +5,10 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from scfm_assets.core.metrics.metrics import bins_of
 from scfm_assets.studies.reference_saturation.hidden_labels import hide_labels
 from scfm_assets.studies.reference_saturation.measured import measure, measure_scores, simulate_tissue, with_noise
-from scfm_assets.studies.reference_saturation.standing import Standing
 from scfm_assets.studies.reference_saturation.tables import SCORES
 from scfm_assets_tests.studies.reference_saturation.small_saturation import SMALL, small_scores
-
-
-@pytest.mark.parametrize("levels", [None, 3])
-def test_bins_of_some_edges_are_those_of_a_ranking_of_its_own(levels):
-    rng = np.random.default_rng(0)
-    scores, edges = rng.normal(size=500), rng.random(500) < 0.1
-    scores = np.round(scores * levels) if levels else scores
-    for _ in range(5):
-        labelled = rng.random(edges.sum()) < 0.4
-        positive = np.zeros(500, bool)
-        positive[np.flatnonzero(edges)[labelled]] = True
-        expected, found = bins_of(scores, positive), Standing.of(scores, edges).bins(labelled)
-        for name in ("positive", "tied", "below", "n_neg"):
-            assert np.array_equal(getattr(found, name), getattr(expected, name)), name
 
 
 def test_numbers_are_those_of_scikit_learn_over_the_drawn_labels():

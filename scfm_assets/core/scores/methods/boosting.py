@@ -55,26 +55,22 @@ class BoostingSpec:
 
 
 def grnboost(
+    cells: Cells,
+    genes: Genes = EVERY,
+    *,
     tfs: np.ndarray,
     spec: BoostingSpec | None = None,
-    *,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> BaselineMethod:
-    """Make the method for some TFs (panel indices); genes that are no TF score 0 at the TF's end.
+) -> np.ndarray:
+    """Score a TF by its importance for predicting the other gene by boosted trees, as GRNBoost2 does.
 
-    `workers` and `progress` are those of `boosted`; no score depends on them.
+    `tfs` are panel indices, genes that are no TF score 0; `spec`, `workers` and `progress` those of `boosted`.
     """
-    settings, regulators = spec or BoostingSpec(), np.asarray(tfs)
-
-    def function(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
-        """Score a TF by its importance for predicting the other gene by boosted trees, as GRNBoost2 does."""
-        values = cells.expression
-        found = np.zeros((values.shape[1],) * 2)
-        found[regulators] = boosted(values, regulators, spec=settings, workers=workers, progress=progress)
-        return found[genes]
-
-    return BaselineMethod("grnboost", function, null=False, dear=True)
+    values = cells.expression
+    scores = np.zeros((values.shape[1],) * 2)
+    scores[tfs] = boosted(values, tfs, spec=spec, workers=workers, progress=progress)
+    return scores[genes]
 
 
 def boosted(
@@ -171,3 +167,6 @@ def _boost(
         if i + 1 >= spec.window and better[i + 1 - spec.window : i + 1].mean() < 0:
             return gains, i + 1
     return gains, spec.n_trees
+
+
+METHOD = BaselineMethod("grnboost", grnboost, null=False, needs_tfs=True, expensive=True)

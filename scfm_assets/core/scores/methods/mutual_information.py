@@ -70,4 +70,4 @@ def _terms(n: int) -> np.ndarray:
     return (count > 0) / (2 * n) - count * np.log(np.maximum(count, 1)) / n
 
 
-MUTUAL_INFORMATION = BaselineMethod("mutual_information", mutual_information, null=False)
+METHOD = BaselineMethod("mutual_information", mutual_information, null=False)

@@ -72,4 +72,4 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     return centred / np.sqrt((centred**2).mean(axis=0))
 
 
-PARTIAL_CORRELATION = BaselineMethod("partial_correlation", partial_correlation, null=False)
+METHOD = BaselineMethod("partial_correlation", partial_correlation, null=False)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.ensemble import GradientBoostingRegressor
 
-from scfm_assets.core.scores.methods.boosting import BoostingSpec, boosted, grnboost
+from scfm_assets.core.scores.methods.boosting import METHOD, BoostingSpec, boosted
 from scfm_assets_tests.core.scores.methods.small_cells import small_cells
 
 TFS = np.array([0, 1, 2, 3, 4, 5, 6, 7])
@@ -73,14 +73,14 @@ def test_neither_workers_nor_other_targets_change_a_score_and_seeds_do():
 
 def test_as_a_method_it_scores_rows_of_tfs_and_no_tf_tells_itself():
     cells, tfs = small_cells(), np.array([1, 3, 9])
-    method = grnboost(tfs)
+    method = METHOD.bound(tfs)
     every = method.function(cells, slice(None))
     assert every.shape == (12, 12)
     assert not np.delete(every, tfs, axis=0).any()
     assert not every.diagonal().any()
     assert every[tfs].any(axis=1).all()
     assert np.array_equal(method.function(cells, tfs), every[tfs])
-    assert (method.name, method.null, method.dear) == ("grnboost", False, True)
+    assert (method.name, method.null, method.expensive) == ("grnboost", False, True)
     assert "boosted trees" in method.doc
 
 

@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics import METRICS, CandidatePairs, largest_values
-from scfm_assets.core.statistics import (
-    Shared,
-    jackknife_interval,
+from scfm_assets.core.metrics import METRICS, CandidatePairs, largest_values, reach
+from scfm_assets.core.statistics import Shared, jackknife_error, tf_bootstrap, verdict_of_all
+from scfm_assets_tests.core.statistics.resamples import (
     over_cells,
     over_pairs,
     over_tfs,
     percentile_interval,
-    tf_bootstrap,
     tf_weights,
-    verdict_of_all,
 )
 
 if TYPE_CHECKING:
@@ -158,17 +155,22 @@ def intervals_of(
     found: dict[str, Limits] = {}
     if sample.left_out is not None and sample.sizes is not None:
         shared = over_cells(scores, sample.left_out, sample.sizes, pairs)
-        most = largest_values(pairs.n_pos / pairs.n)
-        left = shared.resampled[0].T
-        found["jackknife"] = jackknife_interval(shared.values[0], left, sample.sizes, level=0.95, largest=most)
+        found["jackknife"] = _plain(shared, sample.sizes, largest_values(pairs.n_pos / pairs.n))
     elif pairs.n_tfs > 1:
         shared = over_tfs(scores, pairs)
-        drawn = tf_bootstrap(pairs.bins_by_tf(scores[0])[0], tf_weights(pairs.n_tfs, resamples=resamples, rng=rng))
+        drawn = tf_bootstrap(pairs.rank(scores[0]).of_tfs, tf_weights(pairs.n_tfs, resamples=resamples, rng=rng))
         found["percentile"] = percentile_interval(drawn, level=0.95)[:2]
     else:
         shared = over_pairs(scores, pairs, resamples=resamples, seed=int(rng.integers(2**62)))
         found["percentile"] = percentile_interval(shared.resampled[0], level=0.95)[:2]
     return shared.values, found | {"scaled": _first(shared.intervals()), "difference": _of_difference(shared)}
+
+
+def _plain(shared: Shared, sizes: np.ndarray, largest: np.ndarray) -> Limits:
+    """Make the limits value +- t times its error of the first method, on no scale."""
+    value = shared.values[0]
+    half = reach(np.count_nonzero(sizes), level=0.95) * jackknife_error(value, shared.resampled[0].T, sizes)
+    return np.clip(value - half, 0, largest), np.clip(value + half, 0, largest)
 
 
 def _first(limits: Limits) -> Limits:

@@ -1,0 +1,96 @@
+"""What the order of pairs by one score comes to: bins of all pairs and of each TF, metrics, and other labels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scfm_assets.core.metrics.metrics import Bins, as_bins, bins_of, values_of
+from scfm_assets.core.metrics.pair_ranks import PairRanks
+from scfm_assets.core.metrics.thresholds import codes_of
+
+if TYPE_CHECKING:
+    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+
+BinsByTf = tuple[Bins, Bins | None]
+
+
+class Ranking(ABC):
+    """The pairs of one universe in the order of one score."""
+
+    @property
+    @abstractmethod
+    def by_tf(self) -> BinsByTf:
+        """Bins of each TF's own pairs, shapes (n_tfs, p), and of the pairs without a TF, (p,); None without any."""
+
+    @property
+    def of_tfs(self) -> Bins:
+        """Bins of each TF's own pairs, shapes (n_tfs, p)."""
+        return self.by_tf[0]
+
+    @property
+    def others(self) -> Bins | None:
+        """Bins of the pairs without a TF, (p,); None without any."""
+        return self.by_tf[1]
+
+    @cached_property
+    def bins(self) -> Bins:
+        """Bins of all pairs, shapes (p,)."""
+        of_tfs, others = self.by_tf
+        return of_tfs.total() if others is None else of_tfs.total() + others
+
+    @property
+    def has_both(self) -> bool:
+        """Whether there are positives and negatives."""
+        return bool(self.bins.n_pos and self.bins.n_neg)
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """All of `METRICS`, shape (n_metrics,); NaN without positives or negatives."""
+        return values_of(self.bins)
+
+
+@dataclass(frozen=True, eq=False)
+class CountedRanking(Ranking):
+    """A ranking that is counted into bins already, from a matrix that was looked up once for many universes."""
+
+    counted: BinsByTf
+
+    @property
+    def by_tf(self) -> BinsByTf:
+        """See `Ranking`."""
+        return self.counted
+
+
+@dataclass(frozen=True, eq=False)
+class RankedPairs(Ranking):
+    """A ranking of pairs by their scores (n,): what `CandidatePairs.rank` returns. Each part is made when asked for."""
+
+    pairs: CandidatePairs
+    scores: np.ndarray
+
+    @cached_property
+    def by_tf(self) -> BinsByTf:
+        """See `Ranking`."""
+        tf, positive, n_tfs = self.pairs.tf, self.pairs.positive, self.pairs.n_tfs
+        thresholds = np.unique(self.scores[positive])
+        codes, width = codes_of(self.scores, thresholds), 2 * len(thresholds) + 1
+        place, size = (tf + 1) * width + codes, (n_tfs + 1, width)
+        every = np.bincount(place, minlength=size[0] * width).reshape(size)
+        chosen = np.bincount(place[positive], minlength=size[0] * width).reshape(size)
+        bins = as_bins(every, chosen)
+        return bins[1:], bins[0] if every[0].any() else None
+
+    @cached_property
+    def bins(self) -> Bins:
+        """Bins of all pairs, shapes (p,)."""
+        return bins_of(self.scores, self.pairs.positive)
+
+    @cached_property
+    def ranks(self) -> PairRanks:
+        """Where each pair stands, for metrics of other labels than the pairs' own."""
+        return PairRanks.of(self.scores)
