@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from scfm_assets.errors import ScfmError
+from scfm_assets.warehouse.text_table import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,19 +69,10 @@ def query(home: Path, sql: str, format: Literal["table", "csv", "json"] = "table
 
 
 def _as_table(answer: Answer) -> str:
-    shown = answer.rows[:MOST_ROWS]
-    cells = [list(answer.names), *([_cell(value) for value in row] for row in shown)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(answer.names))]
-    numeric = [all(isinstance(row[i], int | float | Decimal | None) for row in shown) for i in range(len(answer.names))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    if len(answer.rows) > len(shown):
+    rows = answer.rows[:MOST_ROWS]
+    numeric = [i for i, column in enumerate(zip(*rows, strict=True)) if all(map(_is_number, column))]
+    lines = text_table(answer.names, [[_cell(value) for value in row] for row in rows], right=numeric, ruled=True)
+    if len(answer.rows) > len(rows):
         lines.append(f"... and more than these {MOST_ROWS} rows: csv and json give all")
     return "\n".join(lines)
 
@@ -90,7 +82,11 @@ def _cell(value: Any) -> str:
         return "NULL"
     if isinstance(value, float | Decimal):
         return f"{float(value) + 0.0:.6g}"  # + 0: no minus before zero
-    return str(value).replace("\n", " ")
+    return str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, int | float | Decimal)
 
 
 def _as_csv(answer: Answer) -> str:
@@ -107,7 +103,7 @@ def _as_json(answer: Answer) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Give what JSON can hold: it has no NaN, no infinity and no decimals."""
+    """A value as JSON can hold it: it has no NaN, no infinity and no decimals."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
