@@ -15,8 +15,8 @@ from dagster._core.definitions.definitions_load_context import DefinitionsLoadCo
 for warning in (dg.BetaWarning, dg.PreviewWarning):
     warnings.filterwarnings("ignore", category=warning)
 
+from scfm_assets import catalog as catalogs  # noqa: E402
 from scfm_assets import home as homes  # noqa: E402
-from scfm_assets.catalog import catalog as catalogs  # noqa: E402
 from scfm_assets.defs import (  # noqa: E402
     atlas,
     baselines,
@@ -43,7 +43,7 @@ from scfm_assets.resources.store import StoreFolder  # noqa: E402
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
 
 
 def platform(catalog: Catalog) -> Platform:

@@ -8,7 +8,7 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.catalog.checkpoint_folders import COMPLETE, MODEL_FILE
+from scfm_assets.catalog import COMPLETE, MODEL_FILE
 from scfm_assets.core.base import digest_file
 from scfm_assets.errors import ScfmError
 

@@ -14,8 +14,8 @@ import pandas as pd
 import yaml
 from anndata import AnnData
 
+from scfm_assets import catalog as catalogs
 from scfm_assets import definitions
-from scfm_assets.catalog import catalog as catalogs
 from scfm_assets.engine import runner
 from scfm_assets.engine.platform import Platform
 from scfm_assets.engine.runner import Outcome

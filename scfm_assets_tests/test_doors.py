@@ -128,7 +128,7 @@ DOORS = {
     "tables": "errors",
     "core.base": "errors",
     "core.metrics": "",
-    "core.curves": "errors",
+    "core.curves": "errors core.metrics",
     "core.genes": "errors core.base",
     "core.networks": "errors core.base core.genes",
     "core.intake": "errors core.base core.genes",
@@ -143,13 +143,13 @@ DOORS = {
     "core.evaluation": "core.attention core.base core.metrics core.networks core.sampling core.scores core.statistics "
     "core.universes",
     "families": "errors core.attention core.base core.genes core.simulate core.tokens",
-    "catalog": "errors home core.base families",
+    "catalog": "errors home core.base core.metrics core.scores families",
     "inputs": "errors home core families catalog",
     "resources": "errors partitions tables core.attention core.base catalog",
     "engine": "errors home partitions tables core.base families catalog inputs resources",
     "warehouse": "errors tables resources",
-    "figures": "core.curves core.evaluation core.scores core.universes",
-    "report": "core.curves core.evaluation core.scores figures",
+    "figures": "core.curves core.evaluation core.metrics core.scores core.universes",
+    "report": "core.curves core.evaluation core.metrics core.scores figures",
     "studies": "errors core figures",
     "defs": "errors partitions tables core inputs resources engine warehouse figures report studies catalog",
     "definitions": "home partitions catalog resources engine defs",
@@ -236,7 +236,7 @@ def test_rooms_hold_no_more_than_one_remembers() -> None:
     assert {str(room.relative_to(ROOT)): n for room, n in counted.items() if n > 21} == {}
     assert counted[PACKAGE] <= 5
     lines = {str(file.relative_to(ROOT)): len(file.read_text().splitlines()) for file in PACKAGE.rglob("*.py")}
-    assert {file: n for file, n in lines.items() if n > 430} == {}
+    assert {file: n for file, n in lines.items() if n > 400} == {}
 
 
 @pytest.mark.parametrize("part", ["core", "families", "tables", "catalog"])

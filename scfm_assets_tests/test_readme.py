@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scfm_assets import definitions
-from scfm_assets.catalog import catalog
-from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
+from scfm_assets import catalog, definitions
+from scfm_assets.catalog import SETTLE_SECONDS
 from scfm_assets.cli.commands import main
 from scfm_assets.core.intake.inspection import audit_file
 from scfm_assets.home import project

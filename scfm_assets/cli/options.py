@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
 
 catalog_option = click.option(
     "--catalog",
@@ -20,8 +20,8 @@ catalog_option = click.option(
 
 def choose(catalog: str | None) -> Catalog:
     """Make a catalog the current one, here and for every process started from here."""
+    from scfm_assets import catalog as catalogs
     from scfm_assets import home as homes
-    from scfm_assets.catalog import catalog as catalogs
 
     if catalog is not None:
         os.environ["SCFM_CATALOG"] = str(Path(catalog).resolve()) if Path(catalog).is_file() else catalog

@@ -17,7 +17,7 @@ from scfm_assets.resources.store import ANNDATA
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
 
 
 def raw(catalog: Catalog) -> Source:

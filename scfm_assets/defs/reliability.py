@@ -14,7 +14,7 @@ from scfm_assets.inputs import checkpoints, sources
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
 
 ATTENTION = "attention_of_"
 LEAST = 0.5

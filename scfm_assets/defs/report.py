@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from anndata import AnnData
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.engine.platform import Later
 
 

@@ -13,7 +13,7 @@ from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.universes import TissueUniverses
     from scfm_assets.engine.platform import Later
 
@@ -47,6 +47,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         At the largest number of cells of the tissue that is there.
         """
         from scfm_assets.core.evaluation import SELECTION_SCHEMA, selection_table
+        from scfm_assets.core.metrics import TF_GRID
         from scfm_assets.core.universes import grounds_of
 
         digest, direction = checkpoints.checkpoint_digest(job.catalog, model), direction_of(job.catalog)
@@ -56,7 +57,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         if place in scores:
             chosen = selection_table(
                 scores[place],
-                grounds_of(universes, "tf_grid"),
+                grounds_of(universes, TF_GRID.name),
                 direction,
                 sums_of_repeat=attention.get(place) if attention is not None else None,
                 tissue=job.tissue,

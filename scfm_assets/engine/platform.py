@@ -20,7 +20,7 @@ from scfm_assets.resources.store import Format, Manifest, Output, Store
 from scfm_assets.tables.schema import TABLES, check_table
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.resources.compute import Compute
 
 

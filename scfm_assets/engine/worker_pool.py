@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dagster._core.instance import InstanceRef
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.engine.worker import Event
     from scfm_assets.partitions import Place
 
@@ -126,8 +126,8 @@ def _begin(
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     path, dropped = catalog
     os.environ["SCFM_CATALOG"], os.environ["SCFM_HOME"] = path, home
+    from scfm_assets import catalog as catalogs
     from scfm_assets import definitions
-    from scfm_assets.catalog import catalog as catalogs
 
     global _hand  # noqa: PLW0603 - one per process, set when it starts
     declared = catalogs.load(Path(path), dropped=dropped)

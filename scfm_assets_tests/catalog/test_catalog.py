@@ -6,16 +6,19 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 import yaml
 
+from scfm_assets import catalog
 from scfm_assets import home as homes
-from scfm_assets.catalog import catalog
+from scfm_assets.catalog import Expect
 from scfm_assets.catalog import studies as catalog_studies
-from scfm_assets.catalog.model import Expect
+from scfm_assets.core.metrics import universes
+from scfm_assets.core.scores.methods import choice
 from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES
 from scfm_assets.studies.reference_saturation import ReferenceSaturationSpec
@@ -70,6 +73,20 @@ def changed(old: str, new: str) -> str:
 # What is good
 
 
+def test_what_is_registered_is_allowed_without_another_edit(monkeypatch):
+    text = changed("  n_cells: [10", "  methods: [pearson, mine]\n  universes: [tf_grid, near]\n  n_cells: [10")
+    error = refused(text)
+    assert "mine.yaml:18: experiment.methods.1: 'mine' is not allowed" in str(error)
+    assert "Allowed: 'pearson', 'spearman', 'partial_correlation', 'mutual_information', 'grnboost'." in str(error)
+    assert "mine.yaml:19: experiment.universes.1: 'near' is not allowed" in str(error)
+    method, universe = replace(choice.METHODS[0], name="mine", null=False), replace(universes.TF_GRID, name="near")
+    monkeypatch.setattr(choice, "FURTHER_METHODS", (*choice.FURTHER_METHODS, method))
+    monkeypatch.setattr(universes, "UNIVERSES", (*universes.UNIVERSES, universe))
+    experiment = catalog.load(written(text)).experiment
+    assert (experiment.methods, experiment.universes) == (("pearson", "mine"), ("tf_grid", "near"))
+    assert "near" in catalog.load(written(SMALL)).experiment.universes
+
+
 def test_the_demo_is_the_default_and_loads_without_any_environment():
     demo = catalog.current()
     assert demo.name == "demo"
@@ -110,7 +127,7 @@ def test_the_networks_fields_are_those_that_reading_a_network_knows():
 
 def test_every_shipped_catalog_loads_without_the_files_it_names(monkeypatch):
     monkeypatch.setenv("SCFM_DATA", "/nowhere")
-    shipped = list((catalog.PACKAGE / "catalogs").glob("*.yaml"))
+    shipped = list((homes.PACKAGE / "catalogs").glob("*.yaml"))
     real = list((Path(__file__).parents[1] / "real").glob("*.yaml"))
     assert {path.stem for path in shipped} == {
         *("demo", "local_files"), *("geneformer_v1", "geneformer_v2", "scgpt_human")
@@ -121,7 +138,7 @@ def test_every_shipped_catalog_loads_without_the_files_it_names(monkeypatch):
 
 
 def test_the_template_names_every_option():
-    text = (catalog.PACKAGE / "catalogs" / "local_files.yaml").read_text()
+    text = (homes.PACKAGE / "catalogs" / "local_files.yaml").read_text()
     blocks = (catalog.Catalog, catalog.Atlas, catalog.Model, Expect, catalog.Network)
     studies = (catalog_studies.Studies, catalog_studies.SyntheticTruth, catalog_studies.ReferenceSaturation)
     for block in (*blocks, catalog.Experiment, catalog.Intervals, catalog.Simulation, *studies):
@@ -130,14 +147,14 @@ def test_the_template_names_every_option():
     for family in FAMILIES.values():
         for option in family.options:
             assert re.search(rf"\b{option.name}:", text), f"{family.name}: {option.name}"
-            for choice in option.choices:
-                assert choice in text, f"{family.name}: {option.name}: {choice}"
+            for word in option.choices:
+                assert word in text, f"{family.name}: {option.name}: {word}"
     for form in get_args(catalog.Network.model_fields["format"].annotation):
         assert form in text
 
 
 def test_the_defaults_shown_in_the_template_are_the_defaults():
-    text = (catalog.PACKAGE / "catalogs" / "local_files.yaml").read_text()
+    text = (homes.PACKAGE / "catalogs" / "local_files.yaml").read_text()
     shown = re.sub(r"^( *)# ", r"\1", text[text.index("experiment:") :].split("\n\n")[0], flags=re.MULTILINE)
     experiment = yaml.safe_load(shown)["experiment"]
     default = catalog.Experiment(n_cells=(1,)).model_dump(mode="json")

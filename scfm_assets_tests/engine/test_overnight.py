@@ -19,8 +19,8 @@ import dagster as dg
 import pytest
 import yaml
 
+from scfm_assets import catalog as catalogs
 from scfm_assets import definitions
-from scfm_assets.catalog import catalog as catalogs
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Space
 from scfm_assets_tests.platforms import TINY

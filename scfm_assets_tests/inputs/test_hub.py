@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scfm_assets.catalog.hub_address import HubAddress, is_hub
+from scfm_assets.catalog import HubAddress, is_hub
 from scfm_assets.core.base.digest import digest_file
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.families.test_official import write_dictionaries, write_weights

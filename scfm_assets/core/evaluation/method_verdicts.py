@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from scfm_assets.core.evaluation.confounding import CHANCE, EXPLAINS, ControlReading, verdict_of
 from scfm_assets.core.evaluation.contender import CONTENDER_FIELDS
+from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.core.statistics import POWER, Test, power_of_difference, smallest_difference
 from scfm_assets.core.universes import GROUND_FIELDS
 
@@ -60,7 +61,7 @@ METRICS = ("auroc", "auprc_ratio")
 SMALLEST = {"auroc": 0.05}
 """Smallest difference to a null that matters: published differences between attention and its nulls are 0.05 to 0.07,
 either way. There is no such number for a ratio to the base rate: its scale changes with the base rate."""
-UNIVERSE = "tf_grid"
+UNIVERSE = TF_GRID.name
 """Where the hypotheses of a study stand; the matched universes say why."""
 STUDY = "methods"
 

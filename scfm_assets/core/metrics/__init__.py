@@ -15,13 +15,32 @@ from scfm_assets.core.metrics.metrics import (
 )
 from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
 from scfm_assets.core.metrics.thresholds import coarser, codes_of
+from scfm_assets.core.metrics.universes import (
+    ALL_PAIRS,
+    MATCHED,
+    OBSERVED,
+    TF_GRID,
+    UNIVERSES,
+    AnyUniverse,
+    PanelEdges,
+    Universe,
+    universe_names,
+)
 
 __all__ = [
+    "ALL_PAIRS",
     "AT_LEAST",
+    "MATCHED",
     "METRICS",
+    "OBSERVED",
+    "TF_GRID",
     "TINY",
+    "UNIVERSES",
+    "AnyUniverse",
     "Bins",
     "CandidatePairs",
+    "PanelEdges",
+    "Universe",
     "as_bins",
     "auroc",
     "average_precision",
@@ -31,6 +50,7 @@ __all__ = [
     "largest_values",
     "reach",
     "rescaled",
+    "universe_names",
     "values_of",
     "weights_of",
 ]

@@ -13,7 +13,7 @@ from scfm_assets.core.scores.baselines import (
 from scfm_assets.core.scores.edges import EdgeScores, attention_methods, edge_table, from_attention
 from scfm_assets.core.scores.group_scores import MeansOverCells, ScoresOfGroups
 from scfm_assets.core.scores.left_out import IS_LIFTED, LeftOut, left_out_of_attention
-from scfm_assets.core.scores.methods.choice import chosen_methods
+from scfm_assets.core.scores.methods.choice import chosen_methods, method_names
 from scfm_assets.core.scores.score_keys import DIRECTIONS, SYMMETRIC, TF_QUERIES, Direction, ScoreKey
 from scfm_assets.core.scores.scores_of_cells import ScoresOfCells
 
@@ -39,6 +39,7 @@ __all__ = [
     "edge_table",
     "from_attention",
     "left_out_of_attention",
+    "method_names",
     "pearson",
     "score",
     "spearman",

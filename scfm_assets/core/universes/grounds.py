@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.metrics import CandidatePairs
+from scfm_assets.core.metrics import MATCHED, TF_GRID, CandidatePairs
 
 if TYPE_CHECKING:
     from scfm_assets.core.universes.matched_universes import MaskedUniverse
@@ -21,7 +21,7 @@ GROUND_FIELDS = (
     pa.field("universe", pa.string(), nullable=False),
 )
 """The columns that name a ground."""
-COMPARED = ("tf_grid", "expression_matched", "degree_matched")
+COMPARED = (TF_GRID.name, *MATCHED)
 """All that a TF can be left out of with all its pairs, and no cell changes."""
 
 

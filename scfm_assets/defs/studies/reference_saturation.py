@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.statistics import Test
     from scfm_assets.core.universes import TissueUniverses
     from scfm_assets.engine.platform import Later

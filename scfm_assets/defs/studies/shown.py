@@ -11,7 +11,7 @@ from scfm_assets.engine.declare import Reads, everything
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.engine.platform import Later
     from scfm_assets.report.studies import StudyShown
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scfm_assets.defs.studies import reference_saturation, study, synthetic_truth
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.defs.studies.study import Study
     from scfm_assets.engine.declare import Node
 

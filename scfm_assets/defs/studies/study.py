@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.statistics import Test
     from scfm_assets.engine.platform import Later
     from scfm_assets.studies.study_verdict import StudyVerdict

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 GRNBOOST = "grnboost"
 
 
+def method_names() -> tuple[str, ...]:
+    """Names of all methods that can be asked for: those that are no nulls."""
+    return (*(method.name for method in (*METHODS, *FURTHER_METHODS) if not method.null), GRNBOOST)
+
+
 def chosen_methods(
     names: Collection[str],
     tfs: np.ndarray,
