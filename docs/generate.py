@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mkdocs.structure.files import File, Files
 
-from scfm_assets.catalog import catalog as catalogs
+from scfm_assets import catalog as catalogs
 from scfm_assets.definitions import platform
 from scfm_assets.home import PACKAGE
 

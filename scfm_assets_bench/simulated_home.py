@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from scfm_assets.core.metrics import OBSERVED, TF_GRID, UNIVERSES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -99,7 +101,6 @@ MODELS = {name: f"{i:012x}" for i, name in enumerate(("small", "large", "tuned",
 TFS, GENES = tuple(f"TF{i}" for i in range(10)), tuple(f"G{i}" for i in range(100))
 BASELINES = ("pearson", "spearman", "mean_product", "detection_product", "variance_product", "uniform_attention")
 NETWORKS = ("trrust", "dorothea", "collectri")
-UNIVERSES = ("all_pairs", "tf_grid", "observed")
 METRICS = ("auroc", "auprc", "auprc_ratio", "epr")
 INTERVALS = ("pairs", "tfs", "cells")
 LAYERS = tuple(range(1, 13))
@@ -168,7 +169,13 @@ def _grid(**columns: tuple[Any, ...]) -> dict[str, np.ndarray]:
 
 
 def _metrics(tissue: str, n_cells: int, rng: np.random.Generator) -> pa.Table:
-    ranked = {"network": NETWORKS, "universe": UNIVERSES, "metric": METRICS, "interval": INTERVALS, "repeat": REPEATS}
+    ranked = {
+        "network": NETWORKS,
+        "universe": [universe.name for universe in UNIVERSES],
+        "metric": METRICS,
+        "interval": INTERVALS,
+        "repeat": REPEATS,
+    }
     pieces = []
     for model, checkpoint in MODELS.items():
         methods, directions = ("attention", "attention_lift"), ("tf_queries", "tf_keys")
@@ -214,7 +221,7 @@ def _comparison(tissue: str, n_cells: int, model: str, checkpoint: str, rng: np.
         layer=LAYERS,
         direction=("tf_queries", "tf_keys"),
         network=NETWORKS,
-        universe=("tf_grid", "observed"),
+        universe=(TF_GRID.name, OBSERVED.name),
         metric=METRICS,
         interval=("tfs", "cells"),
         repeat=REPEATS,
@@ -239,7 +246,7 @@ def _curves(tissue: str, rng: np.random.Generator) -> pa.Table:
         rows = _grid(
             method=("attention", "attention_lift") if of_model else BASELINES,
             network=NETWORKS,
-            universe=("tf_grid",),
+            universe=(TF_GRID.name,),
             metric=("auroc",),
             weighting=("none", "variance"),
             form=forms,

@@ -7,7 +7,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.catalog.checkpoint_folders import COMPLETE, MODEL_FILE
+from scfm_assets.catalog import COMPLETE, MODEL_FILE
 from scfm_assets.core.base import digest_file, hidden_beside
 from scfm_assets.errors import ScfmError
 

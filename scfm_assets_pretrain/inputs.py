@@ -14,7 +14,7 @@ from scfm_assets.inputs import sources
 from scfm_assets_pretrain.recipe import HELD_OUT
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets_pretrain.corpus import Cells
     from scfm_assets_pretrain.objectives import Objective
     from scfm_assets_pretrain.recipe import Recipe

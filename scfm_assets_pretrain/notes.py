@@ -14,7 +14,7 @@ from scfm_assets_pretrain.objectives import NATS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.genes import Vocabulary
     from scfm_assets_pretrain.corpus import Cells, Corpus
     from scfm_assets_pretrain.inputs import Job

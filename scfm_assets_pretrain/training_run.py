@@ -7,7 +7,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.catalog.checkpoint_folders import MODEL_FILE
+from scfm_assets.catalog import MODEL_FILE
 from scfm_assets.errors import ScfmError
 from scfm_assets_pretrain import folder as folders
 from scfm_assets_pretrain.training import Training

@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 from anndata import AnnData
 
-from scfm_assets.catalog import catalog as catalogs
+from scfm_assets import catalog as catalogs
 from scfm_assets.defs import assemble
 from scfm_assets.engine import runner
 from scfm_assets.engine.platform import Platform

@@ -31,8 +31,7 @@ from anndata import AnnData
 from click.testing import CliRunner
 from transformers import BertConfig, BertForMaskedLM
 
-from scfm_assets import families
-from scfm_assets.catalog import catalog
+from scfm_assets import catalog, families
 from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
 from scfm_assets.cli.commands import main
 from scfm_assets.core.intake.inspection import audit_file

@@ -10,7 +10,7 @@ import anndata
 import pytest
 from click.testing import CliRunner
 
-from scfm_assets.catalog import catalog as catalogs
+from scfm_assets import catalog as catalogs
 from scfm_assets.cli.commands import main
 from scfm_assets.engine import housekeeping
 from scfm_assets.errors import ScfmError

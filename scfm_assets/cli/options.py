@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
 
 catalog_option = click.option(
     "--catalog",
@@ -18,7 +18,7 @@ catalog_option = click.option(
 
 def choose(catalog: str | None) -> Catalog:
     """Load the catalog that an option names, else the environment."""
-    from scfm_assets.catalog import catalog as catalogs
+    from scfm_assets import catalog as catalogs
     from scfm_assets.home import Settings
 
     return catalogs.load(Settings.from_environment(catalog).catalog)

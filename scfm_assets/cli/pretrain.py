@@ -14,7 +14,7 @@ from scfm_assets.errors import ScfmError
 from scfm_assets_pretrain.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets_pretrain.inputs import Dictionaries
     from scfm_assets_pretrain.objectives import Objective
 
@@ -109,7 +109,7 @@ def _tissues(catalog: Catalog, asked: str | None) -> tuple[str, ...]:
 
 
 def _folder(catalog: Catalog, out: Path | None, name: str) -> Path:
-    from scfm_assets.catalog.yaml_blocks import NAME
+    from scfm_assets.catalog import NAME
 
     if not NAME.fullmatch(name) or name == "baselines":
         problem = f"{name!r} cannot be a model's name"

@@ -13,7 +13,7 @@ from scfm_assets.errors import ScfmError
 from scfm_assets.warehouse.text_table import text_table
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.intake import Facts, Verdict
 

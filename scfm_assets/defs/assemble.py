@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from scfm_assets import catalog as catalogs
 from scfm_assets import home as homes
-from scfm_assets.catalog import catalog as catalogs
 from scfm_assets.defs import (
     atlas,
     baselines,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
 
 DROPPED = "scfm/dropped_models"
 

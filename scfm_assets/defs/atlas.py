@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
 
 
 def raw(catalog: Catalog) -> Source:

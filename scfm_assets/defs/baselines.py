@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.scores import BaselineMethod, EdgeScores
 
 MODEL = "baselines"

@@ -17,7 +17,7 @@ from scfm_assets.partitions import Space
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.attention import AttentionSums
     from scfm_assets.core.evaluation import Comparison
     from scfm_assets.core.scores import EdgeScores
@@ -112,9 +112,10 @@ def _facts(job: Job, model: str, compared: pa.Table) -> Facts:
 
 def _verdicts(job: Job, layer: int | None, compared: pa.Table) -> dict[str, str]:
     """Say for each network what became of attention at the fixed layer, on the TF grid."""
+    from scfm_assets.core.metrics import TF_GRID
     from scfm_assets.figures.traces import rows_of
 
-    asked = {"layer": layer, "direction": job.catalog.experiment.direction, "universe": "tf_grid", "metric": "auroc"}
+    asked = {"layer": layer, "direction": job.catalog.experiment.direction, "universe": TF_GRID.name, "metric": "auroc"}
     rows = rows_of(compared, **asked, head=None, interval="tfs")
     rows = [row for row in rows if row["method"] in {"attention", "attention_max"}]
     told = {}

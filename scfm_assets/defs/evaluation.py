@@ -15,7 +15,7 @@ from scfm_assets.partitions import Place, Space
 from scfm_assets.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.attention import AttentionSums
     from scfm_assets.core.scores import EdgeScores
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.attention import AttentionIncrement, AttentionSums, CellEmbeddings, TokenizedCells
     from scfm_assets.core.scores import EdgeScores
     from scfm_assets.engine.make import StoredValues

@@ -15,7 +15,7 @@ from scfm_assets.partitions import Place, Space
 from scfm_assets.tables.scores import RELIABILITY
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
 
 ATTENTION = "attention_of_"
 LEAST = 0.5

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from anndata import AnnData
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.engine.make import StoredValues
     from scfm_assets.report.studies import StudyPage
 

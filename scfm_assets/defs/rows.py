@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.scores import EdgeScores
     from scfm_assets.core.universes import TissueUniverses
     from scfm_assets.partitions import Place

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.engine.make import StoredValues
 
 

@@ -14,7 +14,7 @@ from scfm_assets.partitions import Place, Space
 from scfm_assets.tables.methods import SELECTION
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.universes import TissueUniverses
     from scfm_assets.engine.make import StoredValues
 
@@ -59,7 +59,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         if place in scores:
             chosen = selection_table(
                 scores[place],
-                grounds_of(universes, "tf_grid"),
+                grounds_of(universes, TF_GRID.name),
                 direction,
                 sums_of_repeat=attention.get(place) if attention is not None else None,
                 tissue=job.tissue,

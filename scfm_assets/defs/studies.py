@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.studies.settings import StudySettings
     from scfm_assets.studies.study import Step
 

@@ -16,7 +16,7 @@ from scfm_assets.partitions import Place, Space
 from scfm_assets.studies import inputs
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.engine.make import StoredValues
 
 

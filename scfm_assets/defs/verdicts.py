@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.evaluation import Contender, Scored
     from scfm_assets.core.scores import Direction
     from scfm_assets.core.universes import TissueUniverses
@@ -166,9 +166,10 @@ def nodes(catalog: Catalog) -> list[Node]:
     def cell_count_comparison(job: Job, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
         """One row: how far one method at one number of cells is from itself at the largest, over the same TFs."""
         from scfm_assets.core.evaluation import compare_cell_counts
+        from scfm_assets.core.metrics import TF_GRID
         from scfm_assets.core.universes import grounds_of
 
-        grounds, level = grounds_of(universes, "tf_grid"), job.catalog.experiment.intervals.level
+        grounds, level = grounds_of(universes, TF_GRID.name), job.catalog.experiment.intervals.level
         return compare_cell_counts(slices(job, scores), grounds, level=level)
 
     @asset(
@@ -188,12 +189,13 @@ def nodes(catalog: Catalog) -> list[Node]:
     def hypotheses(job: Job, comparisons: StoredValues, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
         """One row: whether a method beats every null, or permuted labels, at the largest n_cells, before adjustment."""
         from scfm_assets.core.evaluation import chance_tests, hypotheses
+        from scfm_assets.core.metrics import TF_GRID
         from scfm_assets.core.statistics import hypotheses_table
         from scfm_assets.core.universes import grounds_of
 
         judged = _verdict_rows(job, all_of("method_comparison", comparisons))
         _, found = next(slices(job, scores, largest_first=True), (0, []))
-        by_chance = chance_tests(found, grounds_of(universes, "tf_grid"), tissue=job.tissue)
+        by_chance = chance_tests(found, grounds_of(universes, TF_GRID.name), tissue=job.tissue)
         return hypotheses_table([*hypotheses(judged), *by_chance])
 
     return [method_comparison, cell_count_comparison, hypotheses]

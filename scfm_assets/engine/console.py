@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.status import Status
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.engine.runner import Outcome
     from scfm_assets.engine.worker import Event
     from scfm_assets.partitions import Place

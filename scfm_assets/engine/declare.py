@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.base import Passed
     from scfm_assets.resources.compute import Compute
     from scfm_assets.resources.halfway import HalfwayFile

@@ -13,7 +13,7 @@ from scfm_assets.partitions import Grid, Place, Space
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.engine.declare import Node, Source
     from scfm_assets.resources.compute import Compute
     from scfm_assets.resources.store import Manifest, Store

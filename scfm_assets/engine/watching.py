@@ -7,8 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scfm_assets.catalog.checkpoint_folders import unsettled
-from scfm_assets.catalog.hub_address import HubAddress, is_hub
+from scfm_assets.catalog import HubAddress, is_hub, unsettled
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
 from scfm_assets.inputs import checkpoints, hub
@@ -16,7 +15,7 @@ from scfm_assets.inputs import checkpoints, hub
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
 
 HUB_SECONDS = 3600
 """Time between two questions to the hub whether a branch has moved."""

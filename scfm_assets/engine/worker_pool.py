@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.catalog import catalog as catalogs
+from scfm_assets import catalog as catalogs
 from scfm_assets.engine.dagster_internals import opened, reference_to
 from scfm_assets.engine.declare import LISTENER, Progress
 from scfm_assets.engine.worker import Worker
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.engine.dagster_internals import InstanceRef
     from scfm_assets.engine.platform import Platform
     from scfm_assets.engine.worker import Event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.figures.style import QUIET, End, colour_of, label_ends, layer_axis, nothing, panels, room_for
 from scfm_assets.figures.traces import Trace, aside, draw, rows_of, trace_of
 
@@ -18,7 +19,7 @@ DODGE = 0.06
 
 
 def difference_by_layer(
-    comparison: pa.Table, *, layer: int | None, universe: str = "tf_grid", metric: str = "auroc"
+    comparison: pa.Table, *, layer: int | None, universe: str = TF_GRID.name, metric: str = "auroc"
 ) -> Figure:
     """Draw how much each layer gained or lost from one checkpoint of a model to the next.
 

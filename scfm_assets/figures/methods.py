@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scfm_assets.core.evaluation import BEATS, DOES_NOT_BEAT, NULL, UNDERPOWERED, WORSE, name_of
+from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.figures.style import INK, QUIET, End, colour_of, label_ends, nothing, panels, room_for
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ CHANCE = {"auroc": 0.5, "auprc_ratio": 1.0}
 WRITTEN = {"auroc": "AUROC", "auprc_ratio": "AUPRC over base rate"}
 
 
-def forest(verdicts: pa.Table, title: str = "Methods", *, universe: str = "tf_grid", metric: str = "auroc") -> Figure:
+def forest(
+    verdicts: pa.Table, title: str = "Methods", *, universe: str = TF_GRID.name, metric: str = "auroc"
+) -> Figure:
     """Draw every method with its intervals over TFs (thick) and over cells (thin), the best ones on top.
 
     One panel per network; the shaded band is the best gene-level null with its interval over TFs.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.core.scores import MODEL
 from scfm_assets.core.scores import NULLS as SCORED_NULLS
 from scfm_assets.figures.files import thumbnail_markdown, to_png, to_svg
@@ -55,7 +56,7 @@ def scaling_curve(
     tissue: str,
     *,
     network: str | None = None,
-    universe: str = "tf_grid",
+    universe: str = TF_GRID.name,
     metric: str = "auroc",
     direction: str = "tf_queries",
     layer_of_model: Mapping[str, int | None] | None = None,
@@ -130,7 +131,7 @@ def attention_by_layer(
     tissue: str,
     *,
     network: str | None = None,
-    universe: str = "tf_grid",
+    universe: str = TF_GRID.name,
     metric: str = "auroc",
     layer_of_model: Mapping[str, int | None] | None = None,
 ) -> Figure:
@@ -166,7 +167,7 @@ def attention_by_layer(
         return figure
 
 
-def coverage(metrics: pa.Table, tissue: str, *, universe: str = "tf_grid") -> Figure:
+def coverage(metrics: pa.Table, tissue: str, *, universe: str = TF_GRID.name) -> Figure:
     """Draw the share of pairs, and of positives, that some cell holds together, over n_cells.
 
     Pairs that no cell holds tie at score 0: as far as a scaling curve follows these lines, it is their shadow.

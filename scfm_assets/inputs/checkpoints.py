@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from scfm_assets.catalog.hub_address import HubAddress, is_hub
+from scfm_assets.catalog import HubAddress, is_hub
 from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.attention import FamilyModel, Wanted
     from scfm_assets.core.genes import Vocabulary
 

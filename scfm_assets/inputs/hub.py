@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from scfm_assets.catalog.hub_address import COMMIT, SCHEME, HubAddress
+from scfm_assets.catalog import COMMIT, SCHEME, HubAddress
 from scfm_assets.core.base import digest_json, replacing
 from scfm_assets.errors import ScfmError
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
-    from scfm_assets.catalog.catalog import Atlas, Catalog, Network
+    from scfm_assets.catalog import Atlas, Catalog, Network
     from scfm_assets.core.evaluation import NoNetwork
     from scfm_assets.core.intake import AtlasSpec
     from scfm_assets.core.networks import NetworkSpec, NetworkTable

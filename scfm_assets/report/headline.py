@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.core.scores import MODEL
 from scfm_assets.core.scores import NULLS as SCORED_NULLS
 from scfm_assets.figures.traces import INTERVAL_KINDS, richest_network, rows_of, trace_of
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-UNIVERSE = "tf_grid"
+UNIVERSE = TF_GRID.name
 """The universe of the headline: TFs of the network times the panel."""
 METHOD = "attention"
 """The method of the headline: the published one, not the better of two."""

@@ -8,36 +8,31 @@ from scfm_assets.core.evaluation import BEATS, NULL, UNDERPOWERED, UNIVERSE, WOR
 from scfm_assets.figures import methods as plot_methods
 from scfm_assets.figures.files import to_svg
 from scfm_assets.figures.traces import rows_of
-from scfm_assets.report.html import Html, Text, details, element, limits, mark, number, probability, table
+from scfm_assets.report.html import Html, Text, limits, mark, number, probability, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import pyarrow as pa
 
 KINDS = {BEATS: "good", WORSE: "bad", UNDERPOWERED: "open"}
 CONFOUNDED = {"confounded": "bad", "clean": "plain", "unknown": "open"}
-RULE = (
-    "A method beats the nulls if it is better than each of the four gene-level nulls, over TFs and over cells. "
-    "Underpowered: a difference of 0.05 would be missed more than one time in five. Power is that of the least certain "
-    "comparison. Random weights: what the same method scores on a model that has learned nothing."
-)
 
 
-def method_section(verdicts: pa.Table | None, tissue: str) -> Iterator[Html]:
-    """Give the methods of a tissue against the nulls: a sentence, the figure, the table; nothing without rows."""
-    own = verdicts.filter([row == tissue for row in verdicts["tissue"].to_pylist()]) if verdicts is not None else None
-    if own is None or not own.num_rows:
-        return
-    yield element("h3", "Which methods beat expression alone?")
-    for network, said in counted(own).items():
-        yield element("p", f"{network}: {said}.")
-    yield element("figure", Html(to_svg(plot_methods.forest(own, f"Methods in {tissue}"), f"{tissue}-methods")))
-    rows = [row for row in rows_of(own, universe=UNIVERSE, metric="auroc") if row["verdict"] != NULL]
+def method_section(verdicts: pa.Table | None, tissue: str) -> dict[str, Any] | None:
+    """The methods of a tissue against the nulls: sentences by network, figure, table; None without rows."""
+    of_tissue = None if verdicts is None else verdicts.filter([row == tissue for row in verdicts["tissue"].to_pylist()])
+    if of_tissue is None or not of_tissue.num_rows:
+        return None
+    rows = [row for row in rows_of(of_tissue, universe=UNIVERSE, metric="auroc") if row["verdict"] != NULL]
     rows.sort(key=lambda row: (row["network"], -row["value"]))
     head = ["network", "method", "AUROC", "over TFs", "over cells", "best null", "its AUROC", "p", "power", "verdict"]
-    shown = table([*head, "random weights", "of these"], [_row(row) for row in rows])
-    yield details("Methods in numbers", element("p", RULE, class_="quiet"), shown)
+    forest = plot_methods.forest(of_tissue, f"Methods in {tissue}")
+    return {
+        "counts": counted(of_tissue),
+        "forest": Html(to_svg(forest, f"{tissue}-methods")),
+        "numbers": table([*head, "random weights", "of these"], [_row(row) for row in rows]),
+    }
 
 
 def _row(row: Mapping[str, Any]) -> list[Text]:

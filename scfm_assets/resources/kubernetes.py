@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 from pydantic import Field, model_validator
 
-from scfm_assets.catalog.yaml_blocks import Block, read, refuse
+from scfm_assets.catalog import Block, read, refuse
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:

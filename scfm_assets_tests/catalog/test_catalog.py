@@ -6,15 +6,18 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 import yaml
 
+from scfm_assets import catalog
 from scfm_assets import home as homes
-from scfm_assets.catalog import catalog
 from scfm_assets.catalog.model import Expect
+from scfm_assets.core.metrics import universes
+from scfm_assets.core.scores import methods
 from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES
 from scfm_assets.studies import discover
@@ -68,6 +71,20 @@ def changed(old: str, new: str) -> str:
 # What is good
 
 
+def test_what_is_registered_is_allowed_without_another_edit(monkeypatch):
+    text = changed("  n_cells: [10", "  methods: [pearson, mine]\n  universes: [tf_grid, near]\n  n_cells: [10")
+    error = refused(text)
+    assert "mine.yaml:18: experiment.methods.1: 'mine' is not allowed" in str(error)
+    assert f"Allowed: {', '.join(map(repr, methods.method_names()))}." in str(error)
+    assert "mine.yaml:19: experiment.universes.1: 'near' is not allowed" in str(error)
+    method, universe = replace(methods.METHODS["pearson"], name="mine"), replace(universes.TF_GRID, name="near")
+    monkeypatch.setitem(methods.METHODS, "mine", method)
+    monkeypatch.setattr(universes, "UNIVERSES", (*universes.UNIVERSES, universe))
+    experiment = catalog.load(written(text)).experiment
+    assert (experiment.methods, experiment.universes) == (("pearson", "mine"), ("tf_grid", "near"))
+    assert "near" in catalog.load(written(SMALL)).experiment.universes
+
+
 def test_the_demo_is_the_default_and_loads_without_any_environment():
     demo = catalog.current()
     assert demo.name == "demo"
@@ -108,7 +125,7 @@ def test_the_networks_fields_are_those_that_reading_a_network_knows():
 
 def test_every_shipped_catalog_loads_without_the_files_it_names(monkeypatch):
     monkeypatch.setenv("SCFM_DATA", "/nowhere")
-    shipped = list((catalog.PACKAGE / "catalogs").glob("*.yaml"))
+    shipped = list((homes.PACKAGE / "catalogs").glob("*.yaml"))
     real = list((Path(__file__).parents[1] / "real").glob("*.yaml"))
     assert {path.stem for path in shipped} == {
         *("demo", "local_files"), *("geneformer_v1", "geneformer_v2", "scgpt_human")
@@ -119,7 +136,7 @@ def test_every_shipped_catalog_loads_without_the_files_it_names(monkeypatch):
 
 
 def test_the_template_names_every_option():
-    text = (catalog.PACKAGE / "catalogs" / "local_files.yaml").read_text()
+    text = (homes.PACKAGE / "catalogs" / "local_files.yaml").read_text()
     blocks = (catalog.Catalog, catalog.Atlas, catalog.Model, Expect, catalog.Network)
     for block in (*blocks, catalog.Experiment, catalog.Intervals, catalog.Simulation):
         for key in block.model_fields:
@@ -127,14 +144,14 @@ def test_the_template_names_every_option():
     for family in FAMILIES.values():
         for option in family.options:
             assert re.search(rf"\b{option.name}:", text), f"{family.name}: {option.name}"
-            for choice in option.choices:
-                assert choice in text, f"{family.name}: {option.name}: {choice}"
+            for word in option.choices:
+                assert word in text, f"{family.name}: {option.name}: {word}"
     for form in get_args(catalog.Network.model_fields["format"].annotation):
         assert form in text
 
 
 def test_the_defaults_shown_in_the_template_are_the_defaults():
-    text = (catalog.PACKAGE / "catalogs" / "local_files.yaml").read_text()
+    text = (homes.PACKAGE / "catalogs" / "local_files.yaml").read_text()
     shown = re.sub(r"^( *)# ", r"\1", text[text.index("experiment:") :].split("\n\n")[0], flags=re.MULTILINE)
     experiment = yaml.safe_load(shown)["experiment"]
     default = catalog.Experiment(n_cells=(1,)).model_dump(mode="json")
@@ -544,7 +561,7 @@ def test_loading_takes_less_than_a_tenth_of_a_second():
 
 def test_importing_and_loading_pulls_in_no_heavy_package():
     heavy = {"torch", "transformers", "pandas", "anndata", "scanpy", "sklearn", "numba", "matplotlib", "duckdb"}
-    code = "import sys; from scfm_assets.catalog import catalog; catalog.current(); print(*sys.modules)"
+    code = "import sys; from scfm_assets import catalog; catalog.current(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "scfm_assets.catalog.catalog" in loaded
     assert not heavy & set(loaded)

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from dagster._utils.test.definitions import scoped_reconstruction_metadata
 
-from scfm_assets.catalog import catalog as catalogs
-from scfm_assets.catalog.checkpoint_folders import COMPLETE, MODEL_FILE, SETTLE_SECONDS, unsettled
+from scfm_assets import catalog as catalogs
+from scfm_assets.catalog import COMPLETE, MODEL_FILE, SETTLE_SECONDS, unsettled
 from scfm_assets.core.base.digest import digest_file
 from scfm_assets.engine.console import Console
 from scfm_assets.errors import ScfmError

@@ -22,7 +22,7 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 
-from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
+from scfm_assets.catalog import SETTLE_SECONDS
 from scfm_assets.core.evaluation import checks
 from scfm_assets.defs import jobs
 from scfm_assets.defs.automation import AUTOMATION, CONDITION, checkpoint_watcher

@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from scfm_assets.catalog import catalog as catalogs
-from scfm_assets.catalog.catalog import Network
+from scfm_assets import catalog as catalogs
+from scfm_assets.catalog import Network
 from scfm_assets.defs.assemble import assemble
 from scfm_assets.inputs.sources import origin
 from scfm_assets.tables.columns import MATERIALIZATION

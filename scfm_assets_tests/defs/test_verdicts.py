@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scfm_assets.catalog.catalog import Catalog
+from scfm_assets.catalog import Catalog
 from scfm_assets.core.evaluation.method_verdicts import hypotheses
 from scfm_assets.core.statistics import hypothesis_tests
 from scfm_assets.defs.verdicts import controls_of

@@ -19,7 +19,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from scfm_assets.catalog import catalog as catalogs
+from scfm_assets import catalog as catalogs
 from scfm_assets.defs import assemble
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Space

@@ -17,7 +17,7 @@ from scfm_assets_tests.platforms import SMALLEST
 
 LOOK = """
 import json, sys, time
-from scfm_assets.catalog import catalog; from scfm_assets.engine import watching
+from scfm_assets import catalog; from scfm_assets.engine import watching
 
 watching.HUB_SECONDS = 0.5
 mine, said = catalog.load(sys.argv[1]), []

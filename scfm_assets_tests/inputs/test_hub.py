@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scfm_assets.catalog.hub_address import HubAddress, is_hub
+from scfm_assets.catalog import HubAddress, is_hub
 from scfm_assets.core.base.digest import digest_file
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.families.test_official import write_dictionaries, write_weights
@@ -292,7 +292,7 @@ def test_a_server_that_is_no_hub_is_told(tmp_path):
 
 OPEN = """
 import json, sys
-from scfm_assets.catalog import catalog; from scfm_assets.inputs import checkpoints
+from scfm_assets import catalog; from scfm_assets.inputs import checkpoints
 model = checkpoints.open_model(catalog.load(sys.argv[1]), "mine")
 files = checkpoints.checkpoint_files(catalog.load(sys.argv[1]), "mine")
 print(json.dumps([model.generation.name, model.fingerprint.as_dict(), files]))

@@ -20,9 +20,8 @@ from click.testing import CliRunner, Result
 from scipy import sparse
 from transformers import BertModel
 
-from scfm_assets.catalog import catalog as catalogs
-from scfm_assets.catalog.checkpoint_folders import COMPLETE, SETTLE_SECONDS, dropped_models, unsettled
-from scfm_assets.catalog.model import Model
+from scfm_assets import catalog as catalogs
+from scfm_assets.catalog import COMPLETE, SETTLE_SECONDS, Model, dropped_models, unsettled
 from scfm_assets.cli.commands import main
 from scfm_assets.core.attention.passes import AttentionCollector, States
 from scfm_assets.core.base.digest import digest_file

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scfm_assets.catalog import catalog as catalogs
-from scfm_assets.catalog.checkpoint_folders import COMPLETE, SETTLE_SECONDS
+from scfm_assets import catalog as catalogs
+from scfm_assets.catalog import COMPLETE, SETTLE_SECONDS
 from scfm_assets.inputs.checkpoints import open_model
 from scfm_assets_pretrain import training as pretrain_training
 from scfm_assets_tests.pretrain.test_pretrain import QUICK, SMALL, a_world, same_bits, scfm, training

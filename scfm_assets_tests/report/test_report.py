@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from scfm_assets.report.headline import scores_of
-from scfm_assets.report.html import element, html, limits, number, table
+from scfm_assets.report.html import element, limits, mark, number, table
 from scfm_assets.report.report import Context, render, write_report
 from scfm_assets.tables.evaluation import SCALING_CURVES
 from scfm_assets_tests.figures.test_plots import LAYERS, METRICS, curves_table, metrics_table
@@ -201,9 +201,12 @@ def test_report_is_written_beside_and_renamed(tmp_path, tables, monkeypatch):
 
 
 def test_pieces_of_html_escape_texts_and_align_numbers():
-    assert html("<&>") == "&lt;&amp;&gt;"
-    assert element("p", "a<b", class_="x").markup == '<p class="x">a&lt;b</p>'
-    made = table(["name", "value"], [["a", "1.0"], ["b", None], ["c", "-2"]]).markup
+    assert element("p", "a<b", None, class_="x") == '<p class="x">a&lt;b</p>'
+    assert mark("a<b", '"') == '<span class="mark &#34;">a&lt;b</span>'
+    made = table(["<name>", "value"], [["a&", "1.0"], ["b", None], [mark("c", "good"), "-2"]])
     assert made.count('<td class="number">') == 3
+    assert "<th>&lt;name&gt;</th>" in made
+    assert "<td>a&amp;</td>" in made
+    assert '<td><span class="mark good">c</span></td>' in made
     assert (number(None), number(0.12345)) == (None, "0.123")
     assert (limits(None, None), limits(0.1, None)) == (None, "[0.100, ?]")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scfm_assets.catalog import catalog as catalogs
+from scfm_assets import catalog as catalogs
 from scfm_assets.defs import assemble
 from scfm_assets.engine.platform import Platform
 from scfm_assets.resources.store import Store

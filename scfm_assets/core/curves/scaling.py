@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from scfm_assets.core.curves.fit import MIN_POINTS, fit_curves
 from scfm_assets.core.curves.table import as_row
+from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.tables.evaluation import SCALING_CURVES
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ INTERVAL_KINDS = ("tfs", "pairs")
 """Intervals whose width may weigh a point, the better first: over TFs they see that edges of one TF hang together."""
 PRIOR_DOF = 4
 """How many degrees of freedom the spread common to all counts is worth against a count's own few repeats."""
-CEILING_OF = {"metric": "auroc", "universe": "tf_grid"}
+CEILING_OF = {"metric": "auroc", "universe": TF_GRID.name}
 """What the ceiling of a planted control is a ceiling of."""
 
 KEY = ("tissue", "model", "checkpoint", "method", "layer", "direction", "network", "universe", "metric")

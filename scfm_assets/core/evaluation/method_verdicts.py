@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scfm_assets.core.evaluation.confounding import confounding
+from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.core.statistics import POWER, Test, power_of_difference, smallest_difference
 from scfm_assets.tables.methods import METHOD_VERDICTS
 
@@ -29,7 +30,7 @@ METRICS = ("auroc", "auprc_ratio")
 SMALLEST = {"auroc": 0.05}
 """Smallest difference to a null that matters: published differences between attention and its nulls are 0.05 to 0.07,
 either way. There is no such number for a ratio to the base rate: its scale changes with the base rate."""
-UNIVERSE = "tf_grid"
+UNIVERSE = TF_GRID.name
 """Where the hypotheses of a study stand; the matched universes say why."""
 STUDY = "methods"
 

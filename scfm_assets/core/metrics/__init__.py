@@ -30,19 +30,38 @@ from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
 from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, RankedPairs, Ranking
 from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
 from scfm_assets.core.metrics.thresholds import coarser, codes_of
+from scfm_assets.core.metrics.universes import (
+    ALL_PAIRS,
+    MATCHED,
+    OBSERVED,
+    TF_GRID,
+    UNIVERSES,
+    AnyUniverse,
+    PanelEdges,
+    Universe,
+    universe_names,
+)
 
 __all__ = [
+    "ALL_PAIRS",
     "AT_LEAST",
+    "MATCHED",
     "METRICS",
     "METRICS_OF_PLACES",
+    "OBSERVED",
+    "TF_GRID",
     "TINY",
+    "UNIVERSES",
+    "AnyUniverse",
     "Bins",
     "BinsByTf",
     "CandidatePairs",
     "CountedRanking",
     "PairRanks",
+    "PanelEdges",
     "RankedPairs",
     "Ranking",
+    "Universe",
     "as_bins",
     "auroc",
     "average_precision",
@@ -52,5 +71,6 @@ __all__ = [
     "largest_values",
     "reach",
     "rescaled",
+    "universe_names",
     "values_of",
 ]

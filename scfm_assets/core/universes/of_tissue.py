@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scfm_assets.core.metrics import MATCHED
 from scfm_assets.core.sampling import GeneLevels
 from scfm_assets.core.statistics import Labels, best_auroc, best_average_precision, uninformed_average_precision
 from scfm_assets.core.universes.matched_universes import (
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from scfm_assets.core.base import Passed
     from scfm_assets.core.networks import NetworkTable
 
-MATCHED = ("expression_matched", "degree_matched")
-"""Universes that are made here; all others follow from the network and the cells of a slice."""
 COMPLETENESS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Shares of the true edges that a network may hold, from poor to complete."""
 

@@ -1,13 +1,12 @@
-"""Universes: the candidate pairs that are ranked, and the positives among them."""
+"""The pairs that are ranked in one panel, and the positives among them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scfm_assets.core.metrics import ALL_PAIRS, OBSERVED, TF_GRID, UNIVERSES, AnyUniverse, PanelEdges, Universe
 from scfm_assets.core.networks import IDS
 
 if TYPE_CHECKING:
@@ -17,98 +16,18 @@ if TYPE_CHECKING:
 
     from scfm_assets.core.networks import NetworkTable
 
-
-@dataclass(frozen=True)
-class Universe:
-    """Which ordered pairs (TF end, target end) of the panel are ranked; a gene with itself never is.
-
-    Attributes
-    ----------
-    rows
-        Genes that may stand at the TF's end: every panel gene, or the TFs of the network.
-    seen_only
-        Whether only pairs count that at least one cell of the slice's repeat holds together.
-    """
-
-    name: str
-    doc: str
-    rows: Literal["panel", "tfs"]
-    seen_only: bool = False
-
-    def mask(self, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
-        """Mark the pairs that are ranked, as `candidates` says."""
-        mask = np.zeros((edges.n_genes, edges.n_genes), bool)
-        mask[edges.tfs if self.rows == "tfs" else slice(None)] = True
-        np.fill_diagonal(mask, val=False)
-        return mask & (pairs > 0) if self.seen_only else mask
-
-    def kept(self, edges: PanelEdges, seen: np.ndarray) -> np.ndarray | None:
-        """Mark the pairs of the TFs that are ranked, (n_tfs, K), given which some cell holds; None for all of them."""
-        if not self.seen_only:
-            return None
-        kept = seen.copy()
-        kept[np.arange(len(edges.tfs)), edges.tfs] = False
-        return kept
-
-
-class AnyUniverse(Protocol):
-    """What can be ranked: a `Universe` of any network, or one that is given by its pairs (`MaskedUniverse`)."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def rows(self) -> Literal["panel", "tfs"]:
-        """Genes that may stand at the TF's end."""
-        ...
-
-    @property
-    def seen_only(self) -> bool:
-        """Whether only pairs count that some cell holds together."""
-        ...
-
-    def mask(self, edges: PanelEdges, pairs: np.ndarray) -> np.ndarray:
-        """Mark the pairs that are ranked, (K, K)."""
-        ...
-
-    def kept(self, edges: PanelEdges, seen: np.ndarray) -> np.ndarray | None:
-        """Mark the pairs of the TFs that are ranked, (n_tfs, K); None for all but a gene with itself."""
-        ...
-
-
-ALL_PAIRS = Universe("all_pairs", "every ordered pair of the panel, the published one", rows="panel")
-TF_GRID = Universe("tf_grid", "TFs of the network x panel", rows="tfs")
-OBSERVED = Universe("observed", "pairs of tf_grid that some cell holds together", rows="tfs", seen_only=True)
-UNIVERSES = (ALL_PAIRS, TF_GRID, OBSERVED)
-
-
-@dataclass(frozen=True)
-class PanelEdges:
-    """A network as far as the panel of one tissue holds it.
-
-    Attributes
-    ----------
-    n_genes
-        K, the size of the panel.
-    tfs
-        Panel indices of the network's TFs, sorted, shape (n_tfs,); a TF without a target in the panel counts.
-    source, target
-        Panel indices of the edges with both ends in the panel, shape (n_edges,) each, without self-edges, each once.
-    """
-
-    n_genes: int
-    tfs: np.ndarray
-    source: np.ndarray
-    target: np.ndarray
-
-    @cached_property
-    def mask(self) -> np.ndarray:
-        """True at the edges, shape (K, K), rows are TFs."""
-        mask = np.zeros((self.n_genes, self.n_genes), bool)
-        mask[self.source, self.target] = True
-        return mask
+__all__ = [
+    "ALL_PAIRS",
+    "OBSERVED",
+    "TF_GRID",
+    "UNIVERSES",
+    "AnyUniverse",
+    "PanelEdges",
+    "Universe",
+    "candidates",
+    "edges_in_panel",
+    "positives",
+]
 
 
 def edges_in_panel(
@@ -122,10 +41,10 @@ def edges_in_panel(
     import pandas as pd
 
     edges = network.table.select(["tf", "target", "tissue", *IDS.values()]).to_pandas()
-    own = edges[edges["tissue"].isna() | (edges["tissue"] == tissue)]
+    of_tissue = edges[edges["tissue"].isna() | (edges["tissue"] == tissue)]
     of_name = pd.Series(range(len(gene_ids)), index=gene_ids if network.ids == "ensembl" else symbols)
     of_id = pd.Series(range(len(gene_ids)), index=gene_ids)
-    from_panel = _met(own, "tf", of_name, of_id)
+    from_panel = _met(of_tissue, "tf", of_name, of_id)
     both = _met(from_panel, "target", of_name, of_id)
     ends = np.unique(both[["tf_at", "target_at"]].to_numpy(np.int64), axis=0)
     source, target = ends[ends[:, 0] != ends[:, 1]].T
@@ -133,7 +52,7 @@ def edges_in_panel(
 
 
 def _met(edges: pd.DataFrame, end: str, of_name: pd.Series, of_id: pd.Series) -> pd.DataFrame:
-    """Give the edges whose end is a panel gene, once for each such gene, with its index in a column ``<end>_at``."""
+    """The edges whose end is a panel gene, once for each such gene, with its index in a column ``<end>_at``."""
     import pandas as pd
 
     at, by_name = f"{end}_at", edges[end].isin(of_name.index.tolist())

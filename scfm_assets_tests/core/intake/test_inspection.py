@@ -7,7 +7,7 @@ import pytest
 import yaml
 from scipy import sparse
 
-from scfm_assets.catalog.catalog import Atlas
+from scfm_assets.catalog import Atlas
 from scfm_assets.core.genes.vocabulary import build_vocabulary
 from scfm_assets.core.intake.atlas import AtlasSpec, process, read
 from scfm_assets.core.intake.inspection import audit, audit_file, guess_spec

@@ -1,0 +1,160 @@
+"""What a user declares of data: atlases, the simulated world, and reference networks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from scfm_assets.catalog.yaml_blocks import (
+    Block,
+    Count,
+    CountsPlace,
+    Distinct,
+    FilePath,
+    Flag,
+    Name,
+    Sha256,
+    Share,
+    Text,
+    Url,
+    Whole,
+    refuse,
+)
+
+
+def _check_sha(record: Atlas | Network) -> None:
+    if (record.url is None) != (record.sha256 is None):
+        refuse(
+            "url and sha256 belong together: what is fetched must be known beforehand",
+            "Write both, or name a file instead. `sha256: first` trusts what is met first, and nothing else later.",
+        )
+
+
+class Atlas(Block):
+    """Raw counts of one tissue: where they are and which parts of the file hold what."""
+
+    file: FilePath | None = None
+    url: Url | None = None
+    sha256: Sha256 | None = None
+    simulated: Flag = False
+    scanpy: Literal["pbmc68k_reduced"] | None = None
+    counts: CountsPlace = "auto"
+    cell_type: Text | None = "cell_type"
+    donor: Text | None = None
+    batch: Text | None = None
+    assay: Text | None = None
+    gene_id: Text | None = None
+    symbol: Text | None = None
+    organism: Name = "human"
+    gene_table: FilePath | None = None
+    symbol_case: Literal["given", "organism"] = "given"
+    duplicates: Literal["refuse", "sum"] = "refuse"
+    drop_empty: Flag = False
+    drop_unlabelled: Flag = False
+    where: dict[Text, Distinct[Text]] = Field(default_factory=dict)
+    min_genes: Whole = 0
+    min_cells: Whole = 0
+    recover: Literal["log1p_cp10k"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _simulated_organism(cls, data: Any) -> Any:
+        return _organism_of_simulated(data)
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _values_as_text(cls, value: Any) -> Any:
+        """Take one wanted value for a list of one; `true` and `3` stand for what obs shows as True and 3."""
+        if not isinstance(value, dict):
+            return value
+        lists = {column: wanted if isinstance(wanted, list) else [wanted] for column, wanted in value.items()}
+        return {
+            column: [str(each) if isinstance(each, (bool, int)) else each for each in listed]
+            for column, listed in lists.items()
+        }
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Atlas:
+        self.exactly_one("file", "url", "simulated", "scanpy")
+        _check_sha(self)
+        if self.drop_unlabelled and self.cell_type is None:
+            refuse("no column of labels is declared, so that every cell would be left out", at=("drop_unlabelled",))
+        return self
+
+    @property
+    def source(self) -> str:
+        """One of file, url, simulated, scanpy."""
+        return self.exactly_one("file", "url", "simulated", "scanpy")
+
+
+class Simulation(Block):
+    """The simulated world of all simulated tissues: `core.simulate.WorldSpec`, and how many cells each tissue has."""
+
+    n_genes: Count = 400
+    n_tfs: Count = 30
+    n_cells: Count = 1000
+    n_cell_types: Annotated[tuple[Count, ...], Field(min_length=1)] = (5, 4, 6)
+    shared: Share = 0.7
+    n_targets: Annotated[float, Field(ge=1)] = 20.0
+    targets_cv: Annotated[float, Field(ge=0)] = 0.3
+    repressed: Share = 0.3
+    seed: Whole = 0
+
+    def world(self) -> dict[str, Any]:
+        """Give the fields of `WorldSpec` but for its tissues, which are the catalog's simulated ones."""
+        return self.model_dump(exclude={"n_cells"})
+
+
+class Network(Block):
+    """A reference network: the edges that are held to be true."""
+
+    file: FilePath | None = None
+    url: Url | None = None
+    sha256: Sha256 | None = None
+    simulated: Flag = False
+    format: Literal["trrust", "dorothea", "collectri", "omnipath", "beeline", "decoupler", "table"] = "table"
+    columns: dict[Literal["tf", "target", "sign", "confidence", "tissue"], Text] = Field(default_factory=dict)
+    organism: Name = "human"
+    ids: Literal["symbol", "ensembl"] = "symbol"
+    confidence: Distinct[Text] | None = None
+    where: dict[Text, Distinct[Text]] = Field(default_factory=dict)
+    gene_table: FilePath | None = None
+    dates: Literal["refuse", "repair", "drop"] = "refuse"
+    version: Text | None = None
+    licence: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _simulated_organism(cls, data: Any) -> Any:
+        return _organism_of_simulated(data)
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _lists(cls, value: Any) -> Any:
+        """Take one wanted value for a list of one."""
+        if not isinstance(value, dict):
+            return value
+        return {column: [wanted] if isinstance(wanted, str) else wanted for column, wanted in value.items()}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Network:
+        self.exactly_one("file", "url", "simulated")
+        _check_sha(self)
+        if self.columns and self.format != "table":
+            refuse(
+                f"format {self.format} knows its columns", "Name columns with `format: table` only.", at=("columns",)
+            )
+        return self
+
+    @property
+    def source(self) -> str:
+        """One of file, url, simulated."""
+        return self.exactly_one("file", "url", "simulated")
+
+
+def _organism_of_simulated(data: Any) -> Any:
+    """Keep simulated genes apart from real ones: atlas and network must be of one organism to meet."""
+    if isinstance(data, dict) and data.get("simulated") is True:
+        return {"organism": "simulated"} | data
+    return data

@@ -1,0 +1,90 @@
+"""What a user declares to be measured. Names are those of the registries: what is registered there is allowed here."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from scfm_assets.catalog.yaml_blocks import Block, Count, Distinct, Whole, refuse
+from scfm_assets.core.metrics import universe_names
+from scfm_assets.core.scores import DIRECTIONS, TF_QUERIES, method_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+
+def _direction_names() -> tuple[str, ...]:
+    return tuple(direction.name for direction in DIRECTIONS)
+
+
+def _one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
+    """Validator of a name that must be registered when the catalog is read."""
+
+    def check(value: str) -> str:
+        if value not in (allowed := names()):
+            refuse(f"{value!r} is not allowed", f"Allowed: {', '.join(map(repr, allowed))}.")
+        return value
+
+    return AfterValidator(check)
+
+
+DirectionName = Annotated[str, _one_of(_direction_names)]
+UniverseName = Annotated[str, _one_of(universe_names)]
+MethodName = Annotated[str, _one_of(method_names)]
+"""What scores edges from counts; nulls need not be asked for."""
+IntervalKind = Literal["pairs", "tfs", "cells"]
+
+
+class Intervals(Block):
+    """How the intervals of metrics are made, each kind with rows of its own.
+
+    Pairs are drawn `resamples` times; each TF, and each group of `experiment.cell_groups`, is left out in turn.
+    """
+
+    kinds: Distinct[IntervalKind] = get_args(IntervalKind)
+    resamples: Annotated[int, Field(strict=True, ge=20)] = 1000
+    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class Experiment(Block):
+    """What is measured: the ladder of cell counts, the repeats, the panel and what is reported."""
+
+    n_cells: tuple[Count, ...]
+    repeats: Count = 1
+    seed: Whole = 0
+    panel: Annotated[int, Field(strict=True, ge=2)] = 1000
+    directions: Distinct[DirectionName] = _direction_names()
+    direction: DirectionName = TF_QUERIES.name
+    methods: Distinct[MethodName] = ("pearson", "spearman", "partial_correlation", "mutual_information")
+    universes: Distinct[UniverseName] = Field(default_factory=universe_names)
+    intervals: Intervals = Intervals()
+    cell_groups: Whole = 10
+
+    @field_validator("n_cells", mode="after")
+    @classmethod
+    def _rising(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if not values:
+            refuse("at least one cell count is wanted")
+        for i, (before, after) in enumerate(pairwise(values), 1):
+            if after <= before:
+                refuse(
+                    f"{after} is repeated" if after in values[:i] else f"{after} follows {before}",
+                    "Cell counts rise, each said once.",
+                    at=(i,),
+                )
+        return values
+
+    @field_validator("cell_groups", mode="after")
+    @classmethod
+    def _enough_groups(cls, value: int) -> int:
+        if 0 < value < 10:
+            refuse(f"{value} groups of cells say little", "Use 10 or more, or 0 for no intervals over cells.")
+        return value
+
+    @model_validator(mode="after")
+    def _curve_direction(self) -> Experiment:
+        if self.direction not in self.directions:
+            refuse(f"{self.direction} is not among directions {', '.join(self.directions)}", at=("direction",))
+        return self
