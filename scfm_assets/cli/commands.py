@@ -166,8 +166,7 @@ def report(catalog: str | None, *, show: bool) -> None:
 @click.option("--sigma", help="Column with the standard deviation of each point; fits are weighted by it.")
 def fit(table: Path, x: str, y: str, sigma: str | None) -> None:
     """Fit all forms of scaling curve to TABLE.csv: parameters, R2, AICc and its weights, asymptote, verdict."""
-    from scfm_assets.cli.fits import format_fits
-    from scfm_assets.core.curves import fit_curves, read_points
+    from scfm_assets.core.curves import fit_curves, format_fits, read_points
 
     click.echo(format_fits(fit_curves(*read_points(table, x, y, sigma))))
 

@@ -82,7 +82,6 @@ def size(n_bytes: float) -> str:
 
 def _table(found: Iterable[AssetStatus]) -> str:
     from scfm_assets.engine.housekeeping import State
-    from scfm_assets.warehouse.text_table import text_table
 
     head = ["asset", "fresh", "stale", "missing", "size", "of earlier checkpoints"]
     rows = [
@@ -93,7 +92,12 @@ def _table(found: Iterable[AssetStatus]) -> str:
     sums = [sum(asset.count(state) for asset in assets) for state in State]
     total = [size(sum(getattr(asset, name) for asset in assets)) for name in ("bytes_now", "bytes_before")]
     rows.append(["all", *map(str, sums), *total])
-    return "\n".join(text_table(head, rows, right=range(1, len(head))))
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in [head, *rows]
+    ]
+    return "\n".join(lines)
 
 
 def _because(why: str) -> str:

@@ -10,7 +10,6 @@ import click
 
 from scfm_assets.cli.options import catalog_option, choose
 from scfm_assets.errors import ScfmError
-from scfm_assets.warehouse.text_table import text_table
 
 if TYPE_CHECKING:
     from scfm_assets.catalog.catalog import Catalog
@@ -82,8 +81,14 @@ def _vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, st
 def _table(rows: list[tuple[str, Verdict, Facts | None]]) -> list[str]:
     """Set the verdicts beside each other, and below them why something is refused."""
     head = ("file", "verdict", "organism", "cells", "genes", "per cell", "types", "donors", "known")
-    cells = [(name, verdict.kind, *_numbers(facts)) for name, verdict, facts in rows]
-    lines = text_table(head, cells, right=range(3, len(head)), ruled=True)
+    cells = [head, *((name, verdict.kind, *_numbers(facts)) for name, verdict, facts in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = []
+    for row in cells:
+        left = [row[i].ljust(widths[i]) for i in range(3)]
+        right = [row[i].rjust(widths[i]) for i in range(3, len(head))]
+        lines.append("  ".join([*left, *right]).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
     lines.append("per cell: genes of the median cell. known: share of the counts that models of the catalog know.")
     return lines + [f"{name}: {verdict.words}" for name, verdict, _ in rows if verdict.code]
 

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from scfm_assets.errors import ScfmError
-from scfm_assets.warehouse.text_table import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,10 +68,19 @@ def query(home: Path, sql: str, format: Literal["table", "csv", "json"] = "table
 
 
 def _as_table(answer: Answer) -> str:
-    rows = answer.rows[:MOST_ROWS]
-    numeric = [i for i, column in enumerate(zip(*rows, strict=True)) if all(map(_is_number, column))]
-    lines = text_table(answer.names, [[_cell(value) for value in row] for row in rows], right=numeric, ruled=True)
-    if len(answer.rows) > len(rows):
+    shown = answer.rows[:MOST_ROWS]
+    cells = [list(answer.names), *([_cell(value) for value in row] for row in shown)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(answer.names))]
+    numeric = [all(isinstance(row[i], int | float | Decimal | None) for row in shown) for i in range(len(answer.names))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    if len(answer.rows) > len(shown):
         lines.append(f"... and more than these {MOST_ROWS} rows: csv and json give all")
     return "\n".join(lines)
 
@@ -82,11 +90,7 @@ def _cell(value: Any) -> str:
         return "NULL"
     if isinstance(value, float | Decimal):
         return f"{float(value) + 0.0:.6g}"  # + 0: no minus before zero
-    return str(value)
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or isinstance(value, int | float | Decimal)
+    return str(value).replace("\n", " ")
 
 
 def _as_csv(answer: Answer) -> str:
@@ -103,7 +107,7 @@ def _as_json(answer: Answer) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it: it has no NaN, no infinity and no decimals."""
+    """Give what JSON can hold: it has no NaN, no infinity and no decimals."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

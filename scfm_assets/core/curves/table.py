@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.curves.fit import MIN_POINTS, CurveFit, fit_curves
+from scfm_assets.core.curves.fit import MIN_POINTS, CurveFit, Estimate, fit_curves, summary
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -93,6 +94,41 @@ def as_row(fit: CurveFit) -> dict[str, Any]:
     }
 
 
+def format_fits(fits: Sequence[CurveFit]) -> str:
+    """Set fits as an aligned text table, best AICc first, with a sentence below."""
+    ranked = sorted(fits, key=lambda fit: math.inf if fit.aicc is None else fit.aicc)
+    least = min((fit.aicc for fit in fits if fit.aicc is not None), default=None)
+    head = ("form", "R2", "AICc", "dAICc", "weight", "LOO RMSE", "asymptote [95 %]", "n*", "verdict")
+    lines = [head]
+    lines += [
+        (
+            fit.form.name,
+            _number(fit.r2, ".4f"),
+            _number(fit.aicc, ".2f"),
+            _number(None if fit.aicc is None or least is None else fit.aicc - least, ".2f"),
+            _number(fit.weight, ".3f"),
+            _number(fit.loo_rmse, ".5f"),
+            _estimate(fit.asymptote, ".4f"),
+            _estimate(fit.characteristic_n, ".3g"),
+            fit.verdict,
+        )
+        for fit in ranked
+    ]
+    details = [("form", "y(n) =", "parameters [95 %]")]
+    details += [
+        (
+            fit.form.name,
+            fit.form.formula,
+            "   ".join(f"{name} = {_estimate(estimate, '.4g')}" for name, estimate in fit.parameters.items()),
+        )
+        for fit in ranked
+    ]
+    said = f"{fits[0].n_points} points, {summary(fits)}."
+    if any(fit.verdict == "degenerate" for fit in fits):
+        said += "\ndegenerate: the points leave the form's parameters open; ? is a limit that they do not set."
+    return f"{_aligned(lines, right=range(1, 6))}\n\n{_aligned(details)}\n\n{said}\n"
+
+
 def _read(path: Path) -> pa.Table:
     import pyarrow as pa
     import pyarrow.csv as pc
@@ -128,3 +164,26 @@ def _numbers(table: pa.Table, column: str, place: str, *, positive: bool) -> np.
             problem = f"{'nothing' if value in (None, '') else repr(value)} in row {row + 1}"
             raise ScfmError(where, problem, f"Only {allowed} are allowed in this column.")
     return numbers
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _estimate(estimate: Estimate | None, form: str) -> str:
+    if estimate is None:
+        return "-"
+    lo, hi = ("?" if limit is None else format(limit, form) for limit in (estimate.lo, estimate.hi))
+    return f"{estimate.value:{form}} [{lo}, {hi}]"
+
+
+def _aligned(lines: Sequence[tuple[str, ...]], right: Sequence[int] = ()) -> str:
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    rows = [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([rows[0], "-" * max(map(len, rows)), *rows[1:]])

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from scfm_assets.warehouse.lineage import ancestry
 from scfm_assets.warehouse.lineage import choice as lineage_choice
 from scfm_assets.warehouse.lineage import diff as lineage_diff
-from scfm_assets.warehouse.text_table import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -208,10 +207,11 @@ def _above(made: Made, reads: Sequence[Input]) -> Iterator[str]:
 
 
 def _aligned(lines: Sequence[Line]) -> Iterator[str]:
-    """Lines of a tree with its columns aligned; columns that hold nothing are left out."""
-    aligned = iter(_table([astuple(line)[:-1] for line in lines if not line.aside]))
-    for line in lines:
-        yield line.tree if line.aside else next(aligned)
+    cells = [tuple(map(str, astuple(line)[:-1])) for line in lines]
+    widths = [max(len(c[i]) for c, line in zip(cells, lines, strict=True) if not line.aside) for i in range(8)]
+    shown = [i for i in range(8) if any(c[i] for c, line in zip(cells[1:], lines[1:], strict=True) if not line.aside)]
+    for cell, line in zip(cells, lines, strict=True):
+        yield line.tree if line.aside else "  ".join(cell[i].ljust(widths[i]) for i in shown).rstrip()
 
 
 # Below the tree -----------------------------------------------------------------------------------------------------
@@ -247,13 +247,13 @@ def _revisions(con: duckdb.DuckDBPyConnection, root: Materialization, one: Chose
         there = "yes" if id_ in one.ids and one.rows else ""
         differs = lineage_diff.compare(made, id_, root.id).summary
         rows.append((line.id, line.content, line.checkpoint, line.made, there, differs))
-    yield from (f"  {line}" for line in _table(rows))
+    yield from _table(rows)
     if len(others) > MOST_REVISIONS:
         yield f"... and {len(others) - MOST_REVISIONS} older ones"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Lines of a table, its head first; columns that hold nothing are left out."""
-    filled = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
-    head, *body = ([row[i] for i in filled] for row in rows)
-    return text_table(head, body)
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    shown = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
+    widths = {i: max(len(row[i]) for row in rows) for i in shown}
+    for row in rows:
+        yield "  " + "  ".join(row[i].ljust(widths[i]) for i in shown).rstrip()

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from scfm_assets.cli.fits import format_fits
 from scfm_assets.core.curves.fit import FORMS, VERDICTS, CurveFit, fit_curves, summary
-from scfm_assets.core.curves.table import as_row, fit_table, read_points
+from scfm_assets.core.curves.table import as_row, fit_table, format_fits, read_points
 from scfm_assets.errors import ScfmError
 
 N = np.array([25, 50, 100, 150, 200, 300, 500, 750, 1000.0])
