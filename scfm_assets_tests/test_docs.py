@@ -31,8 +31,13 @@ from anndata import AnnData
 from click.testing import CliRunner
 from transformers import BertConfig, BertForMaskedLM
 
+<<<<<<< HEAD
 from scfm_assets import catalog, families
 from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
+=======
+from scfm_assets import definitions, families
+from scfm_assets.catalog import catalog
+>>>>>>> docs
 from scfm_assets.cli.commands import main
 from scfm_assets.core.intake.inspection import audit_file
 from scfm_assets.core.statistics import tests_table
@@ -40,8 +45,12 @@ from scfm_assets.defs import assemble
 from scfm_assets.home import PACKAGE, project
 from scfm_assets.inputs.sources import audit_spec
 from scfm_assets.resources import kubernetes
+<<<<<<< HEAD
 from scfm_assets.resources.compute import SETTINGS
 from scfm_assets.warehouse.query import query
+=======
+from scfm_assets.warehouse.publish import publish, query
+>>>>>>> docs
 from scfm_assets_tests.platforms import TINY, Home
 from scfm_assets_tests.published import publish
 
@@ -266,8 +275,7 @@ def test_the_graph_of_assets_is_the_platform() -> None:
 
 def test_environment_variables_are_those_that_the_code_reads() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py"))
-    read = set(re.findall(r'environ(?:\.get\(|\[)"(SCFM_\w+)"', code))
-    read |= {*SETTINGS.values(), SETTLE_SECONDS}
+    read = set(re.findall(r'"(SCFM_\w+)"', code))
     table = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(SCFM_\w+)`", table, re.MULTILINE)) == read
 
@@ -323,7 +331,14 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small["experiment"] = {**TINY["experiment"], "n_cells": [25, 50], "universes": ["tf_grid"]}
     (folder / "data" / "catalogs" / "demo.yaml").write_text(yaml.safe_dump(small))
     (mine,) = [block for block in blocks("yaml") if block.page == "docs/guide/your_data.md"]
-    (folder / "data" / "catalogs" / "mine.yaml").write_text(mine.code)
+    of_guide = yaml.safe_load(mine.code)
+    of_guide["experiment"] |= {
+        "n_cells": [10, 20],
+        "panel": 100,
+        "universes": ["tf_grid"],
+        "intervals": {"resamples": 20},
+    }
+    (folder / "data" / "catalogs" / "mine.yaml").write_text(yaml.safe_dump(of_guide))
     _write_inputs(folder / "data")
     run = _typed("scfm run", folder)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
@@ -331,25 +346,23 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _write_inputs(home: Path) -> None:
-    """What the catalog of the guide names: 1,000 cells of 200 genes, a small Geneformer, a few edges."""
-    rng = np.random.default_rng(0)
-    genes = [f"ENSG{i:011d}" for i in range(200)]
-    counts = rng.poisson(rng.gamma(2, 1, 200), (1100, 200)).astype(np.int32) + 1
-    labels = {"cell_type": rng.choice(["T", "B"], 1100), "donor_id": rng.choice(["d1", "d2", "d3"], 1100)}
-    obs = pd.DataFrame(labels, index=[f"cell{i}" for i in range(1100)])
+    """What the catalog of the guide names: 1,100 cells of as many genes, a small Geneformer, a few edges."""
+    rng, n = np.random.default_rng(0), 1100
+    genes = [f"ENSG{i:011d}" for i in range(n)]
+    counts = rng.poisson(rng.gamma(0.5, 0.2, n), (n, n)).astype(np.int32)
+    np.fill_diagonal(counts, 1)  # no gene and no cell without a count
+    labels = {"cell_type": rng.choice(["T", "B"], n), "donor_id": rng.choice(["d1", "d2", "d3"], n)}
+    obs = pd.DataFrame(labels, index=[f"cell{i}" for i in range(n)])
     AnnData(counts, obs=obs, var=pd.DataFrame(index=genes)).write_h5ad(home / "atlases" / "lung.h5ad")
-    names = ["<pad>", "<mask>", *genes]
-    medians = [None, None, *np.full(200, 2.0)]
-    rows = pa.table(
-        {"gene": names, "token": pa.array(range(202), pa.int64()), "median": pa.array(medians, pa.float64())}
-    )
+    medians = [None, None, *np.full(n, 2.0)]
+    rows = pa.table({"gene": ["<pad>", "<mask>", *genes], "token_id": range(n + 2), "nonzero_median": medians})
     pq.write_table(rows, home / "vocab" / "tokens.parquet")
-    shape = {"vocab_size": 202, "hidden_size": 16, "num_hidden_layers": 6, "num_attention_heads": 2}
+    shape = {"vocab_size": n + 2, "hidden_size": 16, "num_hidden_layers": 6, "num_attention_heads": 2}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = BertConfig(**shape, intermediate_size=24, max_position_embeddings=2048, hidden_act="relu")
         BertForMaskedLM(config).save_pretrained(home / "checkpoints" / "mine")
-    pairs = {(int(tf), int(target)) for tf, target in rng.integers(0, 200, (300, 2)) if tf % 10 == 0 and tf != target}
+    pairs = {(tf, int(target)) for tf in range(0, n, 60) for target in rng.integers(0, n, 15) if tf != target}
     edges = "".join(f"{genes[tf]}\t{genes[target]}\tActivation\t1\n" for tf, target in sorted(pairs))
     (home / "networks" / "trrust_human.tsv").write_text(edges)
 

@@ -22,12 +22,12 @@ from scfm_assets.defs import (
     report,
     scaling,
     selection,
+    studies,
     universes,
     verdicts,
 )
 from scfm_assets.defs.automation import automated
 from scfm_assets.defs.bind import dagster_asset, dagster_source
-from scfm_assets.defs.studies import studies
 from scfm_assets.engine.dagster_internals import planned_with
 from scfm_assets.engine.platform import Platform
 from scfm_assets.partitions import Grid

@@ -50,6 +50,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         At the largest number of cells of the tissue that is there.
         """
         from scfm_assets.core.evaluation import selection_table
+        from scfm_assets.core.metrics import TF_GRID
         from scfm_assets.core.universes import grounds_of
 
         digest, direction = checkpoints.checkpoint_digest(job.catalog, model), direction_of(job.catalog)
