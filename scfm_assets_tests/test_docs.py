@@ -31,13 +31,7 @@ from anndata import AnnData
 from click.testing import CliRunner
 from transformers import BertConfig, BertForMaskedLM
 
-<<<<<<< HEAD
 from scfm_assets import catalog, families
-from scfm_assets.catalog.checkpoint_folders import SETTLE_SECONDS
-=======
-from scfm_assets import definitions, families
-from scfm_assets.catalog import catalog
->>>>>>> docs
 from scfm_assets.cli.commands import main
 from scfm_assets.core.intake.inspection import audit_file
 from scfm_assets.core.statistics import tests_table
@@ -45,12 +39,7 @@ from scfm_assets.defs import assemble
 from scfm_assets.home import PACKAGE, project
 from scfm_assets.inputs.sources import audit_spec
 from scfm_assets.resources import kubernetes
-<<<<<<< HEAD
-from scfm_assets.resources.compute import SETTINGS
 from scfm_assets.warehouse.query import query
-=======
-from scfm_assets.warehouse.publish import publish, query
->>>>>>> docs
 from scfm_assets_tests.platforms import TINY, Home
 from scfm_assets_tests.published import publish
 
