@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from scfm_assets.defs import networks
-from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
+from scfm_assets.defs.inputs import all_of, checkpoints_of, control_of_model, layer_of_model
 from scfm_assets.defs.studies.shown import reads, shown
 from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, asset, everything
 from scfm_assets.engine.environment import environment
