@@ -233,6 +233,14 @@ def test_no_study_knows_another() -> None:
     assert known == []
 
 
+def test_functions_that_are_named_in_text_go_through_the_doors_too() -> None:
+    """Checks and published tables name functions as ``"core.evaluation:panel_is_complete"``, and import them late."""
+    named = {name for file in files("defs") for name in re.findall(r'"(core\.\w+:\w+)"', file.read_text())}
+    assert len(named) > 8
+    for room, function in (name.split(":") for name in sorted(named)):
+        assert function in import_module(f"scfm_assets.{room}").__all__, (room, function)
+
+
 def test_every_room_of_core_says_what_it_offers() -> None:
     for room in (PACKAGE / "core").iterdir():
         if (room / "__init__.py").is_file():

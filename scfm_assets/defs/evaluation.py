@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scfm_assets.defs import baselines, networks, universes
+from scfm_assets.defs import baselines, networks
+from scfm_assets.defs.inputs import (
+    ATTENTION,
+    SCORES,
+    checkpoints_of,
+    control_of_model,
+    direction_of,
+    layer_of_model,
+    scores_and_universes,
+)
 from scfm_assets.defs.rows import evaluation_of
-from scfm_assets.defs.scaling import checkpoints_of, control_of_model, layer_of_model
-from scfm_assets.engine.declare import Check, Facts, Job, Node, Reads, asset, same
+from scfm_assets.engine.declare import Check, Facts, Job, Node, asset
 from scfm_assets.inputs import sources
 from scfm_assets.partitions import Place, Space
 from scfm_assets.tables.schema import arrow_schema
@@ -18,21 +26,6 @@ if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.attention import AttentionSums
     from scfm_assets.core.scores import EdgeScores
-
-SCORES = "scores_of_"
-ATTENTION = "attention_of_"
-
-
-def reads(catalog: Catalog) -> dict[str, Reads]:
-    """Give all edge scores, the models' sums by groups of cells, the tissue's universes, and all networks.
-
-    The sums are there for intervals over cells alone; the baselines store their scores without each group.
-    """
-    of_models = {SCORES + model: same(f"models/{model}/edge_scores") for model in catalog.models}
-    of_groups = {ATTENTION + model: same(f"models/{model}/attention") for model in catalog.models}
-    scores = {SCORES + baselines.MODEL: same("baselines/edge_scores"), **of_models}
-    groups = of_groups if baselines.has_groups(catalog) else {}
-    return {**scores, **groups, **universes.READS, **networks.reads(catalog)}
 
 
 def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
@@ -83,7 +76,6 @@ def with_left_out(scores: EdgeScores, attention: dict[int, AttentionSums] | None
 def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
     """Permute the labels of one matrix of every model, at its fixed layer, and of one baseline."""
     from scfm_assets.core.evaluation import NoNetwork, matrix_of_layer, permuted_labels_score_half
-    from scfm_assets.core.scores import DIRECTIONS
 
     known = sources.stored_networks(job.catalog, job.tissue, networks.read(job.inputs))
     if isinstance(known, NoNetwork):
@@ -91,9 +83,8 @@ def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
     asked = {model: (("attention", "attention_max"), layer) for model, layer in layer_of_model(job.catalog).items()}
     asked |= {baselines.MODEL: (job.catalog.experiment.methods, None)}
     found = {model: matrix_of_layer(job.inputs[SCORES + model], *which) for model, which in asked.items()}
-    direction = next(d for d in DIRECTIONS if d.name == job.catalog.experiment.direction)
     there = {model: scores for model, scores in found.items() if scores is not None}
-    return permuted_labels_score_half(there, known, job.tissue, direction)
+    return permuted_labels_score_half(there, known, job.tissue, direction_of(job.catalog))
 
 
 CHECKS = (
@@ -123,7 +114,7 @@ def nodes(catalog: Catalog) -> list[Node]:
     @asset(
         "evaluation/metrics",
         space=Space.SLICE,
-        reads=reads(catalog),
+        reads={**scores_and_universes(catalog), **networks.reads(catalog)},
         watches=checkpoints_of(catalog),
         config=declared,
         table="metrics",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from scfm_assets.defs import baselines, networks
-from scfm_assets.defs.scaling import checkpoints_of, layer_of_model
+from scfm_assets.defs.inputs import ATTENTION, checkpoints_of, direction_of, layer_of_model
 from scfm_assets.engine.declare import Check, Facts, Job, Node, asset, same
 from scfm_assets.inputs import checkpoints, sources
 from scfm_assets.partitions import Place, Space
@@ -17,7 +17,6 @@ from scfm_assets.tables.scores import RELIABILITY
 if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
 
-ATTENTION = "attention_of_"
 LEAST = 0.5
 """Below it, more of a score's variance is noise than not."""
 
@@ -51,7 +50,7 @@ def _halves_of_all(job: Job, inputs: dict[str, Any]) -> dict[str, Any]:
     """Give what can be halved of every model at its fixed layer, and of the baselines, each when it is asked for."""
     from scfm_assets.core.evaluation import from_attention, from_counts
     from scfm_assets.core.sampling import groups, members
-    from scfm_assets.core.scores import DIRECTIONS, chosen_methods
+    from scfm_assets.core.scores import chosen_methods
 
     atlas, cell_sets, tfs = inputs["atlas"], inputs["cell_sets"], baselines.tfs_of(inputs["regulators"])
     of_counts = from_counts(
@@ -63,7 +62,7 @@ def _halves_of_all(job: Job, inputs: dict[str, Any]) -> dict[str, Any]:
         tfs=tfs,
         methods=chosen_methods(job.catalog.experiment.methods, tfs),
     )
-    direction = next(d for d in DIRECTIONS if d.name == job.catalog.experiment.direction)
+    direction = direction_of(job.catalog)
     layers = layer_of_model(job.catalog).items()
     of_models = {model: from_attention(inputs[ATTENTION + model], layer, direction) for model, layer in layers}
     return {baselines.MODEL: of_counts, **of_models}

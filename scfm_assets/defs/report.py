@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scfm_assets.defs import networks
 from scfm_assets.defs.formats import HTML
-from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
+from scfm_assets.defs.inputs import all_of, checkpoints_of, control_of_model, layer_of_model
 from scfm_assets.defs.studies import page_of, studies
 from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, asset, everything
 from scfm_assets.engine.environment import environment

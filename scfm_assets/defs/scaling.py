@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
+from scfm_assets.defs.inputs import all_of, checkpoints_of, control_of_model, layer_of_model
 from scfm_assets.engine.declare import Check, Facts, Job, Node, asset, everything, same
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
-from scfm_assets.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pyarrow as pa
     from anndata import AnnData
 
     from scfm_assets.catalog import Catalog
@@ -23,21 +22,6 @@ if TYPE_CHECKING:
 
 def _declared(catalog: Catalog, _: Place) -> dict[str, Any]:
     return {"layers": layer_of_model(catalog), "direction": catalog.experiment.direction}
-
-
-def layer_of_model(catalog: Catalog) -> dict[str, int | None]:
-    """Give each model's layer for the curve, fixed by the catalog: never chosen on the data that it is judged on."""
-    return {model: entry.layer for model, entry in catalog.models.items()}
-
-
-def checkpoints_of(catalog: Catalog) -> tuple[str, ...]:
-    """Name the checkpoints of all models: what is made of all models' results watches these."""
-    return tuple(f"models/{model}/checkpoint" for model in catalog.models)
-
-
-def control_of_model(catalog: Catalog) -> dict[str, str]:
-    """Give the kind of control, planted or random, of each model that is one."""
-    return {model: entry.control for model, entry in catalog.models.items() if entry.control}
 
 
 def _facts(job: Job, curves: pa.Table) -> Facts:
@@ -52,11 +36,6 @@ def _facts(job: Job, curves: pa.Table) -> Facts:
     figures = {"scaling_curve": figure, "coverage": plots.coverage(metrics, job.tissue)}
     shown = {name: plot_files.thumbnail_markdown(drawn) for name, drawn in figures.items()}
     return Facts({"rows": curves.num_rows}, shown)
-
-
-def all_of(name: str, tables: StoredValues) -> pa.Table:
-    """Put the pieces of a table that several places hold under each other."""
-    return pa.concat_tables([arrow_schema(name).empty_table(), *(tables[place] for place in tables)])
 
 
 def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:

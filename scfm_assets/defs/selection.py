@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from scfm_assets.defs import baselines, universes
-from scfm_assets.defs.verdicts import direction_of
+from scfm_assets.defs.inputs import direction_of
 from scfm_assets.engine.declare import Facts, Job, Node, asset, everything
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space

@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.defs import baselines, universes
-from scfm_assets.defs.evaluation import ATTENTION, SCORES, with_left_out
-from scfm_assets.defs.scaling import all_of, checkpoints_of, control_of_model, layer_of_model
-from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, Reads, asset, everything, same
+from scfm_assets.defs.evaluation import with_left_out
+from scfm_assets.defs.inputs import (
+    ATTENTION,
+    SCORES,
+    all_of,
+    checkpoints_of,
+    control_of_model,
+    direction_of,
+    layer_of_model,
+    scores_and_universes,
+    scores_of,
+)
+from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, asset, everything
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
 
@@ -18,24 +28,11 @@ if TYPE_CHECKING:
 
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.evaluation import Contender, Scored
-    from scfm_assets.core.scores import Direction
     from scfm_assets.core.universes import TissueUniverses
     from scfm_assets.engine.make import StoredValues
 
 
 HYPOTHESES = "evaluation/hypotheses"
-
-
-def reads(catalog: Catalog) -> dict[str, Reads]:
-    """Give all edge scores, the models' sums by groups of cells, and the tissue's universes."""
-    groups = {ATTENTION + model: same(f"models/{model}/attention") for model in catalog.models}
-    return {**scores_of(catalog), **(groups if baselines.has_groups(catalog) else {}), **universes.READS}
-
-
-def scores_of(catalog: Catalog) -> dict[str, Reads]:
-    """Give the edge scores of the baselines and of every model."""
-    of_models = {SCORES + model: same(f"models/{model}/edge_scores") for model in catalog.models}
-    return {SCORES + baselines.MODEL: same("baselines/edge_scores"), **of_models}
 
 
 def declared(catalog: Catalog, _: Place) -> dict[str, Any]:
@@ -54,13 +51,6 @@ def controls_of(catalog: Catalog, model: str) -> tuple[str, ...]:
         for name, other in catalog.models.items()
         if name != model and other.control == "random" and (other.family, other.words) == (own.family, own.words)
     )
-
-
-def direction_of(catalog: Catalog) -> Direction:
-    """Give the direction that is reported."""
-    from scfm_assets.core.scores import DIRECTIONS
-
-    return next(own for own in DIRECTIONS if own.name == catalog.experiment.direction)
 
 
 def _scored(job: Job, inputs: dict[str, Any]) -> list[Scored]:
@@ -129,7 +119,7 @@ def nodes(catalog: Catalog) -> list[Node]:
     @asset(
         "evaluation/method_comparison",
         space=Space.SLICE,
-        reads=reads(catalog),
+        reads=scores_and_universes(catalog),
         watches=checkpoints_of(catalog),
         config=declared,
         table="method_comparison",

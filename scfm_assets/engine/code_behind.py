@@ -204,8 +204,8 @@ def _of_function(function: Callable[..., Any]) -> tuple[str, list[Symbol]]:
             if first in {node.lineno, *(decorator.lineno for decorator in node.decorator_list)}:
                 beside = {other.name: other for other in inside if other is not node and other is not statement}
                 code = _read([_undecorated(node)])
-                called = [_undecorated(beside[name]) for name, _ in code.names if name in beside]
-                code = _read([_undecorated(node), *sorted(called, key=lambda node: node.name)])
+                called = sorted({name for name, _ in code.names if name in beside})
+                code = _read([_undecorated(node), *(_undecorated(beside[name]) for name in called)])
                 return code.digest, list(_referred(module, code))
     msg = f"{function.__qualname__} is not written down in {module}"
     raise LookupError(msg)
