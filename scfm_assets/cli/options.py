@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 catalog_option = click.option(
     "--catalog",
     metavar="NAME_OR_PATH",
-    help="Catalog: a shipped name, one under SCFM_HOME/catalogs, or a YAML file.  [default: $SCFM_CATALOG, else demo]",
+    help="Catalog: shipped or under SCFM_HOME/catalogs by name, or a YAML file.  [default: $SCFM_CATALOG, else demo]",
 )
 
 
