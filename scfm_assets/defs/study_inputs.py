@@ -77,6 +77,10 @@ def _atlases(job: Job, stored: Later) -> Stored:
     return Stored(stored, {tissue: Place(tissue) for tissue in _real_first(job.catalog)})
 
 
+def _counts(stored: Later) -> dict[Any, Place]:
+    return {place.n_cells: place for place in sorted(stored, key=lambda place: place.n_cells or 0)}
+
+
 def _by_tissue(_: Job, stored: Later) -> Stored:
     return Stored(stored, {place.tissue: place for place in stored})
 
@@ -109,11 +113,7 @@ def _of_model(name: str, *, increments: bool = False) -> Delivery:
 
     def give(job: Job, where: Where, loaded: Mapping[str, Any]) -> Any:
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, str(where.model)))
-        return (
-            Stored(loaded[name], {place.n_cells: place for place in sorted(loaded[name])})
-            if increments
-            else loaded[name]
-        )
+        return Stored(loaded[name], _counts(loaded[name])) if increments else loaded[name]
 
     read = up_to if increments else same
     return Delivery(lambda where: {name: read(f"models/{where.model}/{name}")}, give, watches=checkpoint_of)
