@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.defs import evaluation, networks, verdicts
+from scfm_assets.defs import inputs as shared
+from scfm_assets.defs import networks, verdicts
 from scfm_assets.defs import universes as universe_assets
-from scfm_assets.defs.scaling import all_of
+from scfm_assets.defs.inputs import all_of
 from scfm_assets.engine.declare import Job, Reads, everything, same, up_to
 from scfm_assets.errors import ScfmError
 from scfm_assets.inputs import checkpoints
@@ -77,6 +78,10 @@ def _atlases(job: Job, stored: StoredValues) -> Stored:
     return Stored(stored, {tissue: Place(tissue) for tissue in _real_first(job.catalog)})
 
 
+def _counts(stored: StoredValues) -> dict[Any, Place]:
+    return {place.n_cells: place for place in sorted(stored, key=lambda place: place.n_cells or 0)}
+
+
 def _by_tissue(_: Job, stored: StoredValues) -> Stored:
     return Stored(stored, {place.tissue: place for place in stored})
 
@@ -109,11 +114,7 @@ def _of_model(name: str, *, increments: bool = False) -> Delivery:
 
     def give(job: Job, where: Where, loaded: Mapping[str, Any]) -> Any:
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, str(where.model)))
-        return (
-            Stored(loaded[name], {place.n_cells: place for place in sorted(loaded[name])})
-            if increments
-            else loaded[name]
-        )
+        return Stored(loaded[name], _counts(loaded[name])) if increments else loaded[name]
 
     read = up_to if increments else same
     return Delivery(lambda where: {name: read(f"models/{where.model}/{name}")}, give, watches=checkpoint_of)
@@ -134,8 +135,8 @@ def _contenders(*, by_group: bool) -> Delivery:
 
     def reads(where: Where) -> dict[str, Reads]:
         read = same if where.space is Space.SLICE else everything
-        behind = verdicts.reads(where.catalog) if by_group else verdicts.scores_of(where.catalog)
-        prefixes = (evaluation.SCORES, evaluation.ATTENTION)
+        behind = shared.scores_and_universes(where.catalog) if by_group else shared.scores_of(where.catalog)
+        prefixes = (shared.SCORES, shared.ATTENTION)
         return {name: read(known.asset) for name, known in behind.items() if name.startswith(prefixes)}
 
     def give(job: Job, where: Where, loaded: Mapping[str, Any]) -> Any:
