@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.evaluation import NoNetwork
     from scfm_assets.core.intake import AtlasSpec
     from scfm_assets.core.networks import NetworkSpec, NetworkTable
-    from scfm_assets.core.simulate import World
+    from scfm_assets.core.simulate import World, WorldSpec
 
 SIMULATOR = "1"
 """Version of what the simulator draws; raise it when the same specification gives other counts."""
@@ -144,11 +145,18 @@ def simulation(catalog: Catalog) -> dict[str, Any]:
 
 
 def world(catalog: Catalog) -> World:
-    """Draw the simulated world."""
-    from scfm_assets.core.simulate import WorldSpec, make_world
+    """Return the simulated world, drawn when it is first asked for."""
+    from scfm_assets.core.simulate import WorldSpec
 
     tissues = tuple(simulation(catalog)["tissues"])
-    return make_world(WorldSpec(tissues=tissues, **catalog.simulation.world() if catalog.simulation else {}))
+    return _drawn(WorldSpec(tissues=tissues, **catalog.simulation.world() if catalog.simulation else {}))
+
+
+@lru_cache(maxsize=2)
+def _drawn(spec: WorldSpec) -> World:
+    from scfm_assets.core.simulate import make_world
+
+    return make_world(spec)
 
 
 def _simulated_atlas(catalog: Catalog, tissue: str) -> AnnData:

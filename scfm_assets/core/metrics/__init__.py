@@ -14,7 +14,7 @@ every pair (`Ranked` in `scfm_assets.core.evaluation.readings`), and come out as
 `bins_of` counts arrays without pairs, with weights if need be.
 """
 
-from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+from scfm_assets.core.metrics.candidate_pairs import CandidatePairs, RankedPairs
 from scfm_assets.core.metrics.metrics import (
     METRICS,
     TINY,
@@ -27,7 +27,7 @@ from scfm_assets.core.metrics.metrics import (
     values_of,
 )
 from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
-from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, RankedPairs, Ranking
+from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, Ranking
 from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
 from scfm_assets.core.metrics.thresholds import coarser, codes_of
 from scfm_assets.core.metrics.universes import (

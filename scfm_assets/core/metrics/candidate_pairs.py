@@ -7,7 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from scfm_assets.core.metrics.ranking import RankedPairs
+from scfm_assets.core.metrics.metrics import Bins, as_bins, bins_of
+from scfm_assets.core.metrics.pair_ranks import PairRanks
+from scfm_assets.core.metrics.ranking import BinsByTf, Ranking
+from scfm_assets.core.metrics.thresholds import codes_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,3 +81,37 @@ class CandidatePairs:
     def rank(self, scores: np.ndarray) -> RankedPairs:
         """Put the pairs in the order of finite scores (n,); higher means more likely an edge."""
         return RankedPairs(self, scores)
+
+
+@dataclass(frozen=True, eq=False)
+class RankedPairs(Ranking):
+    """A ranking of pairs by their scores (n,): what `CandidatePairs.rank` returns. Each part is made when asked for."""
+
+    pairs: CandidatePairs
+    scores: np.ndarray
+
+    @property
+    def by_tf(self) -> BinsByTf:
+        """See `Ranking`."""
+        return self._counted
+
+    @cached_property
+    def _counted(self) -> BinsByTf:
+        tf, positive, n_tfs = self.pairs.tf, self.pairs.positive, self.pairs.n_tfs
+        thresholds = np.unique(self.scores[positive])
+        codes, width = codes_of(self.scores, thresholds), 2 * len(thresholds) + 1
+        place, size = (tf + 1) * width + codes, (n_tfs + 1, width)
+        every = np.bincount(place, minlength=size[0] * width).reshape(size)
+        chosen = np.bincount(place[positive], minlength=size[0] * width).reshape(size)
+        bins = as_bins(every, chosen)
+        return bins[1:], bins[0] if every[0].any() else None
+
+    @cached_property
+    def bins(self) -> Bins:
+        """Bins of all pairs, shapes (p,)."""
+        return bins_of(self.scores, self.pairs.positive)
+
+    @cached_property
+    def ranks(self) -> PairRanks:
+        """Where each pair stands, for metrics of other labels than the pairs' own."""
+        return PairRanks.of(self.scores)

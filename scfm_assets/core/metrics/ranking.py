@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from scfm_assets.core.metrics.metrics import Bins, as_bins, bins_of, values_of
-from scfm_assets.core.metrics.pair_ranks import PairRanks
-from scfm_assets.core.metrics.thresholds import codes_of
+from scfm_assets.core.metrics.metrics import Bins, values_of
 
 if TYPE_CHECKING:
-    from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
+    import numpy as np
 
 BinsByTf = tuple[Bins, Bins | None]
 
@@ -64,33 +60,3 @@ class CountedRanking(Ranking):
     def by_tf(self) -> BinsByTf:
         """See `Ranking`."""
         return self.counted
-
-
-@dataclass(frozen=True, eq=False)
-class RankedPairs(Ranking):
-    """A ranking of pairs by their scores (n,): what `CandidatePairs.rank` returns. Each part is made when asked for."""
-
-    pairs: CandidatePairs
-    scores: np.ndarray
-
-    @cached_property
-    def by_tf(self) -> BinsByTf:
-        """See `Ranking`."""
-        tf, positive, n_tfs = self.pairs.tf, self.pairs.positive, self.pairs.n_tfs
-        thresholds = np.unique(self.scores[positive])
-        codes, width = codes_of(self.scores, thresholds), 2 * len(thresholds) + 1
-        place, size = (tf + 1) * width + codes, (n_tfs + 1, width)
-        every = np.bincount(place, minlength=size[0] * width).reshape(size)
-        chosen = np.bincount(place[positive], minlength=size[0] * width).reshape(size)
-        bins = as_bins(every, chosen)
-        return bins[1:], bins[0] if every[0].any() else None
-
-    @cached_property
-    def bins(self) -> Bins:
-        """Bins of all pairs, shapes (p,)."""
-        return bins_of(self.scores, self.pairs.positive)
-
-    @cached_property
-    def ranks(self) -> PairRanks:
-        """Where each pair stands, for metrics of other labels than the pairs' own."""
-        return PairRanks.of(self.scores)

@@ -34,7 +34,7 @@ class HillSpec:
     wiring
         The network that is drawn where none is given; edges between TFs follow an order, but for feedback loops.
     network
-        A given network, see `sergio_files.read_sergio`; then `wiring`, `strength`, `coefficient` and `basal` are not
+        A given network; then `wiring`, `strength`, `coefficient` and `basal` are not
         read.
     strength
         Smallest and largest interaction strength K of a drawn edge, uniform between them (SERGIO: 1 to 5).

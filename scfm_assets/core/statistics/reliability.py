@@ -125,7 +125,7 @@ def split_half(
         agreement[1, i] = correlation(rankdata(one), rankdata(other))
         agreement[2, i] = correlation(of_tfs[0][known], of_tfs[1][known])
         aurocs[i] = [auroc(ranking.bins) for ranking in ranked]
-    return Reliability(*(SplitHalf(halves) for halves in agreement), aurocs)
+    return Reliability(SplitHalf(agreement[0]), SplitHalf(agreement[1]), SplitHalf(agreement[2]), aurocs)
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:
