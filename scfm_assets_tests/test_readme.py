@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from scfm_assets import catalog, definitions
 from scfm_assets.catalog import SETTLE_SECONDS
 from scfm_assets.cli.commands import main
-from scfm_assets.core.intake.inspection import audit_file
+from scfm_assets.core.intake.inspection import inspect_file
 from scfm_assets.home import project
-from scfm_assets.inputs.sources import audit_spec
+from scfm_assets.inputs.sources import inspection_spec
 from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import SETTINGS
 from scfm_assets.tables.platform import METRICS
@@ -153,6 +153,6 @@ def test_links_of_the_page_lead_somewhere() -> None:
 def test_the_refusal_that_the_page_quotes_is_what_validate_says() -> None:
     (quoted,) = [block for block in blocks("text") if "Counts must be raw integers" in block]
     file = Path(str(files("scanpy.datasets") / "10x_pbmc68k_reduced.h5ad"))
-    found = audit_file(file, audit_spec(catalog.load("demo"), file, None), [])
+    found = inspect_file(file, inspection_spec(catalog.load("demo"), file, None), [])
     assert words(quoted) in words(found.text())
     assert not found.ok

@@ -141,7 +141,7 @@ def test_the_template_names_every_option():
     text = (homes.PACKAGE / "catalogs" / "local_files.yaml").read_text()
     blocks = (catalog.Catalog, catalog.Atlas, catalog.Model, Expect, catalog.Network)
     studies = (catalog_studies.Studies, catalog_studies.SyntheticTruth, catalog_studies.ReferenceSaturation)
-    for block in (*blocks, catalog.Experiment, catalog.Intervals, catalog.Simulation, *studies):
+    for block in (*blocks, catalog.Experiment, catalog.IntervalSettings, catalog.Simulation, *studies):
         for key in block.model_fields:
             assert re.search(rf"\b{key}:", text), f"{block.__name__}.{key}"
     for family in FAMILIES.values():
