@@ -46,7 +46,7 @@ HTML = Format(".html", _write_text, _read_text, _digest_text)
 
 
 def _page_is_self_contained(_: Job, page: str) -> tuple[bool, str]:
-    from scfm_assets.core.evaluation import page_is_self_contained
+    from scfm_assets.report.self_contained import page_is_self_contained
 
     return page_is_self_contained(page)
 
