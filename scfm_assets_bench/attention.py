@@ -13,7 +13,7 @@ from scfm_assets_bench.measure import Timed, interleaved
 from scfm_assets_bench.models import SHAPES, Shape, base_encoder, collecting_encoder, masked_language_model
 from scfm_assets_bench.processes import DiedError
 from scfm_assets_bench.record import Result
-from scfm_assets_bench.simulated import PANEL, Cells, draw_cells, spread_lengths
+from scfm_assets_bench.simulated import PANEL, BenchCells, draw_cells, spread_lengths
 from scfm_assets_bench.workers import two_workers
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Case:
+class AttentionCase:
     """Cells of one kind through one model.
 
     Attributes
@@ -52,9 +52,9 @@ class Case:
     lengths
         Tokens of each cell.
     batch
-        Cells per batch of the typical side, fewer where memory is short.
+        BenchCells per batch of the typical side, fewer where memory is short.
     exact
-        Cells that are also passed in float64.
+        BenchCells that are also passed in float64.
     repeats
         Times each side is measured, unless the user says.
     n_panel
@@ -75,19 +75,19 @@ class Case:
         return f"{self.shape.name}, {self.words}"
 
 
-def cases(settings: Settings) -> list[Case]:
+def cases(settings: Settings) -> list[AttentionCase]:
     """Choose the cases: those of one model, or of all."""
     v1, v1_12, v2 = (SHAPES[key] for key in ("v1-6l", "v1-12l", "v2-104m"))
     if settings.quick:
         shape = SHAPES[settings.model or "v1-6l"]
-        return [Case(shape, "200-500 tokens", spread_lengths(200, 500, 4), batch=4, exact=1, repeats=2)]
+        return [AttentionCase(shape, "200-500 tokens", spread_lengths(200, 500, 4), batch=4, exact=1, repeats=2)]
     short, long = spread_lengths(500, 1500, 8), (2048,) * 8
     every = [
-        Case(v1, "500-1500 tokens", short),
-        Case(v1, "2048 tokens", long, exact=2),
-        Case(v1_12, "500-1500 tokens", short, exact=2, repeats=3),
+        AttentionCase(v1, "500-1500 tokens", short),
+        AttentionCase(v1, "2048 tokens", long, exact=2),
+        AttentionCase(v1_12, "500-1500 tokens", short, exact=2, repeats=3),
         # Eight maps of 12 layers x 12 heads x 2048 x 2048 would take 19 GB.
-        Case(v2, "2048 tokens", (2048,) * 2, batch=2, exact=1, repeats=3),
+        AttentionCase(v2, "2048 tokens", (2048,) * 2, batch=2, exact=1, repeats=3),
     ]
     return [case for case in every if settings.model in {None, _key(case.shape)}]
 
@@ -119,7 +119,7 @@ class Measured:
     naive_error: float
 
 
-def compare(case: Case, settings: Settings, tell: Tell) -> Iterator[Result]:
+def compare(case: AttentionCase, settings: Settings, tell: Tell) -> Iterator[Result]:
     """Compare the engine with both baselines: time, memory, error, share of the limit."""
     batch = memory.batch_that_fits(case.shape, case.lengths, case.batch)
     found = measure(case, batch, settings, tell)
@@ -175,7 +175,7 @@ def compare(case: Case, settings: Settings, tell: Tell) -> Iterator[Result]:
     )
 
 
-def measure(case: Case, batch: int, settings: Settings, tell: Tell) -> Measured:
+def measure(case: AttentionCase, batch: int, settings: Settings, tell: Tell) -> Measured:
     """Run all sides of a case in turn, with the rates of the machine before and after; no model outlives it."""
     shape, length = case.shape, int(np.median(case.lengths))
     tell(f"{case.name}: building models")
@@ -199,7 +199,7 @@ def measure(case: Case, batch: int, settings: Settings, tell: Tell) -> Measured:
     return Measured(ours, baselines, rates, share, *errors(encoder, eager, cells.first(case.exact)))
 
 
-def errors(encoder: BertModel, eager: BertModel, cells: Cells) -> tuple[float, float]:
+def errors(encoder: BertModel, eager: BertModel, cells: BenchCells) -> tuple[float, float]:
     """Give the largest relative errors of the engine (plain and lifted) and of eager float32, against float64."""
     exact, ours, theirs = naive.reference(eager, cells), sum_attention(encoder, cells), naive.careful(eager, cells)
     seen = exact.pairs > 0

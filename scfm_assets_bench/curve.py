@@ -14,7 +14,7 @@ from scfm_assets_bench.engine import sum_blocks
 from scfm_assets_bench.measure import once
 from scfm_assets_bench.models import SHAPES, Shape, collecting_encoder, masked_language_model
 from scfm_assets_bench.record import Result
-from scfm_assets_bench.simulated import PANEL, Cells, draw_cells, spread_lengths
+from scfm_assets_bench.simulated import PANEL, BenchCells, draw_cells, spread_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class CurvePlan:
     """What is run.
 
     Attributes
@@ -65,7 +65,7 @@ class Plan:
     n_panel
         Genes of the panel.
     batch
-        Cells per batch of the typical side.
+        BenchCells per batch of the typical side.
     """
 
     shape: Shape
@@ -99,7 +99,7 @@ class Curve:
         return self.forward + self.evaluation
 
 
-def plan_of(settings: Settings) -> Plan:
+def plan_of(settings: Settings) -> CurvePlan:
     """Scale the curve down.
 
     Raises
@@ -116,7 +116,7 @@ def plan_of(settings: Settings) -> Plan:
     lengths = spread_lengths(low, high, REPEATS * n_cells[-1])
     batch = memory.batch_that_fits(shape, lengths, 8)
     n_tfs = round(PANEL * settings.scale)
-    return Plan(shape, n_cells, lengths, n_tfs, resamples=20 if settings.quick else 200, batch=batch)
+    return CurvePlan(shape, n_cells, lengths, n_tfs, resamples=20 if settings.quick else 200, batch=batch)
 
 
 def run(settings: Settings, tell: Tell) -> Iterator[Result]:
@@ -124,7 +124,7 @@ def run(settings: Settings, tell: Tell) -> Iterator[Result]:
     yield from compare(plan_of(settings), tell)
 
 
-def compare(plan: Plan, tell: Tell) -> Iterator[Result]:
+def compare(plan: CurvePlan, tell: Tell) -> Iterator[Result]:
     """Run ours, the typical side, and ours again."""
     tell("curve: building models")
     cells = draw_cells(plan.shape, plan.lengths, n_panel=plan.n_panel)
@@ -156,7 +156,7 @@ def compare(plan: Plan, tell: Tell) -> Iterator[Result]:
         )
 
 
-def typical(plan: Plan, model: BertForMaskedLM, cells: Cells, tell: Tell) -> Curve:
+def typical(plan: CurvePlan, model: BertForMaskedLM, cells: BenchCells, tell: Tell) -> Curve:
     """Forward and evaluate every point and repeat on its own."""
     tfs, targets = edges(plan)
     members, found, forward, evaluation = cell_sets(plan), {}, 0.0, 0.0
@@ -172,7 +172,7 @@ def typical(plan: Plan, model: BertForMaskedLM, cells: Cells, tell: Tell) -> Cur
 
 
 def _evaluate_typically(
-    plan: Plan, sums: naive.NaiveSums, tfs: np.ndarray, targets: np.ndarray
+    plan: CurvePlan, sums: naive.NaiveSums, tfs: np.ndarray, targets: np.ndarray
 ) -> dict[int, tuple[float, float, float]]:
     from sklearn.metrics import roc_auc_score
 
@@ -191,7 +191,7 @@ def _evaluate_typically(
     return values
 
 
-def ours(plan: Plan, encoder: BertModel, cells: Cells, tell: Tell) -> Curve:
+def ours(plan: CurvePlan, encoder: BertModel, cells: BenchCells, tell: Tell) -> Curve:
     """Forward the cells that each point adds, once for all repeats; add them to the sums so far and evaluate."""
     panel, network = panel_table(plan), network_of(plan)
     so_far = SumsSoFar()
@@ -213,7 +213,7 @@ class SumsSoFar:
         self.sums: dict[int, AttentionSums] = {}
         self.waiting: list[tuple[int, int, AttentionSums]] = []
 
-    def add(self, plan: Plan, encoder: BertModel, cells: Cells, *, base: int, n_cells: int) -> None:
+    def add(self, plan: CurvePlan, encoder: BertModel, cells: BenchCells, *, base: int, n_cells: int) -> None:
         """Forward what lies between two numbers of cells and add it."""
         from scfm_assets.core.sampling import increment
 
@@ -233,7 +233,7 @@ def zeros_like(sums: AttentionSums) -> AttentionSums:
 
 
 def _evaluate(
-    plan: Plan, n_cells: int, sums: Mapping[int, AttentionSums], panel: pa.Table, network: NetworkTable
+    plan: CurvePlan, n_cells: int, sums: Mapping[int, AttentionSums], panel: pa.Table, network: NetworkTable
 ) -> dict[tuple[int, int, int], tuple[float, float, float]]:
     from scfm_assets.core.evaluation import Intervals, evaluate
     from scfm_assets.core.scores import TF_QUERIES, from_attention
@@ -261,26 +261,26 @@ def _evaluate(
     }
 
 
-def _orders(plan: Plan) -> np.ndarray:
+def _orders(plan: CurvePlan) -> np.ndarray:
     from scfm_assets.core.sampling import cell_orders
 
     names = [f"cell{cell:06d}" for cell in range(len(plan.lengths))]
     return cell_orders(["one type"] * len(names), names, repeats=REPEATS, length=plan.n_cells[-1], seed=0)
 
 
-def _cell_set_table(plan: Plan, n_cells: int) -> pa.Table:
+def _cell_set_table(plan: CurvePlan, n_cells: int) -> pa.Table:
     from scfm_assets.core.sampling import cell_set_table
 
     return cell_set_table(_orders(plan), n_cells, plan.n_cells)
 
 
-def cell_sets(plan: Plan) -> dict[int, dict[int, np.ndarray]]:
+def cell_sets(plan: CurvePlan) -> dict[int, dict[int, np.ndarray]]:
     """Give the cells of each number of cells and repeat: nested, as ours has them."""
     orders = _orders(plan)
     return {n: {repeat: orders[repeat, :n] for repeat in range(REPEATS)} for n in plan.n_cells}
 
 
-def edges(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+def edges(plan: CurvePlan) -> tuple[np.ndarray, np.ndarray]:
     """Draw a network: panel indices of its TFs (n_tfs,), ascending, and of their targets (n_tfs, EDGES_PER_TF)."""
     rng = np.random.default_rng(2)
     tfs = np.sort(rng.choice(plan.n_panel, plan.n_tfs, replace=False))
@@ -288,7 +288,7 @@ def edges(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     return tfs, np.stack(others)
 
 
-def panel_table(plan: Plan) -> pa.Table:
+def panel_table(plan: CurvePlan) -> pa.Table:
     """Name the genes of the panel."""
     import pyarrow as pa
 
@@ -296,7 +296,7 @@ def panel_table(plan: Plan) -> pa.Table:
     return pa.table({"gene_id": ids, "symbol": [f"GENE{gene}" for gene in range(plan.n_panel)]})
 
 
-def network_of(plan: Plan) -> NetworkTable:
+def network_of(plan: CurvePlan) -> NetworkTable:
     """Write the edges as a network."""
     import pyarrow as pa
 

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from scfm_assets.core.attention import AttentionSums
-    from scfm_assets_bench.simulated import Cells
+    from scfm_assets_bench.simulated import BenchCells
 
 
-def sum_attention(encoder: PreTrainedModel, cells: Cells, layers: Sequence[int] | None = None) -> AttentionSums:
+def sum_attention(encoder: PreTrainedModel, cells: BenchCells, layers: Sequence[int] | None = None) -> AttentionSums:
     """Sum plain and lifted attention of all cells, for all layers or some."""
     blocks = sum_blocks(encoder, cells, np.zeros(len(cells.rows), np.int32), 1, layers=layers)
     return blocks[0]
@@ -23,7 +23,7 @@ def sum_attention(encoder: PreTrainedModel, cells: Cells, layers: Sequence[int] 
 
 def sum_blocks(
     encoder: PreTrainedModel,
-    cells: Cells,
+    cells: BenchCells,
     block_of_cell: np.ndarray,
     n_blocks: int,
     *,

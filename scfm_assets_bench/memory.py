@@ -14,7 +14,7 @@ from scfm_assets_bench.simulated import PANEL, draw_cells
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scfm_assets_bench.simulated import Cells
+    from scfm_assets_bench.simulated import BenchCells
 
 SHARE_OF_FREE = 0.8
 """Share of the free memory that the typical side may take."""
@@ -45,7 +45,7 @@ def _measure(side: str, shape: Shape, lengths: Sequence[int], sizes: tuple[int, 
         return peak_above(lambda: work(cells))
 
 
-def _work(side: str, shape: Shape, batch: int) -> Callable[[Cells], object]:
+def _work(side: str, shape: Shape, batch: int) -> Callable[[BenchCells], object]:
     if side == "ours":
         encoder = collecting_encoder(shape)
         return lambda cells: sum_attention(encoder, cells)

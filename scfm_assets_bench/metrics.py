@@ -30,7 +30,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Case:
+class MetricsCase:
     """Scores of pairs with some positives."""
 
     pairs: int
@@ -43,10 +43,10 @@ class Case:
         return f"{self.pairs:,} pairs, {self.positives:,} positives, {'ties' if self.ties else 'no ties'}"
 
 
-def cases(settings: Settings) -> list[Case]:
+def cases(settings: Settings) -> list[MetricsCase]:
     """Give the cases: few and many positives, with ties and without."""
     pairs, positives = (20_000, (20, 160)) if settings.quick else (1_000_000, (161, 8000))
-    return [Case(pairs, n, ties) for n in positives for ties in (False, True)]
+    return [MetricsCase(pairs, n, ties) for n in positives for ties in (False, True)]
 
 
 def run(settings: Settings, tell: Tell) -> Iterator[Result]:

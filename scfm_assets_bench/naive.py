@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import BertForMaskedLM, BertModel
 
-    from scfm_assets_bench.simulated import Cells
+    from scfm_assets_bench.simulated import BenchCells
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +43,11 @@ class NaiveSums:
     lifted: np.ndarray | None = None
 
 
-def typical(model: BertForMaskedLM, cells: Cells, *, batch: int) -> NaiveSums:
+def typical(model: BertForMaskedLM, cells: BenchCells, *, batch: int) -> NaiveSums:
     """Sum attention as notebooks do.
 
     The checkpoints are published as masked language models and loaded as such, so the head runs along: its logits cost
-    hidden x vocabulary per token. Cells are batched and padded to the longest of the batch, as every data collator
+    hidden x vocabulary per token. BenchCells are batched and padded to the longest of the batch, as every data collator
     does. `output_attentions` keeps layers x heads x tokens x tokens until the batch is done, and needs eager attention.
     Heads are averaged in torch (stacking all heads in NumPy, which is also seen, is slower). `np.add.at` is the
     documented way to add at index pairs. Inference mode is the faster of the two ways to do without gradients.
@@ -71,7 +71,7 @@ def typical(model: BertForMaskedLM, cells: Cells, *, batch: int) -> NaiveSums:
     return NaiveSums(plain, pairs)
 
 
-def careful(encoder: BertModel, cells: Cells) -> NaiveSums:
+def careful(encoder: BertModel, cells: BenchCells) -> NaiveSums:
     """Sum attention as someone does who has thought about it: no head, no padding, one cell at a time, `A[ix] +=`.
 
     Genes of a cell are distinct, so the plain in-place sum loses nothing. What is left is what transformers offers:
@@ -92,7 +92,7 @@ def careful(encoder: BertModel, cells: Cells) -> NaiveSums:
     return NaiveSums(plain, pairs)
 
 
-def reference(encoder: BertModel, cells: Cells) -> NaiveSums:
+def reference(encoder: BertModel, cells: BenchCells) -> NaiveSums:
     """Do what `careful` does in float64, reading each layer's map as soon as it is there: long cells fit."""
     import torch
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from scfm_assets_bench.models import Shape
-    from scfm_assets_bench.simulated import Cells
+    from scfm_assets_bench.simulated import BenchCells
 
 ROWS = 128
 """Query rows in the score products that are timed."""
@@ -50,7 +50,7 @@ class Rates:
         return Rates(max(self.flops, other.flops), max(self.exps, other.exps))
 
 
-def limit_seconds(shape: Shape, cells: Cells, rates: Rates, *, last_layer: int | None = None) -> float:
+def limit_seconds(shape: Shape, cells: BenchCells, rates: Rates, *, last_layer: int | None = None) -> float:
     """Give the seconds that the job cannot go below at these rates."""
     work = [
         work_of(shape, length, panel, last_layer=last_layer)

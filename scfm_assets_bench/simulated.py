@@ -23,7 +23,7 @@ GENE_SPREAD = 2.6
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class BenchCells:
     """Ranked tokens of some cells, and which of them are panel genes.
 
     Attributes
@@ -57,16 +57,16 @@ class Cells:
         """Panel genes of each cell."""
         return tuple(int((self.panel_of_token[row] >= 0).sum()) for row in self.rows)
 
-    def first(self, n: int) -> Cells:
+    def first(self, n: int) -> BenchCells:
         """Give the first n cells."""
         return self.take(range(min(n, len(self.rows))))
 
-    def take(self, cells: Sequence[int]) -> Cells:
+    def take(self, cells: Sequence[int]) -> BenchCells:
         """Give some cells, in this order."""
-        return Cells(tuple(self.rows[cell] for cell in cells), self.panel_of_token, self.n_panel)
+        return BenchCells(tuple(self.rows[cell] for cell in cells), self.panel_of_token, self.n_panel)
 
 
-def draw_cells(shape: Shape, lengths: Sequence[int], *, n_panel: int = PANEL, seed: int = 0) -> Cells:
+def draw_cells(shape: Shape, lengths: Sequence[int], *, n_panel: int = PANEL, seed: int = 0) -> BenchCells:
     """Draw the genes of each cell without replacement, by log-normal weights."""
     rng = np.random.default_rng(seed)
     genes = np.arange(shape.special, shape.vocabulary)
@@ -80,7 +80,7 @@ def draw_cells(shape: Shape, lengths: Sequence[int], *, n_panel: int = PANEL, se
         noisy = log_weight + rng.gumbel(size=len(genes))
         ranked = genes[np.argsort(-noisy)[:wanted]]
         rows.append(np.concatenate([[2], ranked, [3]]) if shape.framed else ranked)
-    return Cells(tuple(rows), panel_of_token, n_panel)
+    return BenchCells(tuple(rows), panel_of_token, n_panel)
 
 
 def spread_lengths(low: int, high: int, n: int, *, seed: int = 0) -> tuple[int, ...]:

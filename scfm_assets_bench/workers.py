@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from scfm_assets.core.attention import AttentionSums
     from scfm_assets_bench.settings import Tell
-    from scfm_assets_bench.simulated import Cells
+    from scfm_assets_bench.simulated import BenchCells
 
 
 def two_workers(shape: Shape, lengths: tuple[int, ...], *, repeats: int, tell: Tell) -> Result:
@@ -76,7 +76,7 @@ def sums_of(shape: Shape, lengths: tuple[int, ...], share: list[int]) -> Attenti
 
 
 @cache
-def _ready(shape: Shape, lengths: tuple[int, ...]) -> tuple[PreTrainedModel, Cells]:
+def _ready(shape: Shape, lengths: tuple[int, ...]) -> tuple[PreTrainedModel, BenchCells]:
     import torch
 
     torch.set_num_threads(1)

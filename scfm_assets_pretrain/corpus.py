@@ -27,7 +27,7 @@ FEWEST_GENES = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class CorpusCells:
     """The cells of one processed atlas.
 
     Parameters
@@ -74,7 +74,7 @@ class Corpus:
         return np.array(sorted(order[:most]), dtype=np.int64)
 
 
-def vocabulary_of(atlases: Sequence[Cells]) -> Vocabulary:
+def vocabulary_of(atlases: Sequence[CorpusCells]) -> Vocabulary:
     """Make a vocabulary of the genes of some atlases: padding, mask, and genes in the order of their ids.
 
     The median of a gene is that of its non-zero counts per 10,000, as Geneformer's are, over the training cells of all
@@ -100,7 +100,9 @@ def by_rank(counts: sp.csr_matrix, names: Sequence[str], vocabulary: Vocabulary,
     return tokenize(counts, names, vocabulary, max_tokens=max_tokens, special=vocabulary.cls is not None)
 
 
-def tokenized(atlases: Sequence[Cells], vocabulary: Vocabulary, *, max_tokens: int, encode: Encode = by_rank) -> Corpus:
+def tokenized(
+    atlases: Sequence[CorpusCells], vocabulary: Vocabulary, *, max_tokens: int, encode: Encode = by_rank
+) -> Corpus:
     """Encode the cells of all atlases; those with fewer than two known genes are left out.
 
     A training cell whose tokens are those of a held-out cell is left out, too: one cell may stand in two atlases.

@@ -15,7 +15,7 @@ from scfm_assets_pretrain.recipe import HELD_OUT
 
 if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
-    from scfm_assets_pretrain.corpus import Cells
+    from scfm_assets_pretrain.corpus import CorpusCells
     from scfm_assets_pretrain.objectives import Objective
     from scfm_assets_pretrain.recipe import Recipe
 
@@ -23,7 +23,7 @@ FROM_ATLASES = "made of the atlases"
 
 
 @dataclass(frozen=True)
-class Dictionaries:
+class VocabularyFiles:
     """Files of a vocabulary; all None makes one of the atlases."""
 
     tokens: Path | None = None
@@ -41,7 +41,7 @@ class Dictionaries:
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """One training.
 
     Parameters
@@ -71,7 +71,7 @@ class Job:
     folder: Path
     objective: Objective
     recipe: Recipe
-    dictionaries: Dictionaries
+    dictionaries: VocabularyFiles
     revisions: tuple[int, ...]
     evaluations: int
     layer: int
@@ -98,7 +98,7 @@ class Job:
         }
 
 
-def dictionaries_of_model(catalog: Catalog, name: str, objective: Objective) -> Dictionaries:
+def dictionaries_of_model(catalog: Catalog, name: str, objective: Objective) -> VocabularyFiles:
     """Name the dictionaries of a model of the catalog.
 
     Raises
@@ -120,16 +120,16 @@ def dictionaries_of_model(catalog: Catalog, name: str, objective: Objective) -> 
         folder = known_folder(catalog, name)
         beside = {"tokens": folder / TOKENS_FILE, "medians": folder / MEDIANS_FILE, "vocab": folder / VOCAB_FILE}
         options = {kind: beside[kind] for kind in objective.dictionaries if kind in beside} | options
-    return Dictionaries(**options)
+    return VocabularyFiles(**options)
 
 
-def read_cells(catalog: Catalog, tissue: str, seed: int) -> Cells:
+def read_cells(catalog: Catalog, tissue: str, seed: int) -> CorpusCells:
     """Read the atlas of a tissue as the platform does, and choose its held-out cells."""
     from scfm_assets.core.intake import process
-    from scfm_assets_pretrain.corpus import Cells
+    from scfm_assets_pretrain.corpus import CorpusCells
     from scfm_assets_pretrain.split import hold_out
 
     atlas = process(sources.read_atlas(catalog, tissue), sources.atlas_spec(catalog, tissue))
     counts: Any = atlas.X
     split = hold_out(atlas.obs_names.tolist(), atlas.obs["donor"].astype(str).tolist(), share=HELD_OUT, seed=seed)
-    return Cells(tissue, counts, atlas.var_names.tolist(), atlas.var["symbol"].astype(str).tolist(), split)
+    return CorpusCells(tissue, counts, atlas.var_names.tolist(), atlas.var["symbol"].astype(str).tolist(), split)

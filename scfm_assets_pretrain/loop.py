@@ -62,7 +62,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """What is told while it trains."""
 
     step: int
@@ -100,7 +100,7 @@ def train(
     *,
     evaluate_at: Iterable[int],
     revise: Callable[[int, Sequence[Point]], None],
-    tell: Callable[[Progress], None],
+    tell: Callable[[TrainingProgress], None],
 ) -> list[Point]:
     """Train a model, from where the folder's last whole state left off.
 
@@ -218,7 +218,7 @@ class _Trainer(Trainer):
         *,
         evaluate_at: set[int],
         revise: Callable[[int, Sequence[Point]], None],
-        tell: Callable[[Progress], None],
+        tell: Callable[[TrainingProgress], None],
     ) -> None:
         super().__init__(
             model=task.model,
@@ -288,7 +288,7 @@ class _Trainer(Trainer):
         self.told = time.perf_counter()
         tokens, seconds = self.tokens - self.clock.before.tokens, self.clock.since()
         left = seconds / max(step - self.clock.before.step, 1) * (self.recipe.steps - step)
-        self.tell(Progress(step, self.recipe.steps, loss, tokens / max(seconds, 1e-9), left, point))
+        self.tell(TrainingProgress(step, self.recipe.steps, loss, tokens / max(seconds, 1e-9), left, point))
 
 
 class _Clock:

@@ -123,7 +123,7 @@ def unigram(tokens: Tokens, cells: np.ndarray, vocabulary: Vocabulary) -> np.nda
     return frequencies / frequencies.sum()
 
 
-class Masking(masking.Masking):
+class GeneMasking(masking.Masking):
     """Makes batches of cells with masked genes."""
 
     def _batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
@@ -223,7 +223,7 @@ FUNCTIONS = Functions(
     encode=corpus.by_rank,
     known=unigram,
     build=build,
-    masking=Masking,
+    masking=GeneMasking,
     baselines=baselines,
     save=save_folder,
     options=options,

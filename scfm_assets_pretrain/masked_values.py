@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.tokens import Tokens
-    from scfm_assets_pretrain.corpus import Cells
+    from scfm_assets_pretrain.corpus import CorpusCells
     from scfm_assets_pretrain.masking import Batch
     from scfm_assets_pretrain.recipe import Recipe
 
@@ -130,7 +130,7 @@ def build(recipe: Recipe, vocabulary: Vocabulary, means: np.ndarray) -> MaskedVa
     return model
 
 
-def vocabulary_of(atlases: Sequence[Cells]) -> Vocabulary:
+def vocabulary_of(atlases: Sequence[CorpusCells]) -> Vocabulary:
     """Make a vocabulary of the symbols of some atlases: special tokens, then symbols in ascending order.
 
     Genes that no training cell holds are left out; one without a symbol goes by its id.
@@ -181,7 +181,7 @@ def mean_bins(tokens: Tokens, cells: np.ndarray, vocabulary: Vocabulary) -> np.n
     return np.where(times > 0, sums / np.maximum(times, 1), values.mean())
 
 
-class Masking(masking.Masking):
+class ValueMasking(masking.Masking):
     """Makes batches of cells with masked values."""
 
     def _batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
@@ -252,7 +252,7 @@ FUNCTIONS = Functions(
     encode=encode,
     known=mean_bins,
     build=build,
-    masking=Masking,
+    masking=ValueMasking,
     baselines=baselines,
     save=save_folder,
     options=options,

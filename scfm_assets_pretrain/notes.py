@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.genes import Vocabulary
-    from scfm_assets_pretrain.corpus import Cells, Corpus
-    from scfm_assets_pretrain.inputs import Job
+    from scfm_assets_pretrain.corpus import Corpus, CorpusCells
+    from scfm_assets_pretrain.inputs import TrainingJob
     from scfm_assets_pretrain.loop import Point
 
 
@@ -39,7 +39,7 @@ class Notes:
         Name -> loss without a model; the first is the one to be beaten.
     """
 
-    job: Job
+    job: TrainingJob
     identity: Mapping[str, Any]
     atlases: Mapping[str, Mapping[str, Any]]
     training: int
@@ -135,7 +135,7 @@ class Notes:
         return said + yaml.safe_dump(model, sort_keys=False)
 
 
-def about(catalog: Catalog, atlas: Cells, corpus: Corpus) -> dict[str, Any]:
+def about(catalog: Catalog, atlas: CorpusCells, corpus: Corpus) -> dict[str, Any]:
     """Say which cells of an atlas were taken."""
     here = corpus.tissue == atlas.tissue
     return {

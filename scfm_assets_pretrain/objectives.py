@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.tokens import Tokens
-    from scfm_assets_pretrain.corpus import Cells, Encode
+    from scfm_assets_pretrain.corpus import CorpusCells, Encode
     from scfm_assets_pretrain.masking import Batch, Masking
     from scfm_assets_pretrain.recipe import Recipe
 
@@ -40,7 +40,7 @@ class Functions:
         Recipe, vocabulary and what is known -> the model that a training begins with. It takes a batch as keywords and
         gives a dictionary with ``loss``, the mean over the batch's ``labels``.
     masking
-        Cells, vocabulary, share of the genes that are masked, seed -> what makes batches.
+        CorpusCells, vocabulary, share of the genes that are masked, seed -> what makes batches.
     baselines
         Batches of the held-out cells and what is known -> losses without a model; the first is the one to be beaten.
     save
@@ -49,7 +49,7 @@ class Functions:
         Says what the family must be told to open it.
     """
 
-    vocabulary_of: Callable[[Sequence[Cells]], Vocabulary]
+    vocabulary_of: Callable[[Sequence[CorpusCells]], Vocabulary]
     read_vocabulary: Callable[[Mapping[str, Path]], Vocabulary]
     encode: Encode
     known: Callable[[Tokens, np.ndarray, Vocabulary], np.ndarray]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.status import Status
 
-    from scfm_assets_pretrain.loop import Progress
+    from scfm_assets_pretrain.loop import TrainingProgress
 
 
 class Reporter:
@@ -29,7 +29,7 @@ class Reporter:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def tell(self, news: Progress | str) -> None:
+    def tell(self, news: TrainingProgress | str) -> None:
         """Tell a sentence, or how far the training has come."""
         if isinstance(news, str):
             self._stop()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from scfm_assets_pretrain.inputs import Job
+    from scfm_assets_pretrain.inputs import TrainingJob
     from scfm_assets_pretrain.loop import Point
 
 CURVE_FILE = "training.png"
@@ -26,7 +26,7 @@ CURVE_FILE = "training.png"
 class Training:
     """One training on its way: the inputs, and how a revision is written down."""
 
-    def __init__(self, job: Job, identity: dict[str, Any], tell: Callable[[Any], None]) -> None:
+    def __init__(self, job: TrainingJob, identity: dict[str, Any], tell: Callable[[Any], None]) -> None:
         self.job, self.identity, self.tell = job, identity, tell
 
     def run(self) -> dict[str, Any]:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from scfm_assets_pretrain.inputs import Job
+    from scfm_assets_pretrain.inputs import TrainingJob
 
 IDENTITY_FILE = "identity.json"
 STATES = "checkpoint-*"
 """What the Trainer calls the states it can go on from."""
 
 
-def pretrain(job: Job, *, fresh: bool, resume: bool, tell: Callable[[Any], None]) -> dict[str, Any]:
+def pretrain(job: TrainingJob, *, fresh: bool, resume: bool, tell: Callable[[Any], None]) -> dict[str, Any]:
     """Train a model, or go on with it, and leave its revisions in its folder.
 
     Parameters
@@ -73,7 +73,7 @@ def _check_trainer() -> None:
         raise ScfmError("scfm pretrain", problem, 'pip install "scfm_assets[pretrain]"')
 
 
-def _before(job: Job, identity: dict[str, Any], *, fresh: bool, resume: bool) -> dict[str, Any] | None:
+def _before(job: TrainingJob, identity: dict[str, Any], *, fresh: bool, resume: bool) -> dict[str, Any] | None:
     """Look at what the folder holds: nothing, this training half done or finished, or something else."""
     folder, work = job.folder, job.folder / folders.WORK
     record = folders.read_training(folder) if not fresh else None

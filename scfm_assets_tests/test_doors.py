@@ -258,6 +258,25 @@ def test_rooms_hold_no_more_than_one_remembers() -> None:
     assert {file: n for file, n in lines.items() if n > 400} == {}
 
 
+TWICE = {
+    "Block": "the studies' own",
+    "Difference": "of statistics and of universes",
+    "Estimate": "of curves and of a study",
+    "Standing": "the engine's and a study's",
+    "Told": "the engine's and of statistics",
+}
+"""Classes whose name two modules give, and where they are."""
+
+
+def test_one_name_means_one_class() -> None:
+    modules: dict[str, list[str]] = {}
+    for file in sorted(file for package in PACKAGES for file in package.rglob("*.py")):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                modules.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    assert {name: files for name, files in modules.items() if len(files) > 1 and name not in TWICE} == {}
+
+
 @pytest.mark.parametrize("part", ["core", "families", "tables", "catalog"])
 def test_what_is_measured_does_not_know_dagster(part: str) -> None:
     assert [(file, found) for file, found in found_in(part) if found.module.split(".")[0].startswith("dagster")] == []

@@ -3,7 +3,7 @@
 from scfm_assets.catalog.catalog import Catalog
 from scfm_assets.catalog.checkpoint_folders import COMPLETE, MODEL_FILE, SETTLE_SECONDS, dropped_models, unsettled
 from scfm_assets.catalog.entries import Atlas, Network, Simulation
-from scfm_assets.catalog.experiment import Experiment, Intervals
+from scfm_assets.catalog.experiment import Experiment, IntervalSettings
 from scfm_assets.catalog.hub_address import COMMIT, SCHEME, HubAddress, is_hub
 from scfm_assets.catalog.loading import current, load
 from scfm_assets.catalog.model import Expect, Model
@@ -22,7 +22,7 @@ __all__ = [
     "Expect",
     "Experiment",
     "HubAddress",
-    "Intervals",
+    "IntervalSettings",
     "Model",
     "Network",
     "Simulation",

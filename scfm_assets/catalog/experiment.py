@@ -37,7 +37,7 @@ MethodName = Annotated[str, _one_of(method_names)]
 IntervalKind = Literal["pairs", "tfs", "cells"]
 
 
-class Intervals(Block):
+class IntervalSettings(Block):
     """How the intervals of metrics are made, each kind with rows of its own.
 
     Pairs are drawn `resamples` times; each TF, and each group of `experiment.cell_groups`, is left out in turn.
@@ -59,7 +59,7 @@ class Experiment(Block):
     direction: DirectionName = TF_QUERIES.name
     methods: Distinct[MethodName] = ("pearson", "spearman", "partial_correlation", "mutual_information")
     universes: Distinct[UniverseName] = Field(default_factory=universe_names)
-    intervals: Intervals = Intervals()
+    intervals: IntervalSettings = IntervalSettings()
     cell_groups: Whole = 10
 
     @field_validator("n_cells", mode="after")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
-from scfm_assets.catalog import yaml_lines
 from scfm_assets.catalog.hub_address import HubAddress
+from scfm_assets.catalog.yaml_lines import Lines, line_of, parse
 from scfm_assets.errors import ScfmError
 from scfm_assets.studies.settings import Block, Count, Distinct, Share, distinct, refuse
 
@@ -134,7 +134,7 @@ def read(
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ScfmError(place, f"cannot be read: {error}") from error
-    data, lines = yaml_lines.parse(text, place)
+    data, lines = parse(text, place)
     if isinstance(data, dict):
         data = defaults | data
     try:
@@ -164,7 +164,7 @@ _PATTERNS = {
 }
 
 
-def _explain(errors: list[ErrorDetails], lines: yaml_lines.Lines, place: str) -> ScfmError:
+def _explain(errors: list[ErrorDetails], lines: Lines, place: str) -> ScfmError:
     """Turn pydantic's errors into one of ours that begins with the first in the file and names the others."""
     (line, key, problem, remedy), *others = sorted(_told(error, lines) for error in errors)
     more = [f"{place}:{line}: {key}: {problem}" for line, key, problem, _ in others[:9]]
@@ -172,7 +172,7 @@ def _explain(errors: list[ErrorDetails], lines: yaml_lines.Lines, place: str) ->
     return ScfmError(f"{place}:{line}", f"{key}: {problem}", "\n".join(remedies) or None)
 
 
-def _told(error: ErrorDetails, lines: yaml_lines.Lines) -> tuple[int, str, str, str]:
+def _told(error: ErrorDetails, lines: Lines) -> tuple[int, str, str, str]:
     context = error.get("ctx", {})
     loc = (*(part for part in error["loc"] if part != "[key]"), *context.get("at", ()))
     kind, found, remedy = error["type"], error["input"], context.get("remedy", "")
@@ -186,4 +186,4 @@ def _told(error: ErrorDetails, lines: yaml_lines.Lines) -> tuple[int, str, str, 
         problem = f"{_PATTERNS[str(loc[-1])]}, found {found!r}"
     else:
         problem = f"{_WANTED.get(kind) or error['msg']}, found {found!r}"
-    return yaml_lines.line_of(lines, loc), ".".join(map(str, loc)) or "the file", problem, remedy
+    return line_of(lines, loc), ".".join(map(str, loc)) or "the file", problem, remedy

@@ -15,7 +15,7 @@ from scfm_assets_pretrain.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
-    from scfm_assets_pretrain.inputs import Dictionaries
+    from scfm_assets_pretrain.inputs import VocabularyFiles
     from scfm_assets_pretrain.objectives import Objective
 
 COUNT = click.IntRange(min=1)
@@ -66,7 +66,7 @@ def pretrain(name: str, catalog: str | None, *, resume: bool, fresh: bool, **giv
     the same weights on one machine.
     """
     from scfm_assets_pretrain import training_run as training
-    from scfm_assets_pretrain.inputs import Job
+    from scfm_assets_pretrain.inputs import TrainingJob
     from scfm_assets_pretrain.recipe import Recipe
     from scfm_assets_pretrain.report import Reporter
 
@@ -80,7 +80,7 @@ def pretrain(name: str, catalog: str | None, *, resume: bool, fresh: bool, **giv
     layer = given["layer"] or recipe.layers
     if layer > recipe.layers:
         raise ScfmError("--layer", f"{layer} of {recipe.layers} layers", "Layers are counted from 1.")
-    job = Job(
+    job = TrainingJob(
         catalog=chosen,
         tissues=_tissues(chosen, given["tissues"]),
         folder=_folder(chosen, given["out"], name),
@@ -120,14 +120,14 @@ def _folder(catalog: Catalog, out: Path | None, name: str) -> Path:
     return (out or catalog.watched).expanduser().absolute() / name
 
 
-def _dictionaries(catalog: Catalog, objective: Objective, given: dict[str, Any]) -> Dictionaries:
-    from scfm_assets_pretrain.inputs import Dictionaries, dictionaries_of_model
+def _dictionaries(catalog: Catalog, objective: Objective, given: dict[str, Any]) -> VocabularyFiles:
+    from scfm_assets_pretrain.inputs import VocabularyFiles, dictionaries_of_model
 
     if given["vocabulary_of"] is None:
         if (given["medians"] or given["ensembl_mapping"]) and given["tokens"] is None:
             place = "--medians" if given["medians"] else "--ensembl-mapping"
             raise ScfmError(place, "given without --tokens", "Name the token dictionary that it belongs to.")
-        return Dictionaries(given["tokens"], given["medians"], given["ensembl_mapping"], given["vocab"])
+        return VocabularyFiles(given["tokens"], given["medians"], given["ensembl_mapping"], given["vocab"])
     for kind, option in (("tokens", "--tokens"), ("vocab", "--vocab")):
         if given[kind] is not None:
             raise ScfmError(option, "given beside --vocabulary-of", "Give one of them.")

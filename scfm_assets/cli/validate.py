@@ -15,7 +15,7 @@ from scfm_assets.warehouse.text_table import text_table
 if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.genes import Vocabulary
-    from scfm_assets.core.intake import Facts, Verdict
+    from scfm_assets.core.intake import AtlasFacts, Finding
 
 
 @click.command()
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--tissue", help="Read the files as this atlas of the catalog is declared.  [default: a guess]")
 @click.option("--organism", metavar="NAME", help="Read them as of this organism.  [default: a guess]")
 def validate(files: tuple[Path, ...], catalog: str | None, tissue: str | None, organism: str | None) -> None:
-    """Audit atlases: FILE.h5ad, .zarr, 10x .h5, a folder with matrix.mtx, .loom.
+    """Inspect atlases: FILE.h5ad, .zarr, 10x .h5, a folder with matrix.mtx, .loom.
 
     Says what is in each: matrices, scale, integers, library sizes, columns, gene ids, coverage of each model of the
     catalog, cell types, donors; what would be put right and what would be refused; and the entry for a catalog.
@@ -34,16 +34,16 @@ def validate(files: tuple[Path, ...], catalog: str | None, tissue: str | None, o
     """
     chosen = choose(catalog)
     vocabularies, absent = _vocabularies(chosen)
-    rows: list[tuple[str, Verdict, Facts | None]] = []
+    rows: list[tuple[str, Finding, AtlasFacts | None]] = []
     for file in files:
-        verdict, facts = _audited(chosen, file, tissue, organism, vocabularies=vocabularies, absent=absent)
-        rows.append((file.name, verdict, facts))
+        finding, facts = _inspected(chosen, file, tissue, organism, vocabularies=vocabularies, absent=absent)
+        rows.append((file.name, finding, facts))
     if len(rows) > 1:
         click.echo("\n".join(_table(rows)))
-    sys.exit(max(verdict.code for _, verdict, _ in rows))
+    sys.exit(max(finding.code for _, finding, _ in rows))
 
 
-def _audited(
+def _inspected(
     catalog: Catalog,
     file: Path,
     tissue: str | None,
@@ -51,44 +51,44 @@ def _audited(
     *,
     vocabularies: dict[str, Vocabulary],
     absent: dict[str, str],
-) -> tuple[Verdict, Facts | None]:
-    """Audit one file and print what was found."""
-    from scfm_assets.core.intake import audit_file, unreadable
+) -> tuple[Finding, AtlasFacts | None]:
+    """Inspect one file and print what was found."""
+    from scfm_assets.core.intake import inspect_file, unreadable
     from scfm_assets.inputs import sources
 
     if tissue is not None and tissue not in catalog.atlases:
-        sources.audit_spec(catalog, file, tissue)  # which raises: this is about the option and not the file
+        sources.inspection_spec(catalog, file, tissue)  # which raises: this is about the option and not the file
     try:
-        spec = sources.audit_spec(catalog, file, tissue, organism)
-        found = audit_file(file, spec, vocabularies, absent=absent, guessed=tissue is None)
+        spec = sources.inspection_spec(catalog, file, tissue, organism)
+        inspection = inspect_file(file, spec, vocabularies, absent=absent, guessed=tissue is None)
     except ScfmError as error:
         click.secho(str(error), fg="red", err=True)
         return unreadable(error), None
-    click.echo(found.text())
-    return found.verdict, found.facts
+    click.echo(inspection.text())
+    return inspection.finding, inspection.facts
 
 
 def _vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, str]]:
-    """Give the genes of the catalog's models; controls are left out, whose genes are those of another model."""
+    """Genes of the catalog's models; controls are left out, whose genes are those of another model."""
     from scfm_assets.inputs import checkpoints
 
     models = {name: model for name, model in catalog.models.items() if model.control is None}
-    found, missing = checkpoints.vocabularies(catalog.model_copy(update={"models": models}))
+    vocabularies, missing = checkpoints.vocabularies(catalog.model_copy(update={"models": models}))
     absent = {model: f"{error.place}: {error.problem}" for model, error in missing.items()}
     controls = [name for name in catalog.models if name not in models]
-    return dict(found), absent | dict.fromkeys(controls, "a control, whose genes are those of what it controls")
+    return dict(vocabularies), absent | dict.fromkeys(controls, "a control, whose genes are those of what it controls")
 
 
-def _table(rows: list[tuple[str, Verdict, Facts | None]]) -> list[str]:
-    """Set the verdicts beside each other, and below them why something is refused."""
+def _table(rows: list[tuple[str, Finding, AtlasFacts | None]]) -> list[str]:
+    """Set the findings beside each other, and below them why something is refused."""
     head = ("file", "verdict", "organism", "cells", "genes", "per cell", "types", "donors", "known")
-    cells = [(name, verdict.kind, *_numbers(facts)) for name, verdict, facts in rows]
+    cells = [(name, finding.kind, *_numbers(facts)) for name, finding, facts in rows]
     lines = text_table(head, cells, right=range(3, len(head)), ruled=True)
     lines.append("per cell: genes of the median cell. known: share of the counts that models of the catalog know.")
-    return lines + [f"{name}: {verdict.words}" for name, verdict, _ in rows if verdict.code]
+    return lines + [f"{name}: {finding.words}" for name, finding, _ in rows if finding.code]
 
 
-def _numbers(facts: Facts | None) -> tuple[str, ...]:
+def _numbers(facts: AtlasFacts | None) -> tuple[str, ...]:
     if facts is None:
         return ("",) * 7
     known = sorted(

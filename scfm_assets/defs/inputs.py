@@ -11,7 +11,7 @@ from scfm_assets.engine.declare import Reads, same
 from scfm_assets.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
-    from scfm_assets.catalog.catalog import Catalog
+    from scfm_assets.catalog import Catalog
     from scfm_assets.core.scores import Direction
     from scfm_assets.engine.make import StoredValues
 

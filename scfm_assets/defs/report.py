@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         Check(
             "page_is_self_contained",
             "The page fetches nothing: it reads the same offline and in ten years.",
-            "core.evaluation:page_is_self_contained",
+            "report.self_contained:page_is_self_contained",
             blocking=False,
         )
     ],

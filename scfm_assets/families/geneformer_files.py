@@ -73,7 +73,7 @@ OPTIONS = (
 
 
 @dataclass(frozen=True)
-class Files:
+class GeneformerFiles:
     """The dictionaries of a checkpoint, and the generation that the catalog declares."""
 
     tokens: Path
@@ -87,7 +87,7 @@ class Files:
         return list(dict.fromkeys(path for path in (self.tokens, self.medians, self.ensembl_mapping) if path))
 
 
-def files_of(folder: Path, options: Mapping[str, Any]) -> Files:
+def files_of(folder: Path, options: Mapping[str, Any]) -> GeneformerFiles:
     """Find the dictionaries of a checkpoint: those that are named, its own, or the official ones around it.
 
     Raises
@@ -102,7 +102,7 @@ def files_of(folder: Path, options: Mapping[str, Any]) -> Files:
     tokens, medians = named["tokens"], named["medians"]
     if tokens is None:
         found = _beside(folder, options.get("dictionaries"), declared)
-        return Files(
+        return GeneformerFiles(
             found["tokens"],
             medians or found["medians"],
             named["ensembl_mapping"] or found.get("ensembl_mapping"),
@@ -111,7 +111,7 @@ def files_of(folder: Path, options: Mapping[str, Any]) -> Files:
     if medians is None and not has_medians(tokens):
         problem = "tokens are given without medians, and they are not a parquet table with both"
         raise ScfmError(PLACE, problem, "Name the median dictionary under `medians`.")
-    return Files(tokens, medians or tokens, named["ensembl_mapping"], declared)
+    return GeneformerFiles(tokens, medians or tokens, named["ensembl_mapping"], declared)
 
 
 def _generation(options: Mapping[str, Any]) -> Generation | None:
@@ -145,7 +145,7 @@ def _vocabulary_size(folder: Path) -> int:
     return size if type(size) is int else 0
 
 
-def vocabulary_of(files: Files) -> Vocabulary:
+def vocabulary_of(files: GeneformerFiles) -> Vocabulary:
     """Read the dictionaries, and hold their special tokens against the declared generation."""
     mapping = read_mapping(files.ensembl_mapping) if files.ensembl_mapping else None
     vocabulary = build_vocabulary(
@@ -155,7 +155,7 @@ def vocabulary_of(files: Files) -> Vocabulary:
     return vocabulary
 
 
-def generation_of(files: Files, vocabulary: Vocabulary) -> Generation:
+def generation_of(files: GeneformerFiles, vocabulary: Vocabulary) -> Generation:
     """Tell the generation by the special tokens of the dictionary.
 
     Raises
@@ -174,7 +174,7 @@ def generation_of(files: Files, vocabulary: Vocabulary) -> Generation:
     return generation
 
 
-def check_fits(folder: Path, files: Files, vocabulary: Vocabulary) -> None:
+def check_fits(folder: Path, files: GeneformerFiles, vocabulary: Vocabulary) -> None:
     """Refuse dictionaries of another size than the model's embedding, such as those of the other generation.
 
     Raises

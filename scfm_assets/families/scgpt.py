@@ -119,7 +119,7 @@ def _rebuilt(
 
 
 @dataclass(frozen=True)
-class Files:
+class ScgptFiles:
     """Where the parts of a checkpoint lie."""
 
     args: Path
@@ -127,7 +127,7 @@ class Files:
     gene_table: Path | None
 
     @classmethod
-    def of(cls, folder: Path, options: Mapping[str, Any]) -> Files:
+    def of(cls, folder: Path, options: Mapping[str, Any]) -> ScgptFiles:
         """Find them: in the folder, or where the options say."""
         FAMILY.check_options(options)
         if not folder.is_dir():
@@ -153,7 +153,7 @@ def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> ScgptModel:
     ScfmError
         Unknown options, unreadable files; args.json, vocabulary, weights or declared fingerprint that do not fit.
     """
-    files = Files.of(folder, options)
+    files = ScgptFiles.of(folder, options)
     args = read_args(files.args)
     binning = _binning(args, options)
     vocabulary = _vocabulary(files, args)
@@ -177,18 +177,18 @@ def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> ScgptModel:
 
 def digest_inputs(folder: Path, options: Mapping[str, Any]) -> list[Path]:
     """List the files that decide what the model computes, not the logs and notes that lie beside them."""
-    files = Files.of(folder, options)
+    files = ScgptFiles.of(folder, options)
     table = [] if files.gene_table is None else [files.gene_table]
     return [files.args, weights_file(folder, WEIGHTS), files.vocab, *table]
 
 
 def vocabulary_of(folder: Path, options: Mapping[str, Any]) -> Vocabulary:
     """Read the symbols of a checkpoint and the names that lead to them, without its weights."""
-    files = Files.of(folder, options)
+    files = ScgptFiles.of(folder, options)
     return _vocabulary(files, read_args(files.args))
 
 
-def _vocabulary(files: Files, args: Args) -> Vocabulary:
+def _vocabulary(files: ScgptFiles, args: Args) -> Vocabulary:
     return read_vocabulary(files.vocab, files.gene_table, args.pad_token)
 
 

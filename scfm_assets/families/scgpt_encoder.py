@@ -141,7 +141,7 @@ class SelfAttention(nn.Module):
         return self.out_proj(output.reshape(n_rows, n_tokens, hidden)), weights
 
 
-class Block(nn.Module):
+class EncoderBlock(nn.Module):
     """Self-attention and two linear maps, each added to its input and normalised afterwards."""
 
     def __init__(self, config: ScgptConfig, layer_idx: int) -> None:
@@ -166,7 +166,7 @@ class Blocks(nn.Module):
 
     def __init__(self, config: ScgptConfig) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(EncoderBlock(config, layer) for layer in range(config.num_hidden_layers))
 
 
 class ScgptEncoder(PreTrainedModel):

@@ -120,8 +120,8 @@ def _bundled(name: str) -> Path:
     return next((Path(spec.origin).parent / "datasets").rglob(f"*{name.removesuffix('_reduced')}*.h5ad"))
 
 
-def audit_spec(catalog: Catalog, file: Path, tissue: str | None, organism: str | None = None) -> AtlasSpec:
-    """Say how a file that is audited is to be read: as an atlas of the catalog is declared, else by a guess."""
+def inspection_spec(catalog: Catalog, file: Path, tissue: str | None, organism: str | None = None) -> AtlasSpec:
+    """Say how a file that is inspected is to be read: as an atlas of the catalog is declared, else by a guess."""
     from scfm_assets.core.intake import guess_spec
 
     if tissue is None:

@@ -86,7 +86,7 @@ def test_attention_of_the_random_models_is_far_from_even():
 def test_a_case_gives_a_line_per_baseline_and_one_each_for_memory_error_and_limit(monkeypatch):
     peaks = {"ours": 10, "typical": 400, "careful": 30}
     monkeypatch.setattr(memory, "peak_of", lambda side, *_, **__: peaks[side])
-    case = attention.Case(TINY, "a few tokens", LENGTHS, batch=2, exact=3, n_panel=100)
+    case = attention.AttentionCase(TINY, "a few tokens", LENGTHS, batch=2, exact=3, n_panel=100)
     typical, careful, memory_line, error, limit = attention.compare(case, Settings(repeats=2), silent)
     assert (typical.baseline, careful.baseline) == ("typical, batch 2", "careful")
     for line in (typical, careful):
@@ -111,7 +111,7 @@ def test_a_side_that_dies_for_want_of_memory_has_no_peak_but_a_time(monkeypatch)
         return 10
 
     monkeypatch.setattr(memory, "peak_of", peak_of)
-    case = attention.Case(TINY, "a few tokens", LENGTHS, batch=2, exact=1, n_panel=100)
+    case = attention.AttentionCase(TINY, "a few tokens", LENGTHS, batch=2, exact=1, n_panel=100)
     typical, careful, memory_line, *_ = attention.compare(case, Settings(repeats=1), told.append)
     assert (typical.baseline_peak_bytes, careful.baseline_peak_bytes, memory_line.ratio) == (None, 10, None)
     assert typical.ratio > 0

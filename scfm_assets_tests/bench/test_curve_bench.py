@@ -12,7 +12,7 @@ from scfm_assets_bench.settings import Settings
 from scfm_assets_bench.simulated import draw_cells, spread_lengths
 from scfm_assets_tests.bench.tiny import TINY, silent
 
-PLAN = curve.Plan(TINY, (1, 3, 4), spread_lengths(20, 60, 8), n_tfs=10, resamples=60, n_panel=80, batch=2)
+PLAN = curve.CurvePlan(TINY, (1, 3, 4), spread_lengths(20, 60, 8), n_tfs=10, resamples=60, n_panel=80, batch=2)
 
 
 @pytest.fixture(scope="module")

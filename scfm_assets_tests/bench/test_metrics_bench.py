@@ -45,7 +45,7 @@ def test_the_baselines_resample_whole_pairs_and_whole_tfs():
 
 
 def test_every_case_gives_one_line_with_its_error(monkeypatch):
-    monkeypatch.setattr(metrics, "cases", lambda _: [metrics.Case(2000, 30, ties=True)])
+    monkeypatch.setattr(metrics, "cases", lambda _: [metrics.MetricsCase(2000, 30, ties=True)])
     lines = list(metrics.run(Settings(quick=True, repeats=1), silent))
     assert [line.case.partition(":")[0] for line in lines] == ["2,000 pairs, 30 positives, ties", "20 TFs x 500 genes"]
     for line in lines:

@@ -138,7 +138,7 @@ def test_every_shipped_catalog_loads_without_the_files_it_names(monkeypatch):
 def test_the_template_names_every_option():
     text = (homes.PACKAGE / "catalogs" / "local_files.yaml").read_text()
     blocks = (catalog.Catalog, catalog.Atlas, catalog.Model, Expect, catalog.Network)
-    for block in (*blocks, catalog.Experiment, catalog.Intervals, catalog.Simulation):
+    for block in (*blocks, catalog.Experiment, catalog.IntervalSettings, catalog.Simulation):
         for key in block.model_fields:
             assert re.search(rf"\b{key}:", text), f"{block.__name__}.{key}"
     for family in FAMILIES.values():

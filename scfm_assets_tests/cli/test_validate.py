@@ -1,4 +1,4 @@
-"""`scfm validate`: one audit per file, a table of verdicts, and an exit code that says which."""
+"""`scfm validate`: one inspection per file, a table of verdicts, and an exit code that says which."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_model_that_is_not_there_is_a_line_and_no_error(files: dict[str, Path]
     assert result.exit_code == 0, result.output
     assert "gone: not asked (" in result.output
     assert "planted: not asked (a control" in " ".join(result.output.split())
-    assert not (home.folder / "checkpoints").exists()  # no control is built for an audit
+    assert not (home.folder / "checkpoints").exists()  # no control is built for an inspection
 
 
 def test_the_entry_that_it_prints_is_one_that_a_catalog_takes(files: dict[str, Path], home: Home) -> None:

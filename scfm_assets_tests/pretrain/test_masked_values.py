@@ -18,7 +18,7 @@ from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES
 from scfm_assets.families.scgpt_encoder import ScgptEncoder
 from scfm_assets_pretrain import batches, loop, masked_values
-from scfm_assets_pretrain.corpus import Cells, Corpus, tokenized
+from scfm_assets_pretrain.corpus import Corpus, CorpusCells, tokenized
 from scfm_assets_pretrain.objectives import BINNED, OBJECTIVES
 from scfm_assets_pretrain.recipe import Recipe
 from scfm_assets_pretrain.split import Split, hold_out
@@ -39,13 +39,13 @@ RECIPE = Recipe(
 )
 
 
-def two_kinds() -> Cells:
+def two_kinds() -> CorpusCells:
     """Cells of two kinds, each with levels of its own: any few genes of a cell tell about all others."""
     rng = np.random.default_rng(0)
     levels = 3 * np.exp(rng.normal(0, 1.5, (2, N_GENES)))
     counts = sp.csr_matrix(rng.poisson(levels[rng.integers(0, 2, N_CELLS)]).astype(np.int32))
     split = hold_out([f"cell{i}" for i in range(N_CELLS)], ["donor"] * N_CELLS, share=0.1, seed=0)
-    return Cells("simulated", counts, IDS, SYMBOLS, split)
+    return CorpusCells("simulated", counts, IDS, SYMBOLS, split)
 
 
 @dataclass
@@ -53,7 +53,7 @@ class World:
     vocabulary: Vocabulary
     corpus: Corpus
     means: np.ndarray
-    masking: masked_values.Masking
+    masking: masked_values.ValueMasking
 
     @property
     def held_out(self) -> list[dict[str, torch.Tensor]]:
@@ -66,7 +66,7 @@ def world() -> World:
     vocabulary = masked_values.vocabulary_of([atlas])
     corpus = tokenized([atlas], vocabulary, max_tokens=RECIPE.max_tokens, encode=masked_values.encode)
     means = masked_values.mean_bins(corpus.tokens, corpus.training, vocabulary)
-    return World(vocabulary, corpus, means, masked_values.Masking(corpus.tokens, vocabulary, RECIPE.masked, 0))
+    return World(vocabulary, corpus, means, masked_values.ValueMasking(corpus.tokens, vocabulary, RECIPE.masked, 0))
 
 
 @dataclass
@@ -96,8 +96,8 @@ def trained(world: World, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_a_vocabulary_of_the_atlases_holds_the_symbols_of_training_cells_after_scgpts_special_tokens() -> None:
     counts = sp.csr_matrix([[1, 0, 2, 0, 1], [0, 0, 1, 0, 0], [0, 9, 0, 0, 0]], dtype=np.int32)
     held_out = Split(np.array([False, False, True]), "the last")
-    atlas = Cells("one", counts, [f"ID{i}" for i in range(5)], ["ZETA", "HELD", "", "NOWHERE", "<pad>"], held_out)
-    other = Cells("two", counts[:2, :1], ["ID0"], ["ALPHA"], Split(np.array([False, False]), "none"))
+    atlas = CorpusCells("one", counts, [f"ID{i}" for i in range(5)], ["ZETA", "HELD", "", "NOWHERE", "<pad>"], held_out)
+    other = CorpusCells("two", counts[:2, :1], ["ID0"], ["ALPHA"], Split(np.array([False, False]), "none"))
     made = masked_values.vocabulary_of([atlas, other])
     assert (made.pad, made.cls, made.eos, made.mask) == (0, 1, 2, None)
     assert made.gene_ids.tolist() == ["ALPHA", "ID2", "ZETA"]  # not what only a held-out cell holds
@@ -120,7 +120,7 @@ def test_a_vocab_json_that_misses_special_tokens_gets_them_and_one_with_strange_
 def test_cells_of_the_same_genes_with_other_values_are_other_cells() -> None:
     counts = np.array([[1, 2, 3], [3, 2, 1], [1, 2, 3]], dtype=np.int32)
     split = Split(np.array([False, False, True]), "the last")
-    atlas = Cells("one", sp.csr_matrix(counts), IDS[:3], SYMBOLS[:3], split)
+    atlas = CorpusCells("one", sp.csr_matrix(counts), IDS[:3], SYMBOLS[:3], split)
     vocabulary = masked_values.vocabulary_of([atlas])
     corpus = tokenized([atlas], vocabulary, max_tokens=4, encode=masked_values.encode)
     assert corpus.training.tolist() == [1]  # cell 0 is the held-out one once more
@@ -128,7 +128,7 @@ def test_cells_of_the_same_genes_with_other_values_are_other_cells() -> None:
 
 def test_a_cell_with_one_gene_beside_cls_is_left_out() -> None:
     counts = sp.csr_matrix(np.array([[1, 0], [1, 2], [0, 4], [5, 6], [2, 1]], dtype=np.int32))
-    atlas = Cells("one", counts, IDS[:2], SYMBOLS[:2], Split(np.array([False] * 4 + [True]), "the last"))
+    atlas = CorpusCells("one", counts, IDS[:2], SYMBOLS[:2], Split(np.array([False] * 4 + [True]), "the last"))
     vocabulary = masked_values.vocabulary_of([atlas])
     corpus = tokenized([atlas], vocabulary, max_tokens=3, encode=masked_values.encode)
     assert corpus.training.tolist() == [1, 3]

@@ -12,7 +12,7 @@ from transformers import BertForMaskedLM
 from scfm_assets.core.tokens.encode import Tokens, build_vocabulary
 from scfm_assets.errors import ScfmError
 from scfm_assets_pretrain import batches, masked_genes
-from scfm_assets_pretrain.corpus import Cells, tokenized, vocabulary_of
+from scfm_assets_pretrain.corpus import CorpusCells, tokenized, vocabulary_of
 from scfm_assets_pretrain.recipe import Recipe, evenly
 from scfm_assets_pretrain.split import Split, hold_out
 
@@ -58,16 +58,16 @@ def test_cells_are_held_out_by_their_barcode_where_donors_are_too_few(donors: li
     np.testing.assert_array_equal(few.held_out, split.held_out[:100])
 
 
-def an_atlas(tissue: str, seed: int, n_cells: int = 60) -> Cells:
+def an_atlas(tissue: str, seed: int, n_cells: int = 60) -> CorpusCells:
     rng = np.random.default_rng(seed)
     counts = sp.csr_matrix(rng.poisson(0.6, (n_cells, len(GENES))).astype(np.int32))
     barcodes = [f"{tissue}{i}" for i in range(n_cells)]
-    return Cells(tissue, counts, GENES, GENES, hold_out(barcodes, ["d"] * n_cells, share=0.2, seed=0))
+    return CorpusCells(tissue, counts, GENES, GENES, hold_out(barcodes, ["d"] * n_cells, share=0.2, seed=0))
 
 
 def test_a_cell_that_stands_in_two_atlases_is_never_on_both_sides(vocabulary) -> None:
     one = an_atlas("one", 1)
-    twin = Cells("two", one.counts, GENES, GENES, Split(~one.split.held_out, "the other way round"))
+    twin = CorpusCells("two", one.counts, GENES, GENES, Split(~one.split.held_out, "the other way round"))
     with pytest.raises(ScfmError, match="0 cells to train on"):
         tokenized([one, twin], vocabulary, max_tokens=40)
     corpus = tokenized([one, an_atlas("two", 2)], vocabulary, max_tokens=40)
@@ -78,7 +78,7 @@ def test_a_cell_that_stands_in_two_atlases_is_never_on_both_sides(vocabulary) ->
 
 def test_an_atlas_without_a_known_gene_is_refused_by_name(vocabulary) -> None:
     found = an_atlas("liver", 1)
-    other = Cells("liver", found.counts, [f"G{i}" for i in range(50)], [""] * 50, found.split)
+    other = CorpusCells("liver", found.counts, [f"G{i}" for i in range(50)], [""] * 50, found.split)
     with pytest.raises(ScfmError, match=r"atlas 'liver': none of its 50 genes \(such as 'G0'\)"):
         tokenized([other], vocabulary, max_tokens=40)
 
@@ -120,7 +120,7 @@ def test_every_epoch_sees_each_cell_once_in_batches_within_the_budget(tokens: To
 
 
 def test_masks_take_a_share_of_each_cells_genes_and_depend_on_the_step_alone(tokens: Tokens, vocabulary) -> None:
-    masking = masked_genes.Masking(tokens, vocabulary, 0.15, 0)
+    masking = masked_genes.GeneMasking(tokens, vocabulary, 0.15, 0)
     cells = np.arange(40)
     batch = masking.training(cells, 3)
     ids, positions = batch["input_ids"].numpy(), batch["positions"].numpy()
@@ -143,7 +143,7 @@ def test_masks_take_a_share_of_each_cells_genes_and_depend_on_the_step_alone(tok
 def test_the_loss_of_masked_places_alone_is_that_of_all_logits(tokens: Tokens, vocabulary) -> None:
     recipe = Recipe(layers=2, heads=2, hidden=16, intermediate=32, max_tokens=40, batch_tokens=400)
     model = masked_genes.build(recipe, vocabulary, masked_genes.unigram(tokens, np.arange(300), vocabulary)).eval()
-    batch = masked_genes.Masking(tokens, vocabulary, 0.15, 0).training(np.arange(12), 0)
+    batch = masked_genes.GeneMasking(tokens, vocabulary, 0.15, 0).training(np.arange(12), 0)
     labels = torch.full(batch["input_ids"].shape, -100)
     labels.view(-1)[batch["positions"]] = batch["labels"]
     plain = BertForMaskedLM(model.config).eval()
@@ -164,7 +164,7 @@ def test_the_unigram_and_its_baseline_are_those_of_plain_counting(tokens: Tokens
     total = sum(counts.values())
     frequencies = masked_genes.unigram(tokens, training, vocabulary)
     np.testing.assert_allclose(frequencies[2:], [counts[token] / total for token in range(2, 52)], rtol=1e-12)
-    masking = masked_genes.Masking(tokens, vocabulary, 0.15, 0)
+    masking = masked_genes.GeneMasking(tokens, vocabulary, 0.15, 0)
     held_out = [masking.held_out(np.arange(200, 260), 0), masking.held_out(np.arange(260, 300), 1)]
     plain, unseen = [], []
     for batch in held_out:
@@ -181,7 +181,7 @@ def test_a_training_begins_near_the_unigram(tokens: Tokens, vocabulary) -> None:
     recipe = Recipe(layers=1, heads=2, hidden=16, intermediate=32, max_tokens=40, batch_tokens=400)
     frequencies = masked_genes.unigram(tokens, np.arange(300), vocabulary)
     model = masked_genes.build(recipe, vocabulary, frequencies).eval()
-    batch = masked_genes.Masking(tokens, vocabulary, 0.15, 0).held_out(np.arange(300), 0)
+    batch = masked_genes.GeneMasking(tokens, vocabulary, 0.15, 0).held_out(np.arange(300), 0)
     with torch.no_grad():
         first = model(**batch)["loss"].item()
     known = masked_genes.baselines([batch], frequencies)["unigram"]

@@ -13,7 +13,7 @@ from anndata import read_h5ad
 
 from scfm_assets.core.genes.vocabulary import build_vocabulary
 from scfm_assets.core.intake.atlas import process, read
-from scfm_assets.core.intake.inspection import audit_file, guess_spec
+from scfm_assets.core.intake.inspection import guess_spec, inspect_file
 from scfm_assets.errors import ScfmError
 
 ROOT = Path(os.environ.get("SCFM_DATA", "absent"))
@@ -46,13 +46,13 @@ def vocabulary():
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_file_is_audited_and_then_used_or_refused(file):
+def test_every_file_is_inspected_and_then_used_or_refused(file):
     path = ROOT / file
     declared = guess_spec(path)
-    found = audit_file(path, declared, {"geneformer_v1": vocabulary()}, guessed=True)
+    found = inspect_file(path, declared, {"geneformer_v1": vocabulary()}, guessed=True)
     text = found.text()
     assert "Verdict" in text
-    assert found.verdict.kind == KINDS.get(path.stem, "usable")
+    assert found.finding.kind == KINDS.get(path.stem, "usable")
     if found.ok:
         assert process(read(declared), declared).n_obs > 0
     else:

@@ -5,7 +5,6 @@ Checks look at what was made, not at how: they also find what a later change of 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -244,24 +243,3 @@ def _errors_allowed(rankings: int, permutations: int) -> float:
     from scipy.special import stdtrit
 
     return max(LEAST_ERRORS, float(stdtrit(permutations - 1, 1 - FALSE_ALARMS / (2 * rankings))))
-
-
-# Pages ------------------------------------------------------------------------------------------------------------
-
-_RESOURCE = re.compile(
-    r"""<(?:script|img|iframe|link|source|video|audio|embed|object|image|use)\b[^>]*?"""
-    r"""\b(?:src|srcset|href|data)\s*=\s*["']?\s*((?:https?:)?//[^\s"'>]+)"""
-    r"""|url\(\s*["']?\s*((?:https?:)?//[^\s"')]+)|@import\s+["']\s*((?:https?:)?//[^\s"']+)""",
-    re.IGNORECASE,
-)
-
-
-def page_is_self_contained(page: str) -> Passed:
-    """Look for scripts, styles, fonts and pictures that a page would fetch; links that a reader may follow are none."""
-    fetched = [next(filter(None, found.groups())) for found in _RESOURCE.finditer(page)]
-    words = (
-        f"the page fetches {len(fetched)} resources, such as {fetched[0]}"
-        if fetched
-        else (f"{len(page.encode()):,} bytes that fetch nothing")
-    )
-    return not fetched, words

@@ -3,17 +3,17 @@
 from scfm_assets.core.intake.atlas import process, read, read_scanpy
 from scfm_assets.core.intake.counts import shape_of
 from scfm_assets.core.intake.file_parts import parts
-from scfm_assets.core.intake.findings import Facts, Verdict, unreadable
+from scfm_assets.core.intake.findings import AtlasFacts, Finding, unreadable
 from scfm_assets.core.intake.guess import guess_spec
-from scfm_assets.core.intake.inspection import audit_file
+from scfm_assets.core.intake.inspection import inspect_file
 from scfm_assets.core.intake.spec import AtlasSpec
 
 __all__ = [
+    "AtlasFacts",
     "AtlasSpec",
-    "Facts",
-    "Verdict",
-    "audit_file",
+    "Finding",
     "guess_spec",
+    "inspect_file",
     "parts",
     "process",
     "read",

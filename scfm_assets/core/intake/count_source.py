@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
+class CountSource:
     """The counts of an atlas as they were found.
 
     Attributes
@@ -40,7 +40,7 @@ class Source:
     repairs: tuple[Repair, ...] = ()
 
 
-def take_counts(adata: AnnData, spec: AtlasSpec) -> Source:
+def take_counts(adata: AnnData, spec: AtlasSpec) -> CountSource:
     """Find the raw counts and prove that they are counts.
 
     Raises
@@ -59,7 +59,7 @@ def take_counts(adata: AnnData, spec: AtlasSpec) -> Source:
     for place in places:
         matrix = csr_of(present[place])
         if prove_counts(matrix).ok:
-            return Source(as_counts(matrix), var_at(adata, place), place)
+            return CountSource(as_counts(matrix), var_at(adata, place), place)
     raise _no_counts(adata, spec, present, places)
 
 
@@ -108,7 +108,7 @@ def matrix_lines(place: str, matrix: sparse.csr_matrix, obs: pd.DataFrame, var: 
     )
 
 
-def _recovered(adata: AnnData, spec: AtlasSpec, present: Mapping[str, Any], place: str) -> Source:
+def _recovered(adata: AnnData, spec: AtlasSpec, present: Mapping[str, Any], place: str) -> CountSource:
     """Recover the counts under the scaled values at the declared place."""
     if spec.counts == "auto":
         problem = f"`recover: {spec.recover}` is declared, but not which values it is about"
@@ -120,7 +120,7 @@ def _recovered(adata: AnnData, spec: AtlasSpec, present: Mapping[str, Any], plac
     where = f"{spec.place}: {place}"
     counts = recover_log1p_cp10k(matrix, place=where, cells=adata.obs_names.tolist(), genes=var.index.tolist())
     repair = Repair("counts_recovered", counts.nnz, f"from log1p of counts scaled to 10,000 in {place}")
-    return Source(counts, var, place, (repair,))
+    return CountSource(counts, var, place, (repair,))
 
 
 def _no_counts(adata: AnnData, spec: AtlasSpec, present: Mapping[str, Any], places: Sequence[str]) -> ScfmError:

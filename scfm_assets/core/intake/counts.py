@@ -78,7 +78,7 @@ class CountProof:
 
 
 @dataclass(frozen=True)
-class Scale:
+class CountScale:
     """What the values of a matrix look like, judged from a sample of its cells.
 
     Attributes
@@ -162,7 +162,7 @@ def as_counts(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     return _narrow(counts)
 
 
-def scale_of(matrix: sparse.csr_matrix) -> Scale:
+def scale_of(matrix: sparse.csr_matrix) -> CountScale:
     """Judge what the values of a matrix are, from at most 256 cells spread evenly over it.
 
     Parameters
@@ -176,22 +176,22 @@ def scale_of(matrix: sparse.csr_matrix) -> Scale:
     sample.eliminate_zeros()
     values = sample.data
     if not len(values) or not np.isfinite(values).all():
-        return Scale("other", "holds values that are not finite" if len(values) else "holds no value but zero")
+        return CountScale("other", "holds values that are not finite" if len(values) else "holds no value but zero")
     if values.min() < 0:
-        return Scale("signed", "looks like z-scores, residuals or corrected values (it holds negative values)")
+        return CountScale("signed", "looks like z-scores, residuals or corrected values (it holds negative values)")
     if np.array_equal(values, np.rint(values)):
-        return Scale("counts", "looks like counts")
+        return CountScale("counts", "looks like counts")
     linear = sample.copy()
     linear.data = np.expm1(np.minimum(values, 50.0))
     whole_multiples = len(_far_from_integer(linear)) <= 0.01 * len(values)
     recoverable = whole_multiples and linear.sum(axis=1).max() <= CP10K * (1 + _EVEN_TOTALS)
     if total := _even_total(linear):
-        return Scale("log1p", f"looks like log1p of counts scaled to {total:,.0f} in each cell", recoverable)
+        return CountScale("log1p", f"looks like log1p of counts scaled to {total:,.0f} in each cell", recoverable)
     if total := _even_total(sample):
-        return Scale("normalised", f"looks like counts scaled to {total:,.0f} in each cell")
+        return CountScale("normalised", f"looks like counts scaled to {total:,.0f} in each cell")
     if whole_multiples:
-        return Scale("log1p_part", "looks like log1p of scaled counts of a part of the genes", recoverable)
-    return Scale("other", "looks neither like counts nor like log1p of scaled counts")
+        return CountScale("log1p_part", "looks like log1p of scaled counts of a part of the genes", recoverable)
+    return CountScale("other", "looks neither like counts nor like log1p of scaled counts")
 
 
 def recover_log1p_cp10k(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class ModelCoverage:
     """What of an atlas a model knows.
 
     Attributes
@@ -58,7 +58,7 @@ class Coverage:
 
 def coverage_of(
     model: str, vocabulary: Vocabulary, names: GeneNames, counts: sparse.csr_matrix, organism: str
-) -> Coverage:
+) -> ModelCoverage:
     """Ask a vocabulary for the genes of an atlas.
 
     Parameters
@@ -84,7 +84,7 @@ def coverage_of(
     share = int(seen.sum(dtype=np.int64)) / total
     of = _organism_of(vocabulary)
     other = of if of is not None and organism in ORGANISMS and of != organism else None
-    return Coverage(model, len(rows), int(known.sum()), share, tokens, vocabulary.names, other)
+    return ModelCoverage(model, len(rows), int(known.sum()), share, tokens, vocabulary.names, other)
 
 
 def _organism_of(vocabulary: Vocabulary) -> str | None:

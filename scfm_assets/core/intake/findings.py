@@ -10,7 +10,7 @@ from scfm_assets.core.genes import ORGANISMS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.intake.coverage import Coverage
+    from scfm_assets.core.intake.coverage import ModelCoverage
     from scfm_assets.errors import ScfmError
 
 FEW_GENES = 1000
@@ -22,8 +22,8 @@ DEFAULT_ORGANISM = "human"
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The numbers that a verdict rests on.
+class AtlasFacts:
+    """The numbers that a finding rests on.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Facts:
     cell_types: int | None
     donors: int | None
     organism: str
-    coverages: tuple[Coverage, ...] = ()
+    coverages: tuple[ModelCoverage, ...] = ()
     looks_like: str | None = None
 
     @property
@@ -62,7 +62,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Finding:
     """What is to be thought of an atlas.
 
     Attributes
@@ -81,7 +81,7 @@ class Verdict:
     code: int
 
 
-def verdict_on(facts: Facts, refusals: Sequence[ScfmError], *, guessed: bool = False) -> Verdict:
+def finding_on(facts: AtlasFacts, refusals: Sequence[ScfmError], *, guessed: bool = False) -> Finding:
     """Judge an atlas by its facts and by what would be refused."""
     kinds, words = [], []
     for first in refusals[:1]:
@@ -107,9 +107,9 @@ def verdict_on(facts: Facts, refusals: Sequence[ScfmError], *, guessed: bool = F
         how = "as guessed" if guessed else "as declared"
         said = f"the atlas can be used {how}: {facts.n_cells:,} cells x {facts.n_genes:,} genes{types}"
         words.append(said)
-    return Verdict(", ".join(kinds) or "usable", "; ".join(words), int(bool(refusals) or facts.known_to_none))
+    return Finding(", ".join(kinds) or "usable", "; ".join(words), int(bool(refusals) or facts.known_to_none))
 
 
-def unreadable(error: ScfmError) -> Verdict:
+def unreadable(error: ScfmError) -> Finding:
     """Judge a file that cannot be read at all."""
-    return Verdict("not readable", f"not readable: {error.problem}", 2)
+    return Finding("not readable", f"not readable: {error.problem}", 2)

@@ -32,7 +32,7 @@ _TOLD = 200
 
 
 def guess_spec(path: Path, tissue: str | None = None, organism: str | None = None) -> AtlasSpec:
-    """Declare a file by what its columns are called and hold, for an audit without a catalog.
+    """Declare a file by what its columns are called and hold, for an inspection without a catalog.
 
     Parameters
     ----------

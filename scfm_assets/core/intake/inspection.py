@@ -1,4 +1,4 @@
-"""The readable audit of an atlas: what is in the file, what would be put right, what would be refused."""
+"""The readable inspection of an atlas: what is in the file, what would be put right, what would be refused."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from scfm_assets.core.intake.atlas import read
 from scfm_assets.core.intake.count_source import take_counts, var_at
-from scfm_assets.core.intake.coverage import Coverage, coverage_of
+from scfm_assets.core.intake.coverage import ModelCoverage, coverage_of
 from scfm_assets.core.intake.files import notes_of
-from scfm_assets.core.intake.findings import Facts, Verdict, verdict_on
+from scfm_assets.core.intake.findings import AtlasFacts, Finding, finding_on
 from scfm_assets.core.intake.gene_intake import check_organism, gene_table_of, given_names, take_genes, unite_genes
 from scfm_assets.core.intake.guess import entry_lines, evidence, guess_spec
 from scfm_assets.core.intake.inspection_parts import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from scfm_assets.core.genes import Repair, Vocabulary
 
-__all__ = ["AtlasAudit", "Section", "audit", "audit_file", "guess_spec"]
+__all__ = ["Inspection", "Section", "guess_spec", "inspect_atlas", "inspect_file"]
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ WIDTH = 120
 
 
 @dataclass(frozen=True)
-class AtlasAudit:
+class Inspection:
     """What `process` would do with an atlas.
 
     Attributes
@@ -62,10 +62,10 @@ class AtlasAudit:
         What would stop it: all of it, not only the first.
     entry
         The catalog's entry for it, in YAML.
-    verdict
+    finding
         The whole in one line.
     facts
-        The numbers that the verdict rests on.
+        The numbers that the finding rests on.
     """
 
     place: str
@@ -73,8 +73,8 @@ class AtlasAudit:
     repairs: tuple[Repair, ...]
     refusals: tuple[ScfmError, ...]
     entry: tuple[str, ...]
-    verdict: Verdict
-    facts: Facts
+    finding: Finding
+    facts: AtlasFacts
 
     @property
     def ok(self) -> bool:
@@ -82,7 +82,7 @@ class AtlasAudit:
         return not self.refusals
 
     def text(self) -> str:
-        """Write the audit for a terminal."""
+        """Write the inspection for a terminal."""
         repaired = [f"{repair.n:,} {repair.what.replace('_', ' ')} ({repair.example})" for repair in self.repairs]
         refused = [f"{refusal.problem}. {refusal.remedy or ''}".rstrip() for refusal in self.refusals]
         sections = (
@@ -90,21 +90,21 @@ class AtlasAudit:
             Section("Would be put right", tuple(repaired) or ("nothing",)),
             Section("Would be refused", tuple(refused) or ("nothing",)),
             Section("Catalog entry", self.entry, verbatim=True),
-            Section("Verdict", (self.verdict.words,)),
+            Section("Verdict", (self.finding.words,)),
         )
         width = max(len(section.title) for section in sections) + 4
         return "\n".join([self.place, *(_paragraph(section, width) for section in sections)]) + "\n"
 
 
-def audit_file(
+def inspect_file(
     path: Path,
     spec: AtlasSpec,
     vocabularies: Mapping[str, Vocabulary] | None = None,
     *,
     absent: Mapping[str, str] | None = None,
     guessed: bool = False,
-) -> AtlasAudit:
-    """Audit a file or folder of any of `atlas_files.FORMATS`.
+) -> Inspection:
+    """Inspect a file or folder of any of `atlas_files.FORMATS`.
 
     Parameters
     ----------
@@ -117,25 +117,25 @@ def audit_file(
     absent
         Models whose genes cannot be asked for, and why.
     guessed
-        Whether `spec` is a guess: the verdict then says that the organism is not the catalog's default.
+        Whether `spec` is a guess: the finding then says that the organism is not the catalog's default.
 
     Raises
     ------
     ScfmError
-        If the file cannot be read at all. Everything else is a refusal within the audit.
+        If the file cannot be read at all. Everything else is a refusal within the inspection.
     """
     spec = replace(spec, path=path)
-    return audit(read(spec), spec, vocabularies, absent=absent, guessed=guessed)
+    return inspect_atlas(read(spec), spec, vocabularies, absent=absent, guessed=guessed)
 
 
-def audit(
+def inspect_atlas(
     adata: AnnData,
     spec: AtlasSpec,
     vocabularies: Mapping[str, Vocabulary] | None = None,
     *,
     absent: Mapping[str, str] | None = None,
     guessed: bool = False,
-) -> AtlasAudit:
+) -> Inspection:
     """Ask every step of `process`, note what each would put right or refuse, and describe what there is.
 
     Parameters
@@ -145,7 +145,7 @@ def audit(
     spec
         What is declared about it.
     vocabularies, absent, guessed
-        As `audit_file`.
+        As `inspect_file`.
     """
     refusals: list[ScfmError] = []
     whole: Any = adata.obs
@@ -162,7 +162,7 @@ def audit(
         _ask(refusals, lambda: check_organism(names, obs, spec))
     notes = notes_of(adata)
     repairs = [*notes.left_out, *(source.repairs if source else ()), *left_out, *(names.repairs if names else ())]
-    coverages: tuple[Coverage, ...] = ()
+    coverages: tuple[ModelCoverage, ...] = ()
     kept = None
     if counts is not None and names is not None:
         asked = (vocabularies or {}).items()
@@ -187,8 +187,8 @@ def audit(
     told = () if names is None else evidence(names.ids.tolist(), given_names(var, spec)[1].tolist(), obs)
     looks_like = told[0][0] if told else None
     facts = facts_of(adata, obs, spec, kept, coverages=coverages, looks_like=looks_like)
-    verdict = verdict_on(facts, tuple(refusals), guessed=guessed)
-    return AtlasAudit(spec.place, tuple(sections), tuple(repairs), tuple(refusals), entry_lines(spec), verdict, facts)
+    finding = finding_on(facts, tuple(refusals), guessed=guessed)
+    return Inspection(spec.place, tuple(sections), tuple(repairs), tuple(refusals), entry_lines(spec), finding, facts)
 
 
 def _ask(refusals: list[ScfmError], step: Callable[[], T]) -> T | None:

@@ -1,4 +1,4 @@
-"""The parts of an audit: each looks at one side of an atlas and says what is there, one fact per line."""
+"""The parts of an inspection: each looks at one side of an atlas and says what is there, one fact per line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scfm_assets.core.intake.count_source import matrices, matrix_lines, var_at
 from scfm_assets.core.intake.counts import csr_of, shape_of
 from scfm_assets.core.intake.files import notes_of
 from scfm_assets.core.intake.files.memory import size
-from scfm_assets.core.intake.findings import Facts
+from scfm_assets.core.intake.findings import AtlasFacts
 from scfm_assets.core.intake.guess import evidence
 from scfm_assets.core.intake.obs_columns import ROLES, Role, fits, untold
 from scfm_assets.core.intake.spec import UNDECLARED, AtlasSpec
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scfm_assets.core.genes import GeneNames, GeneTable
-    from scfm_assets.core.intake.count_source import Source
-    from scfm_assets.core.intake.coverage import Coverage
+    from scfm_assets.core.intake.count_source import CountSource
+    from scfm_assets.core.intake.coverage import ModelCoverage
 
 _LISTED = 12
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the audit: a title and what there is to say, one fact per line."""
+    """A part of the inspection: a title and what there is to say, one fact per line."""
 
     title: str
     lines: tuple[str, ...]
     verbatim: bool = False
 
 
-def file_section(adata: AnnData, spec: AtlasSpec, source: Source | None) -> Section:
+def file_section(adata: AnnData, spec: AtlasSpec, source: CountSource | None) -> Section:
     """Say what kind of file it is, and the memory that it takes."""
     lines = [notes_of(adata).format]
     if spec.path is not None and spec.path.is_file():
@@ -54,7 +54,7 @@ def file_section(adata: AnnData, spec: AtlasSpec, source: Source | None) -> Sect
     return Section("File", tuple(lines))
 
 
-def matrices_section(adata: AnnData, source: Source | None) -> Section:
+def matrices_section(adata: AnnData, source: CountSource | None) -> Section:
     """Say what each matrix that was looked at holds, and which one is taken."""
     lines = list(notes_of(adata).passed)
     obs: Any = adata.obs
@@ -140,7 +140,7 @@ def _case_lines(symbols: np.ndarray, spec: AtlasSpec, table: GeneTable | None) -
     return lines
 
 
-def coverage_section(coverages: tuple[Coverage, ...], absent: Mapping[str, str]) -> Section:
+def coverage_section(coverages: tuple[ModelCoverage, ...], absent: Mapping[str, str]) -> Section:
     """Say how much of the atlas each model can see."""
     lines = [coverage.words() for coverage in coverages]
     lines += [f"{model}: not asked ({why})" for model, why in absent.items()]
@@ -184,14 +184,14 @@ def facts_of(
     spec: AtlasSpec,
     kept: sparse.csr_matrix | None,
     *,
-    coverages: tuple[Coverage, ...],
+    coverages: tuple[ModelCoverage, ...],
     looks_like: str | None,
-) -> Facts:
-    """Give the numbers that a verdict rests on: of what would be taken, or of what there is if nothing would be."""
+) -> AtlasFacts:
+    """Give the numbers that a finding rests on: of what would be taken, or of what there is if nothing would be."""
     n_cells, n_genes = (len(obs), adata.n_vars) if kept is None else shape_of(kept)
     genes = float(np.median(np.diff(kept.indptr))) if kept is not None and n_cells else None
     kinds = {name: _n_labels(obs, getattr(spec, name)) for name in ("cell_type", "donor")}
-    return Facts(n_cells, n_genes, genes, kinds["cell_type"], kinds["donor"], spec.organism, coverages, looks_like)
+    return AtlasFacts(n_cells, n_genes, genes, kinds["cell_type"], kinds["donor"], spec.organism, coverages, looks_like)
 
 
 def _n_labels(obs: pd.DataFrame, column: str | None) -> int | None:

@@ -1,6 +1,6 @@
 """The steps by which the cells of an atlas are taken in once its counts are found: chosen, labelled, named.
 
-Every step stands alone, so that the audit can ask all of them and not stop at the first error.
+Every step stands alone, so that the inspection can ask all of them and not stop at the first error.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class CountRows(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class StoredMatrix:
+class CountMatrix:
     """A matrix in an open file: `root` is the file, `element` what lies at the place `key`."""
 
     path: Path
@@ -161,7 +161,7 @@ class StoredMatrix:
         return attempt(self.place, lambda: _sequentially(array, start, stop))
 
 
-class CsrRows(StoredMatrix):
+class CsrRows(CountMatrix):
     """A group of data, indices and indptr."""
 
     def blocks(self, budget: int = BUDGET, *, beside: int = 0) -> Iterator[RowBlock]:
@@ -233,7 +233,7 @@ class CsrRows(StoredMatrix):
         return self.refuse(problem, f"Allow a budget of {needed:,} bytes or more.")
 
 
-class DenseRows(StoredMatrix):
+class DenseRows(CountMatrix):
     """A two-dimensional array."""
 
     def blocks(self, budget: int = BUDGET, *, beside: int = 0) -> Iterator[RowBlock]:

@@ -25,7 +25,7 @@ STEPS: Mapping[str, Callable[[Materialization], str | None]] = {
 
 
 @dataclass(frozen=True)
-class Difference:
+class StepDifference:
     """One thing that differs: of which kind, where, and how; of a source also file by file."""
 
     kind: str
@@ -35,7 +35,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class StepComparison:
     """Two materializations of one asset at one place, compared down to their files.
 
     Attributes
@@ -55,7 +55,7 @@ class Comparison:
 
     a: Materialization
     b: Materialization
-    differences: tuple[Difference, ...]
+    differences: tuple[StepDifference, ...]
     same: tuple[tuple[str, str], ...]
     shared: tuple[Materialization, ...]
     again: tuple[Materialization, ...]
@@ -104,7 +104,7 @@ class Side:
         return side
 
 
-def compare(made: Made, a: str, b: str) -> Comparison:
+def compare(made: Made, a: str, b: str) -> StepComparison:
     """Compare two materializations of the same asset at the same place.
 
     Parameters
@@ -129,7 +129,7 @@ def compare(made: Made, a: str, b: str) -> Comparison:
     }
     again = [label for label, (x, y) in pairs.items() if _of(x, _version) == _of(y, _version)]
     other = [label for label in pairs if label not in again]
-    return Comparison(
+    return StepComparison(
         made[a],
         made[b],
         (*_sources(left, right), *_lacking(left, right), *_own(pairs), *_environment(pairs)),
@@ -166,13 +166,13 @@ def kind_of(asset: str) -> str:
     return KINDS.get(asset.split("/", 1)[0], "data")
 
 
-def _sources(left: Side, right: Side) -> Iterator[Difference]:
+def _sources(left: Side, right: Side) -> Iterator[StepDifference]:
     found = []
     for label in sorted({*left.sources, *right.sources}):
         a, b = left.sources.get(label, {}), right.sources.get(label, {})
         if a.keys() != b.keys():
             one = next(iter((a or b).values()))
-            found.append(Difference(kind_of(one.asset), one.name, _change(a, b), tuple(_changed_files(a, b))))
+            found.append(StepDifference(kind_of(one.asset), one.name, _change(a, b), tuple(_changed_files(a, b))))
     return iter(sorted(found, key=lambda difference: SOURCES.index(difference.kind)))
 
 
@@ -212,7 +212,7 @@ def _joined(words: Iterable[str | None]) -> str:
 Pairs = dict[str, tuple[dict[str, "Materialization"], dict[str, "Materialization"]]]
 
 
-def _lacking(left: Side, right: Side) -> Iterator[Difference]:
+def _lacking(left: Side, right: Side) -> Iterator[StepDifference]:
     """Name the steps that only one side has: another choice of models, networks or numbers of cells."""
     for mine, theirs in ((left, right), (right, left)):
         lacking = _steps(mine, (label for label in mine.steps if label not in theirs.steps))
@@ -220,10 +220,10 @@ def _lacking(left: Side, right: Side) -> Iterator[Difference]:
         for (asset, lost), places in told.items():
             side = "A" if mine is left else "B"
             how = f"what {'AB'.replace(side, '')} was made of is not in Dagster's log" if lost else f"only in {side}"
-            yield Difference("inputs", _counted(asset, places), how)
+            yield StepDifference("inputs", _counted(asset, places), how)
 
 
-def _own(pairs: Pairs) -> Iterator[Difference]:
+def _own(pairs: Pairs) -> Iterator[StepDifference]:
     for kind, read in STEPS.items():
         changed = Counter(
             (next(iter(x.values())).asset, f"{_joined(_of(x, read))} → {_joined(_of(y, read))}")
@@ -231,14 +231,14 @@ def _own(pairs: Pairs) -> Iterator[Difference]:
             if _of(x, read) != _of(y, read)
         )
         for (asset, how), places in sorted(changed.items()):
-            yield Difference(kind, _counted(asset, places), how)
+            yield StepDifference(kind, _counted(asset, places), how)
 
 
 def _counted(asset: str, places: int) -> str:
     return asset if places == 1 else f"{asset} ({places} places)"
 
 
-def _environment(pairs: Pairs) -> Iterator[Difference]:
+def _environment(pairs: Pairs) -> Iterator[StepDifference]:
     changed: Counter[tuple[str, str]] = Counter()
     for x, y in pairs.values():
         a, b = ([dict(_parts(step)) for step in side.values()] for side in (x, y))
@@ -247,7 +247,7 @@ def _environment(pairs: Pairs) -> Iterator[Difference]:
             if was != is_:
                 changed[name, f"{_joined(was)} → {_joined(is_)}"] += 1
     for (name, how), steps in sorted(changed.items()):
-        yield Difference("environment", name, f"{how}  in {steps} of {len(pairs)} steps that are not shared")
+        yield StepDifference("environment", name, f"{how}  in {steps} of {len(pairs)} steps that are not shared")
 
 
 def _parts(step: Materialization) -> Iterator[tuple[str, str | None]]:

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from scfm_assets.warehouse.lineage.ancestry import Materialization
-    from scfm_assets.warehouse.lineage.diff import Comparison
+    from scfm_assets.warehouse.lineage.diff import StepComparison
 
 
-def as_text(found: Comparison) -> str:
+def as_text(found: StepComparison) -> str:
     """Tell a comparison in words."""
     lines = [f"{found.a.asset} {found.a.place}".rstrip()]
     for name, side in (("A", found.a), ("B", found.b)):
@@ -44,7 +44,7 @@ def _columns(rows: list[tuple[str, str, str]]) -> list[str]:
     return told
 
 
-def _results(found: Comparison) -> Iterator[str]:
+def _results(found: StepComparison) -> Iterator[str]:
     for steps, words in (
         (found.other, "with other content"),
         (found.again, "made again with the same content"),

@@ -195,29 +195,3 @@ def test_more_rankings_are_allowed_more_standard_errors_so_that_slices_rarely_fa
     assert 4 < allowed[0] < allowed[1] < allowed[2] < 8
     drawn = np.random.default_rng(0).standard_t(49, size=(20_000, 10))
     assert not (np.abs(drawn).max(axis=1) > allowed[1]).any()  # 0.02 expected
-
-
-@pytest.mark.parametrize(
-    "fetched",
-    [
-        '<script src="https://cdn.example/x.js"></script>',
-        "<link rel=stylesheet href=//cdn.example/x.css>",
-        "<img alt='a' src='http://example.org/a.png'>",
-        "<svg><image x='1' href='https://example.org/a.svg'/></svg>",
-        "<style>@font-face { src: url( 'https://example.org/f.woff') }</style>",
-        "<style>@import 'https://example.org/s.css';</style>",
-    ],
-)
-def test_a_page_that_fetches_something_is_told_what(fetched):
-    passed, words = checks.page_is_self_contained(f"<html>{fetched}</html>")
-    assert not passed
-    assert "1 resources, such as " in words
-    assert "example" in words
-
-
-def test_a_page_may_link_and_name_namespaces_and_hold_data():
-    page = (
-        '<svg xmlns="http://www.w3.org/2000/svg"><image href="data:image/png;base64,AA//"/></svg>'
-        '<a href="https://example.org">paper</a><img src="data:image/png;base64,//8A"><b>see https://example.org</b>'
-    )
-    assert checks.page_is_self_contained(page) == (True, f"{len(page)} bytes that fetch nothing")

@@ -9,7 +9,7 @@ import pytest
 
 from scfm_assets.core.genes.symbol_case import as_written_by, look_at
 from scfm_assets.core.intake.atlas import AtlasSpec, process
-from scfm_assets.core.intake.inspection import audit
+from scfm_assets.core.intake.inspection import inspect_atlas
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake.small_atlas import small_atlas, small_counts
 
@@ -93,7 +93,7 @@ def test_a_table_says_which_symbols_it_knows_only_in_another_case(tmp_path):
     rows = {"gene_name": ["GAPDH", "ACTB"], "ensembl_id": ["ENSG00000111640", "ENSG00000075624"]}
     pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
     spec = AtlasSpec("lung", gene_table=path)
-    text = " ".join(audit(atlas_of(["Gapdh", "ACTB", "X1"]), spec).text().split())
+    text = " ".join(inspect_atlas(atlas_of(["Gapdh", "ACTB", "X1"]), spec).text().split())
     assert "knows 1 of 3 symbols as they are, 1 more only in another case (Gapdh as GAPDH)" in text
     recased = replace(spec, symbol_case="organism")
     assert process(atlas_of(["Gapdh", "ACTB", "X1"]), recased).var["mapped"].tolist() == [True, True, False]

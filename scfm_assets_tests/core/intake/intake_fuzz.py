@@ -21,7 +21,7 @@ from scipy import sparse
 
 from scfm_assets.core.intake.atlas import AtlasSpec, process, read
 from scfm_assets.core.intake.files import scouting
-from scfm_assets.core.intake.inspection import audit_file, guess_spec
+from scfm_assets.core.intake.inspection import guess_spec, inspect_file
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake import atlas_writers as write
 from scfm_assets_tests.core.intake.small_atlas import log1p_cp10k, small_atlas, small_counts
@@ -501,7 +501,7 @@ def named(error, path):
 
 
 def judge(path, number):
-    """Take an atlas in as it is guessed and as it is declared, audit it one of these ways; say how it went."""
+    """Take an atlas in as it is guessed and as it is declared, inspect it one of these ways; say how it went."""
     outcomes = []
     try:
         declared = guess_spec(path)
@@ -526,7 +526,7 @@ def judge(path, number):
         if (spec is fixed) != (number % 2 == 0) and declared is not None:
             continue
         try:
-            found = audit_file(path, spec)
+            found = inspect_file(path, spec)
             text = found.text()
             assert not any(ord(char) < 32 and char != "\n" for char in text)
             text.encode()

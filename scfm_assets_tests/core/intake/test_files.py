@@ -15,7 +15,7 @@ from scfm_assets.core.intake import files as atlas_files
 from scfm_assets.core.intake.atlas import AtlasSpec, process, read
 from scfm_assets.core.intake.file_parts import parts
 from scfm_assets.core.intake.files import matrices, memory
-from scfm_assets.core.intake.inspection import audit_file, guess_spec
+from scfm_assets.core.intake.inspection import guess_spec, inspect_file
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake import atlas_writers as write
 from scfm_assets_tests.core.intake.small_atlas import N_CELLS, N_GENES, log1p_cp10k, small_atlas, small_counts
@@ -62,7 +62,7 @@ def test_every_format_leads_to_the_same_counts_ids_and_symbols(tmp_path, form):
     types = small_atlas().obs["cell_type"].tolist() if form.startswith(LABELLED) else ["unlabelled"] * N_CELLS
     assert processed.obs["cell_type"].astype(str).tolist() == types
     assert declared.cell_type == ("cell_type" if form.startswith(LABELLED) else None)
-    assert audit_file(path, declared).ok
+    assert inspect_file(path, declared).ok
 
 
 @pytest.mark.parametrize("form", ["h5ad of cells in columns", "h5ad, dense", "zarr, dense", "loom", "zarr 3"])
@@ -93,7 +93,7 @@ def test_features_that_are_no_genes_are_left_out_and_counted(tmp_path, form):
     (repair,) = json.loads(processed.uns["scfm"]["repairs"])
     assert (repair["what"], repair["n"]) == ("other_features_left_out", 3)
     assert "3 'Antibody Capture'; first: ENSG00000000027" in repair["example"]
-    assert "3 other features left out" in audit_file(path, declared).text()
+    assert "3 other features left out" in inspect_file(path, declared).text()
 
 
 def test_libraries_of_one_10x_file_are_guessed_to_be_batches(tmp_path):
@@ -108,7 +108,7 @@ def test_counts_in_a_layer_of_a_loom_file_are_found(tmp_path):
     assert adata.X is None  # the matrix that holds none is not kept in memory
     processed = process(adata, declared)
     assert processed.uns["scfm"]["counts_from"] == "layers/counts"
-    assert "non-integer values (first:" in audit_file(path, declared).text()
+    assert "non-integer values (first:" in inspect_file(path, declared).text()
 
 
 def message(path, **changes):

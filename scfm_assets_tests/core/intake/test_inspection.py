@@ -1,4 +1,4 @@
-"""The audit says everything at once and agrees with what process does."""
+"""The inspection says everything at once and agrees with what process does."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from scipy import sparse
 from scfm_assets.catalog import Atlas
 from scfm_assets.core.genes.vocabulary import build_vocabulary
 from scfm_assets.core.intake.atlas import AtlasSpec, process, read
-from scfm_assets.core.intake.inspection import audit, audit_file, guess_spec
+from scfm_assets.core.intake.inspection import guess_spec, inspect_atlas, inspect_file
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake.small_atlas import N_GENES, log1p_cp10k, small_atlas, small_counts
 
@@ -44,7 +44,7 @@ def line_with(text, words):
 
 def test_a_good_file_is_described_and_accepted(tmp_path):
     path = written(tmp_path / "lung.h5ad", small_atlas())
-    found = audit_file(path, SPEC, {"small": VOCABULARIES["small"]})
+    found = inspect_file(path, SPEC, {"small": VOCABULARIES["small"]})
     text = found.text()
     counts = small_counts()
     assert found.ok
@@ -63,7 +63,7 @@ def test_a_good_file_is_described_and_accepted(tmp_path):
     assert "donor0 20, donor1 20" in text
     assert "the atlas can be used as declared: 40 cells x 30 genes, 3 cell types" in " ".join(text.split())
     assert "few genes for a model: 30" in text
-    assert (found.verdict.kind, found.verdict.code) == ("few genes", 0)
+    assert (found.finding.kind, found.finding.code) == ("few genes", 0)
 
 
 def test_everything_that_would_be_refused_is_said_at_once():
@@ -73,7 +73,7 @@ def test_everything_that_would_be_refused_is_said_at_once():
     adata.obs["cell_type"] = "k562"
     adata.obs["donor_id"] = [None if i == 3 else "d" for i in range(40)]
     adata.var["ensembl_id"] = [f"ENSG{i % 29:011d}" for i in range(N_GENES)]
-    found = audit(adata, spec(batch="absent"), VOCABULARIES)
+    found = inspect_atlas(adata, spec(batch="absent"), VOCABULARIES)
     expected = [
         "one cell type only",
         "obs column 'donor_id' has no value for 1 of 40 cells",
@@ -87,7 +87,7 @@ def test_everything_that_would_be_refused_is_said_at_once():
         assert problem in " ".join(found.text().split())
     assert not found.ok
     assert "refused: " in line_with(found.text(), "Verdict")
-    assert found.verdict.code == 1
+    assert found.finding.code == 1
     assert "1 cells have no value" in found.text()
 
 
@@ -100,7 +100,7 @@ def test_what_would_be_put_right_is_what_process_puts_right():
     adata = small_atlas(counts)
     adata.var["ensembl_id"] = [f"ENSG{max(i, 1):011d}.2" for i in range(N_GENES)]
     declared = spec(duplicates="sum", drop_empty=True)
-    found = audit(adata, declared)
+    found = inspect_atlas(adata, declared)
     assert found.ok
     processed = process(adata, declared)
     assert {repair.what for repair in found.repairs} == {
@@ -127,7 +127,7 @@ def test_the_verdict_agrees_with_process(change):
         del adata.obs["donor_id"]
     if change == "twice":
         adata.obs_names = ["same"] * 2 + adata.obs_names[2:].tolist()
-    found = audit(adata, SPEC)
+    found = inspect_atlas(adata, SPEC)
     if found.ok:
         assert change == "none"
         process(adata, SPEC)
@@ -138,16 +138,16 @@ def test_the_verdict_agrees_with_process(change):
 
 
 def test_counts_in_disguise_are_pointed_out():
-    ones = audit(small_atlas((small_counts() > 0).astype(int)), SPEC).text()
+    ones = inspect_atlas(small_atlas((small_counts() > 0).astype(int)), SPEC).text()
     assert "the matrix looks binarised" in ones
     counts = small_counts()
     rounded = np.rint(counts / counts.sum(axis=1, keepdims=True) * 10_000)
-    assert "all cells have one library size" in audit(small_atlas(rounded), SPEC).text()
+    assert "all cells have one library size" in inspect_atlas(small_atlas(rounded), SPEC).text()
 
 
 def test_an_empty_atlas_is_described_not_crashed_over():
     for adata in (small_atlas()[:0].copy(), small_atlas()[:, :0].copy()):
-        found = audit(adata, SPEC, VOCABULARIES)
+        found = inspect_atlas(adata, SPEC, VOCABULARIES)
         assert "at least one cell and one gene" in " ".join(found.text().split())
 
 
@@ -159,8 +159,8 @@ def test_the_usual_names_of_columns_are_guessed(tmp_path):
     assert process(read(guessed), guessed).n_obs == 40
 
 
-def test_a_file_that_cannot_be_read_is_an_error_and_no_audit(tmp_path):
-    for ask in (lambda path: audit_file(path, SPEC), guess_spec):
+def test_a_file_that_cannot_be_read_is_an_error_and_no_inspection(tmp_path):
+    for ask in (lambda path: inspect_file(path, SPEC), guess_spec):
         with pytest.raises(ScfmError, match="there is no such file"):
             ask(tmp_path / "absent.h5ad")
 
@@ -168,7 +168,7 @@ def test_a_file_that_cannot_be_read_is_an_error_and_no_audit(tmp_path):
 def test_no_line_is_wider_than_a_terminal():
     adata = small_atlas()
     adata.obs["cell_type"] = [f"a rather long name of a cell type number {i}" for i in range(40)]
-    assert max(map(len, audit(adata, spec(donor="absent"), VOCABULARIES).text().splitlines())) <= 120
+    assert max(map(len, inspect_atlas(adata, spec(donor="absent"), VOCABULARIES).text().splitlines())) <= 120
 
 
 # Guesses and verdicts.
@@ -178,14 +178,14 @@ def text_of(found):
     return " ".join(found.text().split())
 
 
-def test_the_audit_says_which_column_was_taken_for_what_and_how_to_declare_it(tmp_path):
+def test_the_inspection_says_which_column_was_taken_for_what_and_how_to_declare_it(tmp_path):
     adata = small_atlas()
     adata.obs["cell_type_fine"] = [f"fine{i % 5}" for i in range(40)]
     adata.obs["annotation"] = "NA"
     adata.obs["tissue"] = "lung"
     path = written(tmp_path / "my lung: 2.h5ad", adata)
     declared = guess_spec(path)
-    found = audit_file(path, declared, guessed=True)
+    found = inspect_file(path, declared, guessed=True)
     text = text_of(found)
     assert "cell_type: 'cell_type' (3 values); 'cell_type_fine' (5 values) would fit, too" in text
     assert "not 'annotation': it has no value for any of 40 cells" in text
@@ -205,23 +205,23 @@ def test_labels_that_stand_for_none_mean_unlabelled(tmp_path):
     path = written(tmp_path / "a.h5ad", adata)
     declared = guess_spec(path)
     assert declared.cell_type is None
-    found = audit_file(path, declared, guessed=True)
-    assert "unlabelled" in found.verdict.kind
+    found = inspect_file(path, declared, guessed=True)
+    assert "unlabelled" in found.finding.kind
     assert "it has no value for 30 of 40 cells" in text_of(found)
-    assert found.verdict.code == 0
+    assert found.finding.code == 0
 
 
 def test_a_mouse_file_is_told_apart_whether_guessed_or_declared_human(tmp_path):
     adata = small_atlas()
     adata.var["ensembl_id"] = [f"ENSMUSG{i:011d}" for i in range(N_GENES)]
     path = written(tmp_path / "a.h5ad", adata)
-    guessed = audit_file(path, guess_spec(path), VOCABULARIES, guessed=True)
-    assert guessed.verdict.kind == "mouse, few genes, unknown to all models"
-    assert guessed.verdict.code == 1
-    assert "mouse, not human: it needs models and networks of mouse" in guessed.verdict.words
-    declared = audit_file(path, spec(batch=None))
-    assert declared.verdict.kind == "refused, mouse, few genes"
-    assert audit_file(path, spec(batch=None, organism="mouse")).verdict.kind == "few genes"
+    guessed = inspect_file(path, guess_spec(path), VOCABULARIES, guessed=True)
+    assert guessed.finding.kind == "mouse, few genes, unknown to all models"
+    assert guessed.finding.code == 1
+    assert "mouse, not human: it needs models and networks of mouse" in guessed.finding.words
+    declared = inspect_file(path, spec(batch=None))
+    assert declared.finding.kind == "refused, mouse, few genes"
+    assert inspect_file(path, spec(batch=None, organism="mouse")).finding.kind == "few genes"
 
 
 def test_a_model_of_another_organism_is_said_to_be_one(tmp_path):
@@ -230,7 +230,7 @@ def test_a_model_of_another_organism_is_said_to_be_one(tmp_path):
     aliases = {f"ENSMUSG{i:011d}": f"ENSG{i:011d}" for i in range(N_GENES)}
     genes = [f"ENSG{i:011d}" for i in range(N_GENES)]
     human = build_vocabulary({gene: i for i, gene in enumerate(genes)}, dict.fromkeys(genes, 1.0), aliases)
-    found = audit(adata, spec(organism="mouse"), {"human_model": human})
+    found = inspect_atlas(adata, spec(organism="mouse"), {"human_model": human})
     assert "human_model: a model of human, by shared names only: 30 of 30 genes" in text_of(found)
 
 
@@ -239,7 +239,7 @@ def test_a_model_that_is_asked_by_symbol_is_asked_by_symbol():
     symbols = build_vocabulary(
         {name: i for i, name in enumerate(names)}, dict.fromkeys(names, 1.0), place="vocab.json", names="symbol"
     )
-    found = audit(small_atlas(), SPEC, {"scgpt": symbols}, absent={"gone": "no such folder"})
+    found = inspect_atlas(small_atlas(), SPEC, {"scgpt": symbols}, absent={"gone": "no such folder"})
     assert "scgpt: 12 of 30 genes (40.0%)" in text_of(found)
     assert "gone: not asked (no such folder)" in text_of(found)
     assert found.ok
@@ -251,7 +251,7 @@ def test_columns_that_one_token_stands_for_are_one_token():
     aliases = {f"ENSG{i + 5:011d}": known[i] for i in range(5)}
     vocabulary = build_vocabulary({gene: i for i, gene in enumerate(known)}, dict.fromkeys(known, 1.0), aliases)
     tokens = np.median(((counts[:, :5] + counts[:, 5:10]) > 0).sum(axis=1))
-    text = text_of(audit(small_atlas(), SPEC, {"small": vocabulary}))
+    text = text_of(inspect_atlas(small_atlas(), SPEC, {"small": vocabulary}))
     assert (
         f"small: 10 of 30 genes (33.3%), {counts[:, :10].sum() / counts.sum():.1%} of counts, {tokens:.0f} tokens"
         in text
@@ -261,17 +261,17 @@ def test_columns_that_one_token_stands_for_are_one_token():
 def test_batches_of_one_cell_type_are_pointed_out():
     adata = small_atlas()
     adata.obs["run"] = adata.obs["cell_type"]
-    assert "every batch holds cells of one type only" in text_of(audit(adata, SPEC))
+    assert "every batch holds cells of one type only" in text_of(inspect_atlas(adata, SPEC))
 
 
 def test_cells_without_a_label_are_left_out_where_the_atlas_says_so():
     adata = small_atlas()
     adata.obs["cell_type"] = [None if i in {3, 5} else label for i, label in enumerate(adata.obs["cell_type"])]
-    assert "`drop_unlabelled: true`" in str(audit(adata, SPEC).refusals[0])
+    assert "`drop_unlabelled: true`" in str(inspect_atlas(adata, SPEC).refusals[0])
     declared = spec(drop_unlabelled=True)
     processed = process(adata, declared)
     assert processed.obs_names.tolist() == [f"cell{i}" for i in range(40) if i not in {3, 5}]
-    assert audit(adata, declared).repairs[0].what == "unlabelled_cells_dropped"
+    assert inspect_atlas(adata, declared).repairs[0].what == "unlabelled_cells_dropped"
 
 
 def test_cells_are_chosen_by_what_columns_say():
@@ -279,13 +279,13 @@ def test_cells_are_chosen_by_what_columns_say():
     processed = process(small_atlas(), declared)
     assert processed.obs_names.tolist() == [f"cell{i}" for i in range(0, 40, 4)]
     assert processed.obs["assay"].astype(str).unique().tolist() == ["0"]
-    found = audit(small_atlas(), declared)
+    found = inspect_atlas(small_atlas(), declared)
     assert found.ok
     assert [(repair.what, repair.n) for repair in found.repairs[:2]] == [
         ("cells_not_asked_for", 20),
         ("cells_not_asked_for", 10),
     ]
-    absent = audit(small_atlas(), spec(where={"run": ["9"]}))
+    absent = inspect_atlas(small_atlas(), spec(where={"run": ["9"]}))
     assert "no cell has 'run' of '9' (values: 0, 1, 2, 3)" in absent.refusals[0].problem
 
 
@@ -293,7 +293,7 @@ def test_names_cannot_do_anything_to_a_terminal():
     adata = small_atlas()
     adata.obs["cell_type"] = [f"T\x1b[2J{i % 3}" for i in range(40)]
     adata.obs["other\x07column"] = 1
-    found = audit(adata, SPEC)
+    found = inspect_atlas(adata, SPEC)
     assert "characters that cannot be shown" in found.refusals[0].problem
     assert not any(ord(char) < 32 for char in found.text().replace("\n", ""))
     assert "T\\x1b[2J" in found.text()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scfm_assets.core.intake.files.anndata_layout import DOC as ANNDATA_DOC
 from scfm_assets.core.intake.files.anndata_layout import anndata_contents, is_anndata
-from scfm_assets.core.intake.files.contents import Container, Contents, Format
+from scfm_assets.core.intake.files.contents import AtlasFormat, Container, Contents
 from scfm_assets.core.intake.files.hdf5 import open_hdf5
 from scfm_assets.core.intake.files.loom import DOC as LOOM_DOC
 from scfm_assets.core.intake.files.loom import is_loom, loom_contents
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from scfm_assets.core.genes import Repair
 
-__all__ = ["FORMATS", "FileNotes", "Format", "labels", "load", "notes_of"]
+__all__ = ["FORMATS", "AtlasFormat", "FileNotes", "labels", "load", "notes_of"]
 
 _NOTES = "atlas_file"
 
@@ -79,11 +79,11 @@ ZARR = Container("zarr", _is_zarr, open_zarr, lambda top: top.names())
 TEXTS = Container("MatrixMarket", holds_matrix, open_folder, lambda _: [])
 
 FORMATS = (
-    Format("AnnData, HDF5 (.h5ad)", HDF5, is_anndata, anndata_contents, ANNDATA_DOC),
-    Format("loom", HDF5, is_loom, loom_contents, LOOM_DOC),
-    Format("10x HDF5 (.h5)", HDF5, is_tenx, tenx_contents, TENX_DOC),
-    Format("AnnData, zarr", ZARR, is_anndata, anndata_contents, ANNDATA_DOC),
-    Format("10x text (matrix.mtx)", TEXTS, lambda _: True, folder_contents, FOLDER_DOC),
+    AtlasFormat("AnnData, HDF5 (.h5ad)", HDF5, is_anndata, anndata_contents, ANNDATA_DOC),
+    AtlasFormat("loom", HDF5, is_loom, loom_contents, LOOM_DOC),
+    AtlasFormat("10x HDF5 (.h5)", HDF5, is_tenx, tenx_contents, TENX_DOC),
+    AtlasFormat("AnnData, zarr", ZARR, is_anndata, anndata_contents, ANNDATA_DOC),
+    AtlasFormat("10x text (matrix.mtx)", TEXTS, lambda _: True, folder_contents, FOLDER_DOC),
 )
 """What is read, in the order in which it is asked for."""
 
@@ -165,7 +165,7 @@ def notes_of(adata: AnnData) -> FileNotes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Format, Contents]]:
+def _opened(path: Path) -> Iterator[tuple[AtlasFormat, Contents]]:
     container = _container(path)
     with container.open(path) as top:
         form = next((form for form in FORMATS if form.container is container and form.recognise(top)), None)

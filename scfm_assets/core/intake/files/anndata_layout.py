@@ -11,17 +11,17 @@ from scfm_assets.core.intake.files.frames import read_frame
 from scfm_assets.core.intake.files.matrices import matrix_at
 
 if TYPE_CHECKING:
-    from scfm_assets.core.intake.files.stored import Node
+    from scfm_assets.core.intake.files.stored import StoredNode
 
 DOC = "obs and var at the top"
 
 
-def is_anndata(top: Node) -> bool:
+def is_anndata(top: StoredNode) -> bool:
     """Whether there are cells and genes as anndata writes them."""
     return {"obs", "var"} <= set(top.names())
 
 
-def anndata_contents(top: Node) -> Contents:
+def anndata_contents(top: StoredNode) -> Contents:
     """Read the labels of an AnnData and describe its matrices."""
     uns = top.get("uns")
     obs, var = (read_frame(top.need(part), uns) for part in ("obs", "var"))
@@ -36,7 +36,7 @@ def anndata_contents(top: Node) -> Contents:
     return Contents(obs, var, matrices, raw_var, simulated=_simulated(top))
 
 
-def _simulated(top: Node) -> bool:
+def _simulated(top: StoredNode) -> bool:
     said = top.get("uns/scfm/simulated")
     if said is None or not said.is_array or said.shape != () or said.kind not in "bi":
         return False

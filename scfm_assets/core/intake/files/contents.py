@@ -65,7 +65,7 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Format:
+class AtlasFormat:
     """A way in which people keep an atlas.
 
     Attributes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS, Node, attempt
+from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS, StoredNode, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _NULLABLE = ("nullable-integer", "nullable-boolean", "nullable-string-array")
 _OLD_CATEGORIES = "__categories"
 
 
-def read_frame(node: Node, old_categories: Node | None = None) -> pd.DataFrame:
+def read_frame(node: StoredNode, old_categories: StoredNode | None = None) -> pd.DataFrame:
     """Read obs or var.
 
     Columns that are no values per row (arrays, nested tables) are left out; nothing that we take can be in them.
@@ -55,7 +55,7 @@ def frame_of(place: str, columns: Mapping[str, Any], index: Iterable[Any]) -> pd
     return attempt(place, lambda: pd.DataFrame(dict(columns), index=pd.Index([str(name) for name in index])))
 
 
-def _order(node: Node, index_name: str) -> list[str]:
+def _order(node: StoredNode, index_name: str) -> list[str]:
     order = node.attribute("column-order")
     if order is None:
         return [name for name in node.names() if name not in {index_name, _OLD_CATEGORIES}]
@@ -63,7 +63,7 @@ def _order(node: Node, index_name: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name != index_name]
 
 
-def _column(node: Node, old_categories: Node | None) -> Any:
+def _column(node: StoredNode, old_categories: StoredNode | None) -> Any:
     """Read one column, None if it has not one value per row."""
     if node.is_array:
         if len(node.shape) != 1 or node.kind not in NUMBERS + TEXTS:
@@ -84,12 +84,12 @@ def _column(node: Node, old_categories: Node | None) -> Any:
     return None
 
 
-def _values(node: Node) -> np.ndarray:
+def _values(node: StoredNode) -> np.ndarray:
     node.vector("a column", NUMBERS + TEXTS)
     return node.read() if node.kind in NUMBERS else node.texts()
 
 
-def _decoded(node: Node, codes: np.ndarray, categories: np.ndarray) -> Any:
+def _decoded(node: StoredNode, codes: np.ndarray, categories: np.ndarray) -> Any:
     """Put categories in the place of their codes; -1 stands for a missing value."""
     if codes.dtype.kind not in "iu":
         problem = f"has codes of type {codes.dtype}, which count nothing"
@@ -105,7 +105,7 @@ def _decoded(node: Node, codes: np.ndarray, categories: np.ndarray) -> Any:
     return with_none[codes]
 
 
-def _compound(node: Node, old_categories: Node | None) -> pd.DataFrame:
+def _compound(node: StoredNode, old_categories: StoredNode | None) -> pd.DataFrame:
     """Read the one array of records that anndata wrote before 0.7."""
     names = node.attempt(lambda: node.raw.dtype.names) or ()
     if len(node.shape) != 1 or not names:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.intake.files.scouting import send_scout
-from scfm_assets.core.intake.files.stored import ElsewhereError, Library, Node, attempt
+from scfm_assets.core.intake.files.stored import ElsewhereError, Library, StoredNode, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ _SMALL = 2**20
 
 
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[Node]:
+def open_hdf5(path: Path) -> Iterator[StoredNode]:
     """Open an HDF5 file for reading.
 
     Raises
@@ -30,7 +30,7 @@ def open_hdf5(path: Path) -> Iterator[Node]:
     send_scout(path)
     file = attempt(str(path), lambda: h5py.File(path, "r"))
     try:
-        yield Node(path, "", file, LIBRARY)
+        yield StoredNode(path, "", file, LIBRARY)
     finally:
         file.close()
 

@@ -12,20 +12,20 @@ from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scfm_assets.core.intake.files.stored import Node
+    from scfm_assets.core.intake.files.stored import StoredNode
 
 DOC = "an array 'matrix' with row_attrs and col_attrs"
 CELL_NAMES = ("CellID", "obs_names", "cell_id", "barcode", "Barcode")
 GENE_NAMES = ("Accession", "var_names", "Gene", "gene_names", "Symbol")
 
 
-def is_loom(top: Node) -> bool:
+def is_loom(top: StoredNode) -> bool:
     """Whether there is a matrix with attributes of rows and columns."""
     there = set(top.names())
     return {"matrix", "row_attrs", "col_attrs"} <= there and top.need("matrix").is_array
 
 
-def loom_contents(top: Node) -> Contents:
+def loom_contents(top: StoredNode) -> Contents:
     """Read the attributes of cells and genes, and describe the matrix and its layers."""
     matrix = top.need("matrix")
     if len(matrix.shape) != 2 or matrix.kind not in NUMBERS:
@@ -43,11 +43,11 @@ def loom_contents(top: Node) -> Contents:
     return Contents(obs, var, tuple(matrices))
 
 
-def _layer(name: str, layer: Node) -> StoredMatrix:
+def _layer(name: str, layer: StoredNode) -> StoredMatrix:
     return dense(f"layers/{name}", layer, by_cell=False)
 
 
-def _attributes(folder: Node, index_names: tuple[str, ...], length: int) -> pd.DataFrame:
+def _attributes(folder: StoredNode, index_names: tuple[str, ...], length: int) -> pd.DataFrame:
     columns = {}
     for name in folder.names():
         node = folder.need(name)

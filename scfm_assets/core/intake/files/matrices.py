@@ -10,7 +10,7 @@ from scipy import sparse
 
 from scfm_assets.core.intake.counts import csr_of
 from scfm_assets.core.intake.files.memory import check_memory
-from scfm_assets.core.intake.files.stored import NUMBERS, Node
+from scfm_assets.core.intake.files.stored import NUMBERS, StoredNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class StoredMatrix:
     read: Callable[[], sparse.csr_matrix]
 
 
-def matrix_at(place: str, node: Node | None) -> StoredMatrix | None:
+def matrix_at(place: str, node: StoredNode | None) -> StoredMatrix | None:
     """Describe what lies at a place of an AnnData; None if it is no matrix of numbers."""
     if node is None:
         return None
@@ -57,7 +57,7 @@ def matrix_at(place: str, node: Node | None) -> StoredMatrix | None:
     return compressed(place, node, _shape(node, given), by_cell=form == "csr")
 
 
-def dense(place: str, node: Node, *, by_cell: bool = True) -> StoredMatrix:
+def dense(place: str, node: StoredNode, *, by_cell: bool = True) -> StoredMatrix:
     """Describe a dense matrix; `by_cell` if its rows are cells."""
     node.check()
     n_cells, n_genes = node.shape if by_cell else node.shape[::-1]
@@ -65,14 +65,14 @@ def dense(place: str, node: Node, *, by_cell: bool = True) -> StoredMatrix:
     return StoredMatrix(place, n_cells, n_genes, f"dense {node.raw.dtype}", read)
 
 
-def compressed(place: str, node: Node, shape: tuple[int, int], *, by_cell: bool) -> StoredMatrix:
+def compressed(place: str, node: StoredNode, shape: tuple[int, int], *, by_cell: bool) -> StoredMatrix:
     """Describe a sparse matrix of `shape` cells x genes; `by_cell` if its pointers are those of cells."""
     dtype = node.need("data").vector("the values of a sparse matrix").raw.dtype
     words = f"{'CSR' if by_cell else 'CSC'} {dtype}"
     return StoredMatrix(place, *shape, words, lambda: _compressed(node, shape, by_cell=by_cell))
 
 
-def _shape(node: Node, given: Any) -> tuple[int, int]:
+def _shape(node: StoredNode, given: Any) -> tuple[int, int]:
     numbers = np.asarray(given).ravel() if given is not None else np.array([])
     if len(numbers) != 2 or numbers.dtype.kind not in "iu" or (numbers < 0).any():
         problem = f"has no shape of a matrix ({given})"
@@ -80,13 +80,13 @@ def _shape(node: Node, given: Any) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[1])
 
 
-def _dense_rows(node: Node) -> sparse.csr_matrix:
+def _dense_rows(node: StoredNode) -> sparse.csr_matrix:
     n_rows, n_columns = node.shape
     step = max(BLOCK_BYTES // max(n_columns * node.raw.dtype.itemsize, 1), 1)
     return _stacked([csr_of(node.read(at, at + step)) for at in _starts(n_rows, step, node)], n_columns)
 
 
-def _dense_columns(node: Node) -> sparse.csr_matrix:
+def _dense_columns(node: StoredNode) -> sparse.csr_matrix:
     """Read a genes x cells array by blocks of cells."""
     n_genes, n_cells = node.shape
     step = max(BLOCK_BYTES // max(n_genes * node.raw.dtype.itemsize, 1), 1)
@@ -98,7 +98,7 @@ def _dense_columns(node: Node) -> sparse.csr_matrix:
     return _stacked([block(at) for at in _starts(n_cells, step, node)], n_genes)
 
 
-def _starts(n_rows: int, step: int, node: Node) -> range:
+def _starts(n_rows: int, step: int, node: StoredNode) -> range:
     check_memory(node.place, min(n_rows, step) * (node.n_bytes // max(n_rows, 1)))
     return range(0, n_rows, step)
 
@@ -107,7 +107,7 @@ def _stacked(blocks: list[sparse.csr_matrix], n_columns: int) -> sparse.csr_matr
     return csr_of(sparse.vstack(blocks, format="csr") if blocks else np.zeros((0, n_columns), dtype=np.float32))
 
 
-def _compressed(node: Node, shape: tuple[int, int], *, by_cell: bool) -> sparse.csr_matrix:
+def _compressed(node: StoredNode, shape: tuple[int, int], *, by_cell: bool) -> sparse.csr_matrix:
     """Read a sparse matrix after a look at everything by which scipy would read beyond its arrays."""
     n_major, n_minor = shape if by_cell else shape[::-1]
     data = node.need("data").vector("the values of a sparse matrix")
@@ -133,7 +133,7 @@ def _compressed(node: Node, shape: tuple[int, int], *, by_cell: bool) -> sparse.
     return _turned(data, indices, starts, shape, narrow)
 
 
-def _indices(node: Node, n_minor: int, narrow: Any) -> np.ndarray:
+def _indices(node: StoredNode, n_minor: int, narrow: Any) -> np.ndarray:
     """Read indices block by block, proven to lie within the matrix."""
     found = np.empty(node.shape[0], dtype=narrow)
     step = BLOCK_BYTES // 8
@@ -148,7 +148,9 @@ def _indices(node: Node, n_minor: int, narrow: Any) -> np.ndarray:
     return found
 
 
-def _turned(data: Node, indices: Node, starts: np.ndarray, shape: tuple[int, int], narrow: Any) -> sparse.csr_matrix:
+def _turned(
+    data: StoredNode, indices: StoredNode, starts: np.ndarray, shape: tuple[int, int], narrow: Any
+) -> sparse.csr_matrix:
     """Turn a matrix that is stored by genes: count what each cell has, then put the blocks of genes in place."""
     n_cells, n_genes = shape
     cells = _indices(indices, n_cells, narrow)

@@ -57,7 +57,7 @@ class Library:
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class StoredNode:
     """A folder or an array in an open file.
 
     Attributes
@@ -95,7 +95,7 @@ class Node:
         """List what a folder holds, in order."""
         return [] if self.is_array else sorted(self.attempt(lambda: self.library.names(self.raw)))
 
-    def get(self, key: str) -> Node | None:
+    def get(self, key: str) -> StoredNode | None:
         """Give what lies at a place below this folder, None if there is nothing."""
         found = self
         for name in key.split("/"):
@@ -105,10 +105,10 @@ class Node:
             inner = f"{found.key}/{name}" if found.key else name
             if inner.count("/") > _DEEPEST:
                 raise found.error("holds folders in folders without end")
-            found = Node(self.path, inner, raw, self.library)
+            found = StoredNode(self.path, inner, raw, self.library)
         return found
 
-    def need(self, key: str) -> Node:
+    def need(self, key: str) -> StoredNode:
         """Give what lies at a place below this folder, which must be there."""
         found = self.get(key)
         if found is None:
@@ -144,7 +144,7 @@ class Node:
         size = int(self.raw.dtype.itemsize) if self.kind not in TEXTS or self.kind == "S" else 0
         return math.prod(self.shape) * (size + (_POINTER if self.kind in TEXTS else 0))
 
-    def vector(self, what: str, kinds: str = NUMBERS) -> Node:
+    def vector(self, what: str, kinds: str = NUMBERS) -> StoredNode:
         """Give this if it is a sound array of one dimension and of these kinds."""
         if len(self.shape) != 1 or self.kind not in kinds:
             found = f"an array of shape {self.shape} and type {self.raw.dtype}" if self.is_array else "a folder"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scfm_assets.core.intake.files.stored import Node
+    from scfm_assets.core.intake.files.stored import StoredNode
 
 DOC = "a group 'matrix' with features and barcodes, or one genome's group with genes and barcodes"
 GENES = "Gene Expression"
@@ -29,12 +29,12 @@ _VALUES = {"data", "indices", "indptr", "shape", "barcodes"}
 _GEM_GROUP = re.compile(r"[ACGTN]{6,}-(\d{1,3})")
 
 
-def is_tenx(top: Node) -> bool:
+def is_tenx(top: StoredNode) -> bool:
     """Whether this is what Cell Ranger writes as HDF5."""
     return _version_3(top) or bool(_genomes(top))
 
 
-def tenx_contents(top: Node) -> Contents:
+def tenx_contents(top: StoredNode) -> Contents:
     """Read a Cell Ranger matrix, of version 3 and later or of one genome of version 2."""
     if not _version_3(top):
         return _version_2(top)
@@ -92,17 +92,17 @@ def _cells(place: str, barcodes: Sequence[str]) -> pd.DataFrame:
     return frame_of(place, columns, barcodes)
 
 
-def _version_3(top: Node) -> bool:
+def _version_3(top: StoredNode) -> bool:
     matrix = top.get("matrix") if "matrix" in top.names() else None
     return matrix is not None and not matrix.is_array and "features" in matrix.names()
 
 
-def _genomes(top: Node) -> list[str]:
+def _genomes(top: StoredNode) -> list[str]:
     groups = {name: top.get(name) for name in top.names()}
     return [n for n, group in groups.items() if group is not None and {"genes", *_VALUES} <= set(group.names())]
 
 
-def _version_2(top: Node) -> Contents:
+def _version_2(top: StoredNode) -> Contents:
     genomes = _genomes(top)
     if len(genomes) > 1:
         problem = f"holds {len(genomes)} genomes ({', '.join(map(repr, genomes))})"
@@ -114,7 +114,7 @@ def _version_2(top: Node) -> Contents:
     return gene_expression(group.place, _matrix(group), _texts(group.need("barcodes")), ids, columns)
 
 
-def _matrix(group: Node) -> StoredMatrix:
+def _matrix(group: StoredNode) -> StoredMatrix:
     """Describe the matrix: written as features x cells by columns, which is cells x features by rows."""
     shape = group.need("shape").vector("the shape of the matrix", "iu").read().tolist()
     if len(shape) != 2 or min(shape) < 0:
@@ -125,5 +125,5 @@ def _matrix(group: Node) -> StoredMatrix:
     return compressed("X", group, (shape[1], shape[0]), by_cell=True)
 
 
-def _texts(node: Node) -> list[str]:
+def _texts(node: StoredNode) -> list[str]:
     return node.vector("a list of names", TEXTS).texts().tolist()

@@ -7,7 +7,7 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.intake.files.stored import Library, Node, attempt
+from scfm_assets.core.intake.files.stored import Library, StoredNode, attempt
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _LARGEST_PIECE = 2**30
 
 
 @contextmanager
-def open_zarr(path: Path) -> Iterator[Node]:
+def open_zarr(path: Path) -> Iterator[StoredNode]:
     """Open a zarr store, of format 2 or 3, for reading.
 
     Raises
@@ -47,7 +47,7 @@ def open_zarr(path: Path) -> Iterator[Node]:
     try:
         # The consolidated copy of the metadata may be older than the arrays.
         top = attempt(place, lambda: zarr.open_group(store, mode="r", use_consolidated=False))
-        yield Node(path, "", top, LIBRARY)
+        yield StoredNode(path, "", top, LIBRARY)
     finally:
         store.close()
 
