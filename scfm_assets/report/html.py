@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -53,18 +53,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Text]]) -> Html:
     rows = [list(row) for row in rows]
     numeric = [_all_numbers([row[i] for row in rows]) for i in range(len(head))]
     return fill("table", head=head, rows=rows, numeric=numeric)
-
-
-def element(name: str, *content: Text, **attributes: str) -> Html:
-    """One element; ``class_`` is its class."""
-    values = Markup("").join(Markup(' {}="{}"').format(key.rstrip("_"), value) for key, value in attributes.items())
-    inside = Markup("").join("" if text is None else escape(text) for text in content)
-    return Markup("<{0}{1}>{2}</{0}>").format(name, values, inside)
-
-
-def details(summary: str, *content: Html) -> Html:
-    """Something to unfold."""
-    return element("details", element("summary", summary), *content)
 
 
 def number(value: float | None, digits: int = 3) -> str | None:

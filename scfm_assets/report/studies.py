@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.figures.files import to_svg
-from scfm_assets.report.html import Html, Text, details, element, mark, number, probability, table
+from scfm_assets.report.html import Html, Text, fill, mark, number, probability, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
 HOLDS = {True: "good", False: "bad", None: "open"}
 KINDS = {"supported": "good", "not supported": "plain", "underpowered": "open"}
-ADJUSTED = (
-    "q is p adjusted by Benjamini and Hochberg inside its family; underpowered: had there been an effect, the test "
-    "would have missed it more often than one time in five."
-)
 
 
 @dataclass(frozen=True)
@@ -53,18 +49,19 @@ def study_page(
     tests
         Its rows of `tests`.
     """
-    parts = [
-        element("h2", title, id=anchor(name)),
-        element("p", verdict["question"], class_="quiet"),
-        element("p", mark(_sentence(verdict["answer"]), HOLDS[verdict["holds"]]), " ", verdict["sentence"]),
-    ]
-    for i, (called, figure) in enumerate(figures.items()):
-        drawn = element("figure", Html(to_svg(figure, f"{name}-{called}")))
-        parts.append(details(called.replace("_", " ").capitalize(), drawn) if i else drawn)
-    if tests.num_rows:
-        counted = f"{tests.num_rows} tests"
-        parts.append(details(counted, element("p", ADJUSTED, class_="quiet"), tests_table(tests)))
-    return element("section", *parts).markup
+    drawn = {called: to_svg(figure, f"{name}-{called}") for called, figure in figures.items()}
+    return str(
+        fill(
+            "study",
+            anchor=anchor(name),
+            title=title,
+            verdict=verdict,
+            answer=mark(_sentence(verdict["answer"]), HOLDS[verdict["holds"]]),
+            figures={called.replace("_", " ").capitalize(): Html(svg) for called, svg in drawn.items()},
+            n_tests=tests.num_rows,
+            tests=tests_table(tests),
+        )
+    )
 
 
 def _sentence(answer: str) -> str:

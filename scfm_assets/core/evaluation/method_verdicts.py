@@ -15,6 +15,7 @@ import numpy as np
 from scfm_assets.core.evaluation.confounding import confounding
 from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.core.statistics import POWER, Test, power_of_difference, smallest_difference
+from scfm_assets.tables.columns import STAMPED
 from scfm_assets.tables.methods import METHOD_VERDICTS
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
         for method, compared in of_methods.items():
             names = dict(zip(together + OF_METHOD, ground + method, strict=True))
             numbers = {**_values(compared), **_judged(compared, 1 - level)}
-            judged.append({**names, **numbers, **confounding(compared, of_methods.values())})
-    return METHOD_VERDICTS.rows(judged)
+            of_control = dict.fromkeys(OF_CONTROL) | confounding(compared, of_methods.values())
+            judged.append({**names, **numbers, **of_control})
+    return METHOD_VERDICTS.rows(judged, stamped=[name for name in STAMPED if name not in together])
 
 
 def hypotheses(table: pa.Table) -> list[Test]:
