@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from scfm_assets.report.headline import scores_of
-from scfm_assets.report.html import element, limits, mark, number, table
+from scfm_assets.report.html import limits, mark, number, table
 from scfm_assets.report.report import Context, render, write_report
 from scfm_assets.tables.evaluation import SCALING_CURVES
 from scfm_assets_tests.figures.test_plots import LAYERS, METRICS, curves_table, metrics_table
@@ -201,7 +201,7 @@ def test_report_is_written_beside_and_renamed(tmp_path, tables, monkeypatch):
 
 
 def test_pieces_of_html_escape_texts_and_align_numbers():
-    assert element("p", "a<b", None, class_="x") == '<p class="x">a&lt;b</p>'
+    assert mark("a<b", "good") == '<span class="mark good">a&lt;b</span>'
     assert mark("a<b", '"') == '<span class="mark &#34;">a&lt;b</span>'
     made = table(["<name>", "value"], [["a&", "1.0"], ["b", None], [mark("c", "good"), "-2"]])
     assert made.count('<td class="number">') == 3
