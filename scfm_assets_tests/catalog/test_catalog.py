@@ -282,7 +282,7 @@ def test_a_name_is_looked_up_in_the_home_first_then_among_the_shipped(monkeypatc
 
 def test_paths_of_a_shipped_catalog_mean_what_they_would_in_the_home(monkeypatch, tmp_path):
     monkeypatch.setenv("SCFM_HOME", str(tmp_path))
-    for shipped in ("local_files", catalog.SHIPPED / "local_files.yaml"):
+    for shipped in ("local_files", homes.PACKAGE / "catalogs" / "local_files.yaml"):
         lung = catalog.load(shipped).atlases["lung"]
         assert str(lung.file) == str(tmp_path / "atlases" / "lung.h5ad")
     monkeypatch.setenv("SCFM_CATALOG", "local_files")
