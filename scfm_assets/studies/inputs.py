@@ -1,4 +1,4 @@
-"""What the platform offers to the steps of a study; `defs/study_inputs.py` knows how each is delivered.
+"""What the platform offers to the steps of a study; `defs/studies/inputs.py` knows how each is delivered.
 
 A step names its inputs in `Step.reads` and gets them in that order. What "of the step" means depends on where it is
 made: once (`whole`), for each tissue, for each slice, for each model, or for each model and slice.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scfm_assets.defs.study_inputs import DELIVERIES
+from scfm_assets.defs.studies.inputs import DELIVERIES
 from scfm_assets.errors import ScfmError
 from scfm_assets.resources.store import Store
 from scfm_assets.studies import inputs

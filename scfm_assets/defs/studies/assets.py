@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scfm_assets.defs import verdicts
 from scfm_assets.defs.formats import HTML
 from scfm_assets.defs.inputs import all_of
-from scfm_assets.defs.study_inputs import DELIVERIES, Where, checkpoint_of
+from scfm_assets.defs.studies.inputs import DELIVERIES, Where, checkpoint_of
 from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, Reads, asset, everything, same
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Space
