@@ -237,7 +237,7 @@ def _loo_rmse(form: CurveForm, n: np.ndarray, y: np.ndarray, weights: np.ndarray
 
 
 def _judged(fits: Sequence[CurveFit]) -> tuple[CurveFit, ...]:
-    """Give Akaike weights to all forms that have an AICc, and the title to the best that is identified."""
+    """Fits with Akaike weights, where they have an AICc, and the verdict ``best`` for the best that is identified."""
     known = np.array([math.inf if fit.aicc is None else fit.aicc for fit in fits])
     if not np.isfinite(known).any():
         return tuple(fits)

@@ -73,7 +73,7 @@ def fit_table(table: pa.Table, x: str, y: str, sigma: str | None = None) -> tupl
 
 
 def as_row(fit: CurveFit) -> dict[str, Any]:
-    """Give the columns of the table `scaling_curves` that a fit fills; limits the points do not set are None."""
+    """Columns of the table `scaling_curves` that a fit fills; limits the points do not set are None."""
     parameters = {name: {"value": e.value, "lo": e.lo, "hi": e.hi} for name, e in fit.parameters.items()}
     asymptote = fit.asymptote
     return {

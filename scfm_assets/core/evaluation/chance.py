@@ -45,15 +45,17 @@ def chance_tests(
     for ground in grounds:
         seed = seed_from("chance", ground.network, ground.network_version, tissue)
         of_repeats = _of_repeats(found, ground, permutations, seed)
-        for place, own in enumerate(found):
-            told = [of_repeat[place] for of_repeat in of_repeats if place in of_repeat]
-            value = float(np.mean([one.value for one in told]))
-            merged = Permuted(value, np.mean([one.permuted for one in told], axis=0))
+        for place, method in enumerate(found):
+            permuted = [of_repeat[place] for of_repeat in of_repeats if place in of_repeat]
+            value = float(np.mean([one.value for one in permuted]))
+            merged = Permuted(value, np.mean([one.permuted for one in permuted], axis=0))
             tests.append(
                 Test(
                     study=STUDY,
                     family=f"above_chance_{tissue}",
-                    hypothesis=f"{name_of(own.names)} ranks the edges of {ground.network} better than permuted labels",
+                    hypothesis=(
+                        f"{name_of(method.names)} ranks the edges of {ground.network} better than permuted labels"
+                    ),
                     statistic="AUROC; labels permuted within TFs",
                     value=merged.value,
                     p=merged.p(),
@@ -64,12 +66,14 @@ def chance_tests(
     return tests
 
 
-def _of_repeats(found: Sequence[Contender], ground: Ground, permutations: int, seed: int) -> list[dict[int, Permuted]]:
+def _of_repeats(
+    methods: Sequence[Contender], ground: Ground, permutations: int, seed: int
+) -> list[dict[int, Permuted]]:
     """Permute the labels for all methods of a repeat at once: place of the method to its AUROC."""
     made = []
-    for repeat in sorted({repeat for own in found for repeat in own.keys}):
-        places = [place for place, own in enumerate(found) if repeat in own.keys]
-        scores = np.stack([ground.pairs.of(found[place].matrix(repeat)[ground.universe.tfs]) for place in places])
+    for repeat in sorted({repeat for method in methods for repeat in method.keys}):
+        places = [place for place, method in enumerate(methods) if repeat in method.keys]
+        scores = np.stack([ground.pairs.of(methods[place].matrix(repeat)[ground.universe.tfs]) for place in places])
         tested = permutation_test(scores, ground.pairs, permutations=permutations, seed=seed)
-        made.append({place: own["auroc"] for place, own in zip(places, tested, strict=True)})
+        made.append({place: by_metric["auroc"] for place, by_metric in zip(places, tested, strict=True)})
     return made

@@ -52,8 +52,8 @@ def panel_is_complete(panel: pa.Table, size: int) -> Passed:
 def genes_are_distinct(panel: pa.Table) -> Passed:
     """Make sure that no gene stands twice in the panel: its pairs would be scored twice."""
     twice = [gene for gene, n in Counter(panel["gene_id"].to_pylist()).items() if n > 1]
-    found = f"{panel.num_rows:,} genes, "
-    return not twice, found + (f"{len(twice)} ids twice, such as {twice[0]}" if twice else "each id once")
+    words = f"{panel.num_rows:,} genes, "
+    return not twice, words + (f"{len(twice)} ids twice, such as {twice[0]}" if twice else "each id once")
 
 
 def panel_holds_tfs(regulators: pa.Table) -> Passed:
@@ -67,17 +67,17 @@ def repeats_hold_their_cells(cell_sets: pa.Table, n_cells: int, repeats: int) ->
     wrong = {repeat: n for repeat, n in distinct.items() if n != n_cells}
     if len(distinct) != repeats:
         return False, f"{len(distinct)} repeats instead of {repeats}"
-    told = ", ".join(f"repeat {repeat} holds {n:,}" for repeat, n in wrong.items())
-    return not wrong, f"{told} distinct cells instead of {n_cells:,}" if wrong else (
+    words = ", ".join(f"repeat {repeat} holds {n:,}" for repeat, n in wrong.items())
+    return not wrong, f"{words} distinct cells instead of {n_cells:,}" if wrong else (
         f"each of {repeats} repeats holds {n_cells:,} distinct cells"
     )
 
 
 def network_has_edges(network: pa.Table) -> Passed:
     """Count edges between two genes; those of a gene to itself are kept, and stand in no universe."""
-    own = pc.sum(pc.equal(network["tf"], network["target"])).as_py() or 0  # pyright: ignore[reportAttributeAccessIssue]
-    edges = network.num_rows - own
-    return edges > 0, f"{edges:,} edges between two genes, {own:,} of a gene to itself, which no universe holds"
+    self_edges = pc.sum(pc.equal(network["tf"], network["target"])).as_py() or 0  # pyright: ignore[reportAttributeAccessIssue]
+    edges = network.num_rows - self_edges
+    return edges > 0, f"{edges:,} edges between two genes, {self_edges:,} of a gene to itself, which no universe holds"
 
 
 def enough_positives(metrics: pa.Table, least: int = LEAST_POSITIVES) -> Passed:
@@ -85,8 +85,8 @@ def enough_positives(metrics: pa.Table, least: int = LEAST_POSITIVES) -> Passed:
     smallest = _smallest(metrics, "n_pos")
     few = {key: n for key, n in smallest.items() if n < least}
     if few:
-        told = "; ".join(f"{n:,.0f} positives of {network} in {key}" for (network, key), n in few.items())
-        return False, f"{told}: intervals are wide, and one edge more or less moves them"
+        listed = "; ".join(f"{n:,.0f} positives of {network} in {key}" for (network, key), n in few.items())
+        return False, f"{listed}: intervals are wide, and one edge more or less moves them"
     return True, f"at least {min(smallest.values(), default=0):,.0f} positives" if smallest else "no metrics to check"
 
 
@@ -95,21 +95,21 @@ def seen_together(metrics: pa.Table, least: float = LEAST_COVERAGE) -> Passed:
     smallest = _smallest(metrics, "positive_coverage")
     dark = {key: share for key, share in smallest.items() if share < least}
     if dark:
-        told = "; ".join(
+        listed = "; ".join(
             f"{share:.0%} of the positives of {network} in {key}" for (network, key), share in dark.items()
         )
-        return False, f"only {told} were ever seen together: the others tie at score 0"
+        return False, f"only {listed} were ever seen together: the others tie at score 0"
     words = f"at least {min(smallest.values(), default=0):.0%} of the positives were seen together"
     return True, words if smallest else "no metrics to check"
 
 
 def _smallest(metrics: pa.Table, column: str) -> dict[tuple[str, str], float]:
-    """Give the smallest value of a column by network and, in words, place."""
+    """Smallest value of a column by network and, in words, place."""
     keys = ["network", "tissue", "n_cells", "universe"]
-    found = metrics.group_by(keys).aggregate([(column, "min")]).sort_by([(key, "ascending") for key in keys])
+    minima = metrics.group_by(keys).aggregate([(column, "min")]).sort_by([(key, "ascending") for key in keys])
     return {
         (row["network"], f"{row['tissue']} ({row['universe']}, {row['n_cells']:,} cells)"): row[f"{column}_min"]
-        for row in found.to_pylist()
+        for row in minima.to_pylist()
         if row[f"{column}_min"] is not None
     }
 
@@ -134,12 +134,12 @@ def vocabulary_covers(known: np.ndarray, least: float = LEAST_OVERLAP) -> Passed
 
 def fingerprint_is_declared(found: Mapping[str, Any], declared: Mapping[str, Any]) -> Passed:
     """Hold what was loaded against what the catalog expects of the model."""
-    told = ", ".join(f"{name} {value}" for name, value in found.items())
+    listed = ", ".join(f"{name} {value}" for name, value in found.items())
     if not declared:
-        return True, f"the catalog expects nothing; found {told}"
+        return True, f"the catalog expects nothing; found {listed}"
     wrong = [f"{name} declared {declared[name]}, found {found.get(name)}" for name in declared]
     wrong = [words for name, words in zip(declared, wrong, strict=True) if found.get(name) != declared[name]]
-    return not wrong, "; ".join(wrong) if wrong else f"{', '.join(declared)} as declared; found {told}"
+    return not wrong, "; ".join(wrong) if wrong else f"{', '.join(declared)} as declared; found {listed}"
 
 
 def sums_hold_their_cells(sums_of_repeat: Mapping[int, AttentionSums], n_cells: int, repeats: int) -> Passed:
@@ -239,7 +239,7 @@ def is_half(null: Permuted, *, errors: float) -> bool:
 
 
 def _errors_allowed(rankings: int, permutations: int) -> float:
-    """Give the standard errors, themselves estimated, that a sound ranking passes with the chance of a false alarm."""
+    """Standard errors, themselves estimated, that a sound ranking passes with the chance of a false alarm."""
     from scipy.special import stdtrit
 
     return max(LEAST_ERRORS, float(stdtrit(permutations - 1, 1 - FALSE_ALARMS / (2 * rankings))))

@@ -79,7 +79,7 @@ def compare(
     tissue, n_cells, model, checkpoint, checkpoint_before, simulated
         Stand in every row; the tissue also chooses the network's edges.
     intervals
-        How uncertainty is told, as for `metrics`; the default of `Intervals` if None.
+        How uncertainty is estimated, as for `metrics`; the default of `Intervals` if None.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How uncertainty of a metric is told: by drawing pairs, by leaving out TFs, or by leaving out groups of cells.
+"""How uncertainty of a metric is estimated: by drawing pairs, by leaving out TFs, or by leaving out groups of cells.
 
 What is drawn for pairs, and the metrics without each group of cells, are made here; `core.statistics.uncertainty`
 makes limits of them.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Intervals:
-    """How uncertainty is told.
+    """How uncertainty is estimated.
 
     Limits are value +- t times its error, on the scale of the metric (`scfm_assets.core.metrics.scales`).
 
@@ -104,7 +104,7 @@ class WithoutGroups:
                         kept[group] = values_of(reading.total(universe))
 
     def values(self, direction: Direction, reference: int, universe: AnyUniverse) -> np.ndarray | None:
-        """Give the metrics of one ranking without each group, shape (n_groups, n_metrics).
+        """Metrics of one ranking without each group, shape (n_groups, n_metrics).
 
         NaN without a group that has no cell; None where the scores without a group are not known. `reference` is its
         place among the references.

@@ -49,7 +49,7 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
     -------
     Rows of `method_comparison`; over cells, where the scores of both methods without each group are known.
     """
-    repeats = sorted({repeat for own in found for repeat in own.keys}) if grounds else []
+    repeats = sorted({repeat for method in found for repeat in method.keys}) if grounds else []
     of_repeats = [_measured(found, grounds, repeat) for repeat in repeats]
     correlations = [[_correlations(found, ground, repeat) for ground in grounds] for repeat in repeats]
     rows = []
@@ -60,17 +60,20 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
         most = largest_values(ground.pairs.n_pos / ground.pairs.n)
         for kind in KINDS:
             shared = [of_repeat[place][kind] for of_repeat in of_repeats]
-            limits = np.mean([own.intervals(level=level) for own in shared], axis=0)
+            limits = np.mean([of_repeat.intervals(level=level) for of_repeat in shared], axis=0)
             if kind == "cells":  # nothing varies, so that nothing is known: what is left of an error is rounding
-                limits[:, [own.method in STATIC for own in found]] = np.nan
+                limits[:, [method.method in STATIC for method in found]] = np.nan
             for one, other in _compared(found):
                 if not _known(shared, one, other):
                     continue
-                told = over_repeats([own.difference(one, other, level=level) for own in shared], most, level=level)
+                differences = over_repeats(
+                    [of_repeat.difference(one, other, level=level) for of_repeat in shared], most, level=level
+                )
                 names = {**found[one].names, **ground.names, **_names_of_reference(found[other])}
                 names |= {"interval": kind, "correlation": alike[one, other], "n_repeats": len(repeats)}
                 rows += [
-                    {**names, **_numbers(own, low, high)} for own, low, high in zip(told, *limits[:, one], strict=True)
+                    {**names, **_numbers(difference, low, high)}
+                    for difference, low, high in zip(differences, *limits[:, one], strict=True)
                 ]
     return METHOD_COMPARISON.rows(rows)
 
@@ -87,30 +90,40 @@ def over_repeats(found: Sequence[Sequence[Difference]], most: np.ndarray, *, lev
     level
         Confidence.
     """
-    numbers = [[(own.value, own.value_before, own.error) for own in told] for told in found]
+    numbers = [
+        [(difference.value, difference.value_before, difference.error) for difference in of_repeat]
+        for of_repeat in found
+    ]
     value, before, error = np.mean(numbers, axis=0).T
-    difference, units = value - before, min(own.units for told in found for own in told)
-    half = np.where((error > 0) | (difference == 0), error, np.nan) * reach(units, level=level)
-    low, high = (np.clip(difference + side * half, -most, most) for side in (-1, 1))
-    p, effect = t_tests(difference, error, units)
+    differences, units = value - before, min(difference.units for of_repeat in found for difference in of_repeat)
+    half = np.where((error > 0) | (differences == 0), error, np.nan) * reach(units, level=level)
+    low, high = (np.clip(differences + side * half, -most, most) for side in (-1, 1))
+    p, effect = t_tests(differences, error, units)
     names = ("value", "value_before", "difference", "low", "high", "error", "effect", "p")
-    columns = np.column_stack([value, before, difference, low, high, error, effect, p]).tolist()
-    merged = [own._replace(**dict(zip(names, row, strict=True))) for own, row in zip(found[0], columns, strict=True)]
-    return [own._replace(units=units, verdict=verdict_of(own.low, own.high)) for own in merged]
+    columns = np.column_stack([value, before, differences, low, high, error, effect, p]).tolist()
+    merged = [
+        difference._replace(**dict(zip(names, row, strict=True)))
+        for difference, row in zip(found[0], columns, strict=True)
+    ]
+    return [
+        difference._replace(units=units, verdict=verdict_of(difference.low, difference.high)) for difference in merged
+    ]
 
 
 # One repeat -----------------------------------------------------------------------------------------------------------
 
 
-def _measured(found: Sequence[Contender], grounds: Sequence[Ground], repeat: int) -> list[dict[str, Shared]]:
+def _measured(methods: Sequence[Contender], grounds: Sequence[Ground], repeat: int) -> list[dict[str, Shared]]:
     """Rank every ground by every method, all of them without each TF and without each group of cells.
 
     Scores without each group are made for one method at a time: those of all methods are many times the memory.
     """
     parts: list[dict[str, list[Shared]]] = [{kind: [] for kind in KINDS} for _ in grounds]
-    sizes = next((left.n_cells[repeat] for own in found if (left := own.source.scores.left_out)), np.zeros(0, int))
-    for own in found:
-        matrix, without = own.matrix(repeat), _without_groups(own, repeat)
+    sizes = next(
+        (left.n_cells[repeat] for method in methods if (left := method.source.scores.left_out)), np.zeros(0, int)
+    )
+    for method in methods:
+        matrix, without = method.matrix(repeat), _without_groups(method, repeat)
         for ground, part in zip(grounds, parts, strict=True):
             ranking = ground.pairs.rank(ground.pairs.of(matrix[ground.universe.tfs]))
             shared = over_tfs([ranking])
@@ -119,9 +132,9 @@ def _measured(found: Sequence[Contender], grounds: Sequence[Ground], repeat: int
                 left_out = np.stack([ground.pairs.rank(scores).values for scores in without(ground)])
                 part["cells"].append(over_cells([ranking], [left_out], sizes))
             else:
-                values = shared.values if own.method in STATIC else np.full_like(shared.values, np.nan)
+                values = shared.values if method.method in STATIC else np.full_like(shared.values, np.nan)
                 part["cells"].append(_whatever_cells(shared, values, sizes))
-    return [{kind: side_by_side(own) for kind, own in part.items()} for part in parts]
+    return [{kind: side_by_side(of_methods) for kind, of_methods in part.items()} for part in parts]
 
 
 def _whatever_cells(known: Shared, without: np.ndarray, sizes: np.ndarray) -> Shared:
@@ -131,39 +144,42 @@ def _whatever_cells(known: Shared, without: np.ndarray, sizes: np.ndarray) -> Sh
     return Shared("cells", known.values, resampled, units, known.n_pos, known.n_neg, sizes)
 
 
-def _without_groups(own: Contender, repeat: int) -> Callable[[Ground], np.ndarray] | None:
-    """Give what takes a ground's pairs of the scores without each group, (n_groups, n); None where not known."""
-    left = own.source.scores.left_out
-    scores = left.scores(own.keys[repeat]) if left is not None else None
+def _without_groups(method: Contender, repeat: int) -> Callable[[Ground], np.ndarray] | None:
+    """Function from a ground to its pairs' scores without each group, (n_groups, n); None where not known."""
+    left = method.source.scores.left_out
+    scores = left.scores(method.keys[repeat]) if left is not None else None
     if left is None or scores is None:
         return None
-    turned = scores[:, int(own.direction.transposed)]
+    turned = scores[:, int(method.direction.transposed)]
     return lambda ground: ground.pairs.of(turned[:, np.searchsorted(left.tfs, ground.universe.tfs)])
 
 
 def side_by_side(parts: Sequence[Shared]) -> Shared:
     """Put methods that were ranked one by one beside each other."""
-    values, resampled = (np.concatenate([getattr(own, name) for own in parts]) for name in ("values", "resampled"))
+    values, resampled = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "resampled"))
     first = parts[0]
     return Shared(first.kind, values, resampled, first.units, first.n_pos, first.n_neg, first.sizes)
 
 
-def _correlations(found: Sequence[Contender], ground: Ground, repeat: int) -> dict[tuple[int, int], float]:
-    """Give Spearman's correlation of the scores of each two methods that are compared; NaN where one is constant."""
-    ranks = [rankdata(ground.pairs.of(own.matrix(repeat)[ground.universe.tfs])) for own in found]
-    return {(one, other): correlation(ranks[one], ranks[other]) for one, other in _compared(found)}
+def _correlations(methods: Sequence[Contender], ground: Ground, repeat: int) -> dict[tuple[int, int], float]:
+    """Spearman's correlation of the scores of each two methods that are compared; NaN where one is constant."""
+    ranks = [rankdata(ground.pairs.of(method.matrix(repeat)[ground.universe.tfs])) for method in methods]
+    return {(one, other): correlation(ranks[one], ranks[other]) for one, other in _compared(methods)}
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
 
 
-def _compared(found: Sequence[Contender]) -> list[tuple[int, int]]:
-    return [(one, other) for one, own in enumerate(found) for other in own.references(found)]
+def _compared(methods: Sequence[Contender]) -> list[tuple[int, int]]:
+    return [(one, other) for one, method in enumerate(methods) for other in method.references(methods)]
 
 
 def _known(shared: Sequence[Shared], one: int, other: int) -> bool:
     """Whether both methods are known without the units that are left out."""
-    return all(own.resampled.shape[2] and not np.isnan(own.resampled[[one, other], 0]).all(1).any() for own in shared)
+    return all(
+        of_repeat.resampled.shape[2] and not np.isnan(of_repeat.resampled[[one, other], 0]).all(1).any()
+        for of_repeat in shared
+    )
 
 
 def _names_of_reference(other: Contender) -> dict[str, object]:

@@ -47,7 +47,7 @@ OF_SEVERAL = {
     WORSE: "are worse than a null",
     UNDERPOWERED: "are underpowered",
 }
-"""How verdicts are said of several methods."""
+"""Verdicts in words, of several methods."""
 NULL = "null"
 
 OF_SLICE = ("tissue", "n_cells", "simulated")
@@ -89,7 +89,7 @@ def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
 
 
 def hypotheses(table: pa.Table) -> list[Test]:
-    """Give the hypotheses of rows of `method_verdicts`: one for each method and network, at the largest n_cells.
+    """Hypotheses of rows of `method_verdicts`: one for each method and network, at the largest n_cells.
 
     Each says that a method ranks the edges of a network better than every gene-level null, by AUROC over `UNIVERSE`.
 
@@ -120,23 +120,23 @@ def random_beats_no_null(table: pa.Table) -> tuple[bool, str]:
     """Say whether a method with random weights beats the nulls, by AUROC over `UNIVERSE`: a warning, if it does."""
     rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
     random = [row for row in rows if row["role"] == "random"]
-    found = [f"{name_of(row)} on {row['network']}" for row in random if row["verdict"] == BEATS]
-    told = f"of {len(random)} rankings by random weights, {len(found)} beat the nulls"
-    return not found, f"{told}: {'; '.join(found)}" if found else told
+    beating = [f"{name_of(row)} on {row['network']}" for row in random if row["verdict"] == BEATS]
+    message = f"of {len(random)} rankings by random weights, {len(beating)} beat the nulls"
+    return not beating, f"{message}: {'; '.join(beating)}" if beating else message
 
 
 def counted(table: pa.Table) -> dict[str, str]:
     """Say for each network how many methods got which verdict, by AUROC over `UNIVERSE`; and which beat the nulls."""
     rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
-    told = {}
+    messages = {}
     for name in dict.fromkeys(row["network"] for row in rows):
-        own = [row for row in rows if row["network"] == name and row["verdict"] != NULL]
-        times = Counter(row["verdict"] for row in own)
-        words = [f"{times[verdict]} {said}" for verdict, said in OF_SEVERAL.items() if times[verdict]]
-        best = [name_of(row) for row in own if row["verdict"] == BEATS]
+        judged = [row for row in rows if row["network"] == name and row["verdict"] != NULL]
+        times = Counter(row["verdict"] for row in judged)
+        words = [f"{times[verdict]} {phrase}" for verdict, phrase in OF_SEVERAL.items() if times[verdict]]
+        best = [name_of(row) for row in judged if row["verdict"] == BEATS]
         named = f"; the nulls are beaten by {', '.join(best)}" if best else ""
-        told[name] = f"of {len(own)} methods {', '.join(words)}{named}"
-    return told
+        messages[name] = f"of {len(judged)} methods {', '.join(words)}{named}"
+    return messages
 
 
 def name_of(row: Mapping[str, Any]) -> str:
@@ -148,25 +148,25 @@ def name_of(row: Mapping[str, Any]) -> str:
 
 
 def _grouped(rows: Rows, names: tuple[str, ...]) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
-    found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault(tuple(row[name] for name in names), []).append(row)
-    return found
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    return groups
 
 
-def _values(own: Rows) -> dict[str, Any]:
+def _values(rows: Rows) -> dict[str, Any]:
     """Take the value of a method and its limits, which stand in each of its rows."""
-    same = {name: own[0][name] for name in ("value", "n_pos", "n_neg", "n_repeats")}
-    of_kind = {row["interval"]: row for row in own}
+    same = {name: rows[0][name] for name in ("value", "n_pos", "n_neg", "n_repeats")}
+    of_kind = {row["interval"]: row for row in rows}
     ends = ((kind, end) for kind in ("tfs", "cells") for end in ("lo", "hi"))
     return same | {f"{kind}_{end}": of_kind.get(kind, {}).get(f"value_{end}") for kind, end in ends}
 
 
-def _judged(own: Rows, alpha: float) -> dict[str, Any]:
-    """Say whether a method beats the nulls, and how well that could be told."""
-    against = [row for row in own if row["reference_role"] == "null"]
-    judged: dict[str, Any] = {"rests_on": ", ".join(dict.fromkeys(row["interval"] for row in own))}
-    if own[0]["role"] == "null":
+def _judged(compared: Rows, alpha: float) -> dict[str, Any]:
+    """Say whether a method beats the nulls, and with what power."""
+    against = [row for row in compared if row["reference_role"] == "null"]
+    judged: dict[str, Any] = {"rests_on": ", ".join(dict.fromkeys(row["interval"] for row in compared))}
+    if compared[0]["role"] == "null":
         return judged | dict.fromkeys(OF_NULLS) | {"verdict": NULL}
     best = max(against, key=lambda row: row["value_reference"])
     judged |= {"best_null": best["reference"], "best_null_value": best["value_reference"]}
@@ -174,7 +174,7 @@ def _judged(own: Rows, alpha: float) -> dict[str, Any]:
     numbers = {
         "p": max(map(_directed, against)),
         "effect": decisive["effect"],
-        **_power(own[0]["metric"], against, alpha),
+        **_power(compared[0]["metric"], against, alpha),
     }
     of_nulls = list(_grouped(against, ("reference",)).values())
     if all(row["verdict"] == "better" for row in against):
@@ -193,24 +193,24 @@ def _is_worse(rows: Rows, alpha: float) -> bool:
 
 
 def _directed(row: Mapping[str, Any]) -> float:
-    """Give p of being better: two-sided where the method is above the reference, else 1; infinite if not testable."""
+    """P value of being better: two-sided where the method is above the reference, else 1; infinite if not testable."""
     if row["p"] is None:
         return np.inf
     return row["p"] if row["difference"] > 0 else 1.0
 
 
 def _power(metric: str, against: Rows, alpha: float) -> dict[str, float]:
-    """Give power and smallest detectable difference of the least certain comparison; NaN without a difference to tell.
+    """Power and smallest detectable difference of the least certain comparison; NaN without a difference to detect.
 
-    All comparisons have to tell it at once: the power of the claim is at most this.
+    All comparisons have to detect it at once: the power of the claim is at most this.
     """
     if metric not in SMALLEST:
         return {"power": np.nan, "mde": np.nan}
     of_kind = _grouped(against, ("interval", "units"))
     worst = [(float(np.max([_or_nan(row["error"]) for row in rows])), units) for (_, units), rows in of_kind.items()]
-    told = [power_of_difference(SMALLEST[metric], error, alpha=alpha, units=units) for error, units in worst]
+    powers = [power_of_difference(SMALLEST[metric], error, alpha=alpha, units=units) for error, units in worst]
     needed = [smallest_difference(error, alpha=alpha, units=units) for error, units in worst]
-    return {"power": float(np.min(told)), "mde": float(np.max(needed))}
+    return {"power": float(np.min(powers)), "mde": float(np.max(needed))}
 
 
 def _or_nan(number: float | None) -> float:

@@ -92,7 +92,7 @@ def evaluate(
     directions
         How matrices that have a direction are read; the others are read as ``symmetric``.
     intervals
-        How uncertainty is told; the default of `Intervals` if None.
+        How uncertainty is estimated; the default of `Intervals` if None.
 
     Returns
     -------

@@ -44,7 +44,7 @@ class Ranked:
         if not np.isfinite(matrix).all():
             message = "edge scores hold NaN or infinity"
             raise ValueError(message)
-        of_positives = [turn.orient(matrix)[own.source, own.target] for turn in directions for own in edges]
+        of_positives = [turn.orient(matrix)[network.source, network.target] for turn in directions for network in edges]
         self.seen = seen
         self.thresholds = np.unique(np.concatenate(of_positives))
         self.codes = codes_of(matrix, self.thresholds)
@@ -54,9 +54,9 @@ class Ranked:
         """Count the codes of all ordered pairs, the same whichever end is the TF; shape (2 p + 1,)."""
         if seen_only not in self._every:
             width = 2 * len(self.thresholds) + 1
-            own = self.codes.diagonal()[self.seen.diagonal()] if seen_only else self.codes.diagonal()
+            diagonal = self.codes.diagonal()[self.seen.diagonal()] if seen_only else self.codes.diagonal()
             codes = self.codes[self.seen] if seen_only else self.codes.reshape(-1)
-            self._every[seen_only] = np.bincount(codes, minlength=width) - np.bincount(own, minlength=width)
+            self._every[seen_only] = np.bincount(codes, minlength=width) - np.bincount(diagonal, minlength=width)
         return self._every[seen_only]
 
     def read(self, direction: Direction, edges: PanelEdges) -> Reading:
@@ -147,10 +147,10 @@ class Reading:
         """Bins of the pairs whose first gene is no TF, all of them negatives; None if there are none."""
         if universe.rows == "tfs" or self.ranked is None:
             return None
-        own = of_tfs.total()
-        every = as_bins(self._translated(self.ranked.every(seen_only=universe.seen_only)), _codes_of_positives(own))
+        total = of_tfs.total()
+        every = as_bins(self._translated(self.ranked.every(seen_only=universe.seen_only)), _codes_of_positives(total))
         return Bins(
-            np.zeros_like(own.positive), every.tied - own.tied, every.below - own.below, every.n_neg - own.n_neg
+            np.zeros_like(total.positive), every.tied - total.tied, every.below - total.below, every.n_neg - total.n_neg
         )
 
     def _counted(self, places: np.ndarray) -> np.ndarray:
@@ -181,15 +181,18 @@ def readings_of_rows(rows: np.ndarray, tfs: np.ndarray, seen: np.ndarray, edges:
     edges
         The networks.
     """
-    at = [np.searchsorted(tfs, own.tfs) for own in edges]
-    for own, places in zip(edges, at, strict=True):
-        if not np.array_equal(tfs[np.minimum(places, len(tfs) - 1)], own.tfs):
-            message = f"rows of {len(tfs)} genes do not hold all {len(own.tfs)} TFs of a network"
+    at = [np.searchsorted(tfs, network.tfs) for network in edges]
+    for network, places in zip(edges, at, strict=True):
+        if not np.array_equal(tfs[np.minimum(places, len(tfs) - 1)], network.tfs):
+            message = f"rows of {len(tfs)} genes do not hold all {len(network.tfs)} TFs of a network"
             raise ValueError(message)
-    of_positives = [rows[np.searchsorted(tfs, own.source), own.target] for own in edges]
+    of_positives = [rows[np.searchsorted(tfs, network.source), network.target] for network in edges]
     thresholds = np.unique(np.concatenate(of_positives))
     codes = codes_of(rows, thresholds)
-    return [Reading(codes[places], own, len(thresholds), seen[places]) for own, places in zip(edges, at, strict=True)]
+    return [
+        Reading(codes[places], network, len(thresholds), seen[places])
+        for network, places in zip(edges, at, strict=True)
+    ]
 
 
 class Coverage(NamedTuple):
@@ -200,7 +203,7 @@ class Coverage(NamedTuple):
 
 
 def coverage_of(universe: AnyUniverse, edges: PanelEdges, pairs: np.ndarray) -> Coverage:
-    """Give the coverage of a universe; 0 of nothing."""
+    """Coverage of a universe; 0 of nothing."""
     mask, seen = candidates(universe, edges, pairs), pairs > 0
     positive = mask & edges.mask
     return Coverage(

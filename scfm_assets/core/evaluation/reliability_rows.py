@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SPLITS = 6
 """Halvings of the groups of cells. With ten groups there are 126, which share cells: the mean over six of them is as
-near to the mean over all as 0.4 of the spread that is told beside it."""
+near to the mean over all as 0.4 of the spread that is reported beside it."""
 MEASURES = ("pearson", "spearman", "auroc_of_tfs")
 
 
@@ -101,7 +101,7 @@ def from_counts(
     tfs: np.ndarray,
     methods: Sequence[BaselineMethod],
 ) -> Iterator[Halvable]:
-    """Take the methods that are not dear; the parameters are those of `scfm_assets.core.scores.baselines.score`."""
+    """Take the methods that are not costly; the parameters are those of `scfm_assets.core.scores.baselines.score`."""
     columns = columns_of(gene_ids, panel)
     cheap = [method for method in methods if not method.expensive]
     for repeat, rows in sorted(cells_of_repeat.items()):

@@ -91,9 +91,9 @@ def bins_of(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray | N
     """
     thresholds = np.unique(scores[is_positive])
     codes, width = codes_of(scores, thresholds), 2 * len(thresholds) + 1
-    own = None if weights is None else weights[is_positive]
+    positive_weights = None if weights is None else weights[is_positive]
     every = np.bincount(codes, weights, minlength=width).astype(np.float64)
-    return as_bins(every, np.bincount(codes[is_positive], own, minlength=width).astype(np.float64))
+    return as_bins(every, np.bincount(codes[is_positive], positive_weights, minlength=width).astype(np.float64))
 
 
 def as_bins(every: np.ndarray, chosen: np.ndarray) -> Bins:
@@ -129,15 +129,15 @@ def early_precision_ratio(bins: Bins) -> np.ndarray:
     if bins.positive.shape[-1] == 0:
         return np.full(np.shape(bins.n_neg), np.nan)
     # The scores whose pairs are all among the n_pos best come last; the cut goes through the one before them, or above.
-    whole = np.count_nonzero(bins.called <= bins.n_pos[..., None], axis=-1)
-    cut = np.maximum(bins.positive.shape[-1] - 1 - whole, 0)[..., None]
+    n_inside = np.count_nonzero(bins.called <= bins.n_pos[..., None], axis=-1)
+    cut = np.maximum(bins.positive.shape[-1] - 1 - n_inside, 0)[..., None]
     positive, tied, hits, called = (
         np.take_along_axis(part, cut, axis=-1)[..., 0] for part in (bins.weight, bins.tied, bins.hits, bins.called)
     )
     size = positive + tied
     taken = np.clip(bins.n_pos - (called - size), 0, size)
-    found = hits - positive + positive * taken / np.maximum(size, TINY)
-    return _ratio(_ratio(found, bins.n_pos), base_rate(bins))
+    expected_hits = hits - positive + positive * taken / np.maximum(size, TINY)
+    return _ratio(_ratio(expected_hits, bins.n_pos), base_rate(bins))
 
 
 def _dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -175,7 +175,7 @@ METRICS = (
 
 
 def largest_values(base_rate: float) -> np.ndarray:
-    """Give the largest possible value of each metric of a ranking with this share of positives."""
+    """Largest possible value of each metric of a ranking with this share of positives."""
     return np.array([1 / base_rate if metric.over_base_rate else 1.0 for metric in METRICS])
 
 

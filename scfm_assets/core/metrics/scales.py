@@ -56,11 +56,14 @@ def rescaled(values: np.ndarray, pairs: float, *, back: bool = False) -> np.ndar
     """Bring values of all `METRICS`, shape (n_metrics, ...), to their scales, or back."""
     scales = [SCALES[metric.name] for metric in METRICS]
     return np.stack(
-        [(scale.back if back else scale.there)(own, pairs) for scale, own in zip(scales, values, strict=True)]
+        [
+            (scale.back if back else scale.there)(of_metric, pairs)
+            for scale, of_metric in zip(scales, values, strict=True)
+        ]
     )
 
 
 def reach(units: np.ndarray | float, *, level: float) -> np.ndarray:
-    """Give the quantile of Student's t for one less than the units; NaN for fewer than two."""
+    """Quantile of Student's t for one less than the units; NaN for fewer than two."""
     freedom = np.asarray(units, float) - 1
     return np.where(freedom >= 1, stdtrit(np.maximum(freedom, 1), (1 + level) / 2), np.nan)

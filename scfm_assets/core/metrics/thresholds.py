@@ -84,7 +84,7 @@ def _bucket_search(thresholds: np.ndarray) -> Callable[[np.ndarray], np.ndarray]
 
 
 def _ordered_bits(values: np.ndarray) -> np.ndarray:
-    """Give integers in the order of the numbers: IEEE 754 bits, with the order of the negative ones turned round."""
+    """Integers in the order of the numbers: IEEE 754 bits, with the order of the negative ones turned round."""
     signed = np.int32 if values.dtype == np.float32 else np.int64
     bits = (values + values.dtype.type(0)).view(signed)  # -0.0 becomes 0.0
     return bits ^ ((bits >> (bits.itemsize * 8 - 1)) & np.iinfo(signed).max)

@@ -21,7 +21,7 @@ IDS = {"tf": "tf_id", "target": "target_id"}
 
 
 def format_of(spec: NetworkSpec) -> NetworkFormat:
-    """Give the record of a network's format."""
+    """Record of a network's format."""
     for known in FORMATS:
         if known.name == spec.format:
             return known
@@ -35,31 +35,31 @@ def _columns(present: list[str], spec: NetworkSpec) -> dict[str, str | None]:
     place, unknown = f"network '{spec.name}'", sorted(set(spec.columns) - set(FIELDS))
     if unknown:
         raise ScfmError(place, f"`columns` names the field '{unknown[0]}'", f"Allowed: {', '.join(FIELDS)}.")
-    found = {}
+    columns = {}
     for name in FIELDS:
-        wanted = (spec.columns[name],) if name in spec.columns else getattr(form, name)
-        found[name] = next((column for column in wanted if column in present), None)
-        if found[name] is None and (name in {"tf", "target"} or name in spec.columns):
-            problem = f"column {' or '.join(map(repr, wanted))} (the {name}) is missing"
+        candidates = (spec.columns[name],) if name in spec.columns else getattr(form, name)
+        columns[name] = next((column for column in candidates if column in present), None)
+        if columns[name] is None and (name in {"tf", "target"} or name in spec.columns):
+            problem = f"column {' or '.join(map(repr, candidates))} (the {name}) is missing"
             remedy = f"Present: {', '.join(map(repr, present))}. Say under `columns` which one is the {name}."
             raise ScfmError(spec.place, problem, remedy)
-    return found
+    return columns
 
 
 def rows_where(frame: pd.DataFrame, spec: NetworkSpec) -> pd.DataFrame:
-    """Keep the rows that have one of the wanted values in each of the named columns."""
+    """Keep the rows that have one of the allowed values in each of the named columns."""
     place = f"network '{spec.name}'"
-    for column, wanted in spec.where.items():
+    for column, allowed in spec.where.items():
         if column not in frame.columns:
             present = ", ".join(map(repr, map(str, frame.columns)))
             raise ScfmError(place, f"`where` names the column {column!r}, which is not there", f"Present: {present}.")
         values = _each(frame[column].to_numpy(), _text)
-        if missing := [value for value in wanted if value not in values]:
+        if missing := [value for value in allowed if value not in values]:
             present = ", ".join(sorted({str(value) for value in values})[:20])
             raise ScfmError(
                 place, f"no row has {column} {missing[0]!r}", f"Present, after what stands before: {present}."
             )
-        frame = frame.take(np.flatnonzero(np.isin(values.astype(str), wanted)))
+        frame = frame.take(np.flatnonzero(np.isin(values.astype(str), allowed)))
     return frame
 
 
@@ -95,7 +95,7 @@ def _signs(frame: pd.DataFrame, form: NetworkFormat) -> np.ndarray | None:
 
 
 def _text(value: Any) -> str | None:
-    """Give trimmed text, None for an empty one."""
+    """Trimmed text, None for an empty one."""
     return str(value).strip() or None
 
 
@@ -121,8 +121,8 @@ def refuse_dates(edges: pd.DataFrame, spec: NetworkSpec) -> None:
         spoiled = _are_dates(edges[name].to_numpy())
         if spoiled.any():
             rows, dates = edges.index.to_numpy()[spoiled], edges[name].to_numpy()[spoiled]
-            shown = ", ".join(f"'{date}' in row {row + 1}" for date, row in zip(dates[:5], rows[:5], strict=True))
-            problem = f"{len(rows)} names of the {name} are dates: {shown}{', ...' if len(rows) > 5 else ''}"
+            examples = ", ".join(f"'{date}' in row {row + 1}" for date, row in zip(dates[:5], rows[:5], strict=True))
+            problem = f"{len(rows)} names of the {name} are dates: {examples}{', ...' if len(rows) > 5 else ''}"
             before = " or ".join(undate(dates[0])) or "a gene symbol"
             remedy = (
                 f"A spreadsheet made dates of gene symbols ('{dates[0]}' was {before}), and they cannot be "
@@ -192,7 +192,7 @@ def with_ids(tidy: pd.DataFrame, table: GeneTable) -> pd.DataFrame:
 
 
 def ids_of(rows: pd.DataFrame) -> dict[str, str]:
-    """Give the id of each name that stored rows have one for."""
+    """Id of each name that stored rows have one for."""
     known: dict[str, str] = {}
     for end, column in IDS.items():
         if column in rows.columns:  # rows that were stored before there were ids have none

@@ -53,7 +53,7 @@ class Increment:
 
 
 def stratified_types(shares: np.ndarray, n: int, tiebreak: np.ndarray) -> np.ndarray:
-    """Give a sequence of types each prefix of which follows the shares.
+    """Sequence of types each prefix of which follows the shares.
 
     Tijdeman's solution of the chairman assignment problem (Discrete Mathematics 32, 1980): after every step each type
     has been chosen the floor or the ceiling of its quota ``share * step``.
@@ -242,7 +242,7 @@ def groups(cell_sets: pa.Table, n_cells: int) -> dict[int, np.ndarray]:
 
 
 def increment(cell_sets: pa.Table, base: int) -> Increment:
-    """Give the cells of a slice that no repeat held at `base` cells, and the blocks in which their sums are kept apart.
+    """Cells of a slice that no repeat held at `base` cells, and the blocks in which their sums are kept apart.
 
     Parameters
     ----------

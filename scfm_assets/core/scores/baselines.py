@@ -65,11 +65,11 @@ class Cells:
         return (self.detected[:, genes].T @ self.detected).astype(np.int32)
 
     def chosen(self, rows: np.ndarray) -> Cells:
-        """Give some of the cells, by a mask or by their numbers."""
+        """Some of the cells, by a mask or by their numbers."""
         return Cells(self.panel_counts[rows], self.depth[rows], self.n_detected[rows])
 
     def without(self, left_out: np.ndarray) -> Cells:
-        """Give the cells that are left without some, boolean (n_cells,)."""
+        """Cells that are left without some, boolean (n_cells,)."""
         return self.chosen(~left_out)
 
 
@@ -221,8 +221,8 @@ def score(
             group = np.asarray(group_of_repeat[repeat])
             sizes[repeat] = np.bincount(group)
             parts, held[repeat] = _without_groups(cells, group, tfs, repeated)
-            own = [ScoreKey(repeat, method.name, symmetric=True) for method in repeated]
-            left_out |= dict(zip(own, parts, strict=True))
+            repeated_keys = [ScoreKey(repeat, method.name, symmetric=True) for method in repeated]
+            left_out |= dict(zip(repeated_keys, parts, strict=True))
     made = edge_scores(panel, keys, matrices, pairs)
     return (
         replace(made, left_out=LeftOut.of_arrays(np.asarray(tfs, np.int64), sizes, left_out, held)) if sizes else made
@@ -263,10 +263,10 @@ def cells_of(counts: csr_matrix, columns: np.ndarray) -> Cells:
 def columns_of(gene_ids: Sequence[str], panel: pa.Table) -> np.ndarray:
     """Find the panel's genes among the columns of the counts; refuse a panel of another atlas."""
     column = {gene: i for i, gene in enumerate(gene_ids)}
-    wanted = panel["gene_id"].to_pylist()
-    missing = [gene for gene in wanted if gene not in column]
+    genes = panel["gene_id"].to_pylist()
+    missing = [gene for gene in genes if gene not in column]
     if missing:
-        problem = f"{len(missing)} of {len(wanted)} genes are not in the atlas (first: '{missing[0]}')"
+        problem = f"{len(missing)} of {len(genes)} genes are not in the atlas (first: '{missing[0]}')"
         place, remedy = "atlas/gene_panel", "The panel belongs to another atlas: materialize it again."
         raise ScfmError(place, problem, remedy)
-    return np.array([column[gene] for gene in wanted], np.int64)
+    return np.array([column[gene] for gene in genes], np.int64)

@@ -79,7 +79,7 @@ class EdgeScores:
         return len(self.gene_ids)
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Give the arrays and the text metadata of a safetensors container."""
+        """Arrays and text metadata of a safetensors container."""
         tensors = {"scores": self.scores} | {f"pairs.{repeat}": pairs for repeat, pairs in self.pairs.items()}
         if self.left_out is not None:
             tensors |= self.left_out.to_tensors(self.keys)
@@ -136,8 +136,8 @@ def from_attention(
         pairs[repeat] = sums.pairs
         for method, summed in attention_methods(sums).items():
             for (layer, head), matrix in zip(sums.parts, summed, strict=True):
-                own = method if head is None else method.replace("_max", "")
-                add(ScoreKey(repeat, own, layer, head), mean_over_cells(matrix, sums.pairs))
+                name = method if head is None else method.replace("_max", "")
+                add(ScoreKey(repeat, name, layer, head), mean_over_cells(matrix, sums.pairs))
         if sums.hidden is not None:
             for layer, hidden in zip(sums.layers, sums.hidden, strict=True):
                 seen_together = np.where(sums.pairs > 0, cosines(hidden), 0)

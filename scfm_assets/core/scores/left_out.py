@@ -62,7 +62,7 @@ class LeftOut:
         return cls(tfs, n_cells, scores.get, pairs, scores)
 
     def to_tensors(self, keys: Sequence[ScoreKey]) -> dict[str, np.ndarray]:
-        """Give the arrays for a safetensors container; nothing if the scores are not at hand."""
+        """Arrays for a safetensors container; nothing if the scores are not at hand."""
         if self.stored is None:
             return {}
         tensors = {f"{PREFIX}tfs": self.tfs}
@@ -79,8 +79,8 @@ class LeftOut:
 
         def numbered(name: str) -> dict[int, np.ndarray]:
             start = f"{PREFIX}{name}."
-            found = {int(n.removeprefix(start)): array for n, array in tensors.items() if n.startswith(start)}
-            return dict(sorted(found.items()))
+            arrays = {int(n.removeprefix(start)): array for n, array in tensors.items() if n.startswith(start)}
+            return dict(sorted(arrays.items()))
 
         scores = {keys[i]: array for i, array in numbered("scores").items()}
         return cls.of_arrays(tensors[f"{PREFIX}tfs"], numbered("n_cells"), scores, numbered("pairs"))
@@ -101,8 +101,8 @@ def left_out_of_attention(sums_of_repeat: Mapping[int, AttentionSums]) -> LeftOu
     Scores of the methods in `IS_LIFTED`, 0 where no cell is left; None if the sums of a repeat are not kept by groups
     of cells.
     """
-    found = [sums.groups for sums in sums_of_repeat.values()]
-    if not found or any(groups is None for groups in found):
+    groups_of_repeats = [sums.groups for sums in sums_of_repeat.values()]
+    if not groups_of_repeats or any(groups is None for groups in groups_of_repeats):
         return None
     groups_of = {repeat: sums.groups for repeat, sums in sums_of_repeat.items() if sums.groups is not None}
     tfs = next(iter(groups_of.values())).tfs
@@ -113,9 +113,9 @@ def left_out_of_attention(sums_of_repeat: Mapping[int, AttentionSums]) -> LeftOu
         if key.method not in IS_LIFTED or key.layer is None:
             return None
         lifted = IS_LIFTED[key.method]
-        whole, of_groups = (sums.lifted, groups.lifted) if lifted else (sums.plain, groups.plain)
+        of_all, of_groups = (sums.lifted, groups.lifted) if lifted else (sums.plain, groups.plain)
         part = sums.parts.index((key.layer, key.head))
-        total = np.stack([whole[part][tfs], whole[part][:, tfs].T])
+        total = np.stack([of_all[part][tfs], of_all[part][:, tfs].T])
         return without(total, of_groups[:, part], pairs[key.repeat])
 
     return LeftOut(tfs, {r: groups.n_cells for r, groups in groups_of.items()}, scores, pairs)

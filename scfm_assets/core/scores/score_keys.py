@@ -45,5 +45,5 @@ class ScoreKey:
     symmetric: bool = False
 
     def directions(self, wanted: Sequence[Direction] = DIRECTIONS) -> tuple[Direction, ...]:
-        """Give the directions in which this matrix is read."""
+        """Directions in which this matrix is read."""
         return (SYMMETRIC,) if self.symmetric else tuple(wanted)

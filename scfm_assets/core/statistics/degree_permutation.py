@@ -51,8 +51,8 @@ def permuted_degrees(
     start = {int(row): np.flatnonzero(positive[row]) for row in rows}
     hub = _traded(start, candidate, rounds, np.random.default_rng([seed, 0]))
     for chain in range(1, permutations + 1):
-        found = _traded(hub, candidate, rounds, np.random.default_rng([seed, chain]))
-        yield np.concatenate([place_of[row, targets] for row, targets in found.items()])[None]
+        traded = _traded(hub, candidate, rounds, np.random.default_rng([seed, chain]))
+        yield np.concatenate([place_of[row, targets] for row, targets in traded.items()])[None]
 
 
 def _traded(
@@ -77,6 +77,6 @@ def _traded(
 def _among(some: np.ndarray, others: np.ndarray, held: np.ndarray) -> np.ndarray:
     """Say which of some targets are among others; `held` is all False before and after. Far faster than np.isin."""
     held[others] = True
-    found = held[some]
+    among = held[some]
     held[others] = False
-    return found
+    return among

@@ -68,7 +68,7 @@ class Estimate:
         return power_of_difference(difference, self.error, alpha=alpha, sided=sided, units=self.units)
 
     def mde(self, *, sided: Sided = "two-sided", alpha: float = ALPHA, power: float = POWER) -> float:
-        """Smallest difference that is told from 0 with this power."""
+        """Smallest difference that is distinguished from 0 with this power."""
         return smallest_difference(self.error, power=power, alpha=alpha, sided=sided, units=self.units)
 
     def as_test(

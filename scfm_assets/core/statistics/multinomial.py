@@ -2,7 +2,7 @@
 
 Independent Poisson counts, given their sum, are multinomial. So every bin gets a Poisson count with a mean slightly
 below what it is due, and the few draws that are then missing are drawn one by one: given the number M of the Poisson
-counts and any number N >= M of draws wanted, the sum is multinomial with N draws. The rare rows with M > N are drawn
+counts and any number N >= M of draws, the sum is multinomial with N draws. The rare rows with M > N are drawn
 afresh by numpy, which leaves the distribution as it is, because each kind of row is multinomial by itself.
 
 The Poisson counts are found by inversion in tables of the cumulative distribution, one table for each count a bin may
@@ -123,20 +123,20 @@ class Multinomial:
         np.multiply(chance, SLOTS, out=place, casting="unsafe")
         place += (counts * SLOTS).astype(np.int32)
         place = tables.begin.take(place)
-        flat, wanted = place.reshape(-1), chance.reshape(-1)
-        behind = np.flatnonzero(tables.cumulative.take(flat) <= wanted)
+        flat, chances = place.reshape(-1), chance.reshape(-1)
+        behind = np.flatnonzero(tables.cumulative.take(flat) <= chances)
         for _ in range(2):
             flat[behind] += 1
-            behind = behind[tables.cumulative.take(flat[behind]) <= wanted[behind]]
-        flat[behind] = _bisected(tables, flat[behind] + 1, counts[behind % len(counts)], wanted[behind])
+            behind = behind[tables.cumulative.take(flat[behind]) <= chances[behind]]
+        flat[behind] = _bisected(tables, flat[behind] + 1, counts[behind % len(counts)], chances[behind])
         return place - tables.offset[counts].astype(np.int64)
 
 
-def _bisected(tables: PoissonTables, low: np.ndarray, counts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Find the first places at or after `low` whose cumulative chance is above the wanted one."""
+def _bisected(tables: PoissonTables, low: np.ndarray, counts: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """Find the first places at or after `low` whose cumulative chance is above `chances`."""
     high = tables.last[counts]
     while (low < high).any():
         middle = (low + high) >> 1
-        above = tables.cumulative.take(middle) > wanted
+        above = tables.cumulative.take(middle) > chances
         low, high = np.where(above, low, middle + 1), np.where(above, middle, high)
     return low

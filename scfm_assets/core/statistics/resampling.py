@@ -114,17 +114,17 @@ def tf_bootstrap(bins_of_tf: Bins, weights: np.ndarray, background: Bins | None 
     parts = (bins_of_tf.positive, bins_of_tf.below, bins_of_tf.tied[:, tied], bins_of_tf.n_neg[:, None])
     tables = [part.astype(exact) for part in parts]
     size = max(1, AT_ONCE // max(1, p))
-    found = []
+    values = []
     for start in range(0, len(weights), size):
         chosen = weights[start : start + size].astype(exact)
-        positive, below, own, n_neg = (chosen @ table for table in tables)
+        positive, below, ties, n_neg = (chosen @ table for table in tables)
         at_score = np.broadcast_to(0.0, positive.shape)
         if len(tied):
             at_score = np.zeros(positive.shape)
-            at_score[:, tied] = own
+            at_score[:, tied] = ties
         bins = Bins(positive.astype(np.int64), at_score, below.astype(np.float64), n_neg[:, 0].astype(np.float64))
-        found.append(values_of(bins if background is None else bins + background))
-    return np.concatenate(found, axis=1) if found else np.empty((len(METRICS), 0))
+        values.append(values_of(bins if background is None else bins + background))
+    return np.concatenate(values, axis=1) if values else np.empty((len(METRICS), 0))
 
 
 def tf_jackknife(bins_of_tf: Bins, background: Bins | None = None) -> np.ndarray:
@@ -142,15 +142,19 @@ def tf_jackknife(bins_of_tf: Bins, background: Bins | None = None) -> np.ndarray
     Metrics without each TF, shape (n_metrics, n_tfs); NaN where no positive or no negative is left.
     """
     n_tfs, p = bins_of_tf.positive.shape
-    whole = bins_of_tf.total()
-    whole = whole if background is None else whole + background
+    total = bins_of_tf.total()
+    total = total if background is None else total + background
     size = max(1, AT_ONCE // max(1, p))
-    found = []
+    values = []
     for start in range(0, n_tfs, size):
-        own = bins_of_tf[start : start + size]
+        left_out = bins_of_tf[start : start + size]
         tied, below, n_neg = (
             np.subtract(every, of_tf, dtype=np.float64)
-            for every, of_tf in ((whole.tied, own.tied), (whole.below, own.below), (whole.n_neg, own.n_neg))
+            for every, of_tf in (
+                (total.tied, left_out.tied),
+                (total.below, left_out.below),
+                (total.n_neg, left_out.n_neg),
+            )
         )
-        found.append(values_of(Bins((whole.positive - own.positive).astype(np.int64), tied, below, n_neg)))
-    return np.concatenate(found, axis=1) if found else np.empty((len(METRICS), 0))
+        values.append(values_of(Bins((total.positive - left_out.positive).astype(np.int64), tied, below, n_neg)))
+    return np.concatenate(values, axis=1) if values else np.empty((len(METRICS), 0))

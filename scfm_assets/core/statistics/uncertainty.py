@@ -64,7 +64,7 @@ class Shared:
     sizes: np.ndarray | None = None
 
     def error(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Give the standard errors of a statistic of the metrics; NaN with fewer than two units.
+        """Standard errors of a statistic of the metrics; NaN with fewer than two units.
 
         `statistic` takes metrics (M, n_metrics, resamples), and keeps the last axis.
         """
@@ -76,9 +76,9 @@ class Shared:
         return jackknife_error(value, drawn, self.sizes)
 
     def intervals(self, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """Give the limits of all values, made on the scales of the metrics, shapes (M, n_metrics).
+        """Limits of all values, made on the scales of the metrics, shapes (M, n_metrics).
 
-        NaN where there is no error to tell: fewer than two units, or a value that no resample changes.
+        NaN where there is no error: fewer than two units, or a value that no resample changes.
         """
         pairs = float(self.n_pos) * self.n_neg
 
@@ -90,9 +90,9 @@ class Shared:
         low, high = (np.clip(rescaled(values + side * half, pairs, back=True), 0, most) for side in (-1, 1))
         names = [metric.name for metric in METRICS]
         for ratio, metric in AT_LEAST.items():
-            own, other, over = names.index(ratio), names.index(metric), (self.n_pos + self.n_neg) / self.n_pos
-            low[own] = np.minimum(low[own], low[other] * over)
-            high[own] = np.maximum(high[own], high[other] * over)
+            of_ratio, of_metric, over = names.index(ratio), names.index(metric), (self.n_pos + self.n_neg) / self.n_pos
+            low[of_ratio] = np.minimum(low[of_ratio], low[of_metric] * over)
+            high[of_ratio] = np.maximum(high[of_ratio], high[of_metric] * over)
         return low.T, high.T
 
     def verdicts(self, *, level: float = 0.95) -> list[list[Verdict]]:
@@ -154,17 +154,17 @@ class Difference(NamedTuple):
 
 
 def verdict_of_all(differences: Sequence[Difference]) -> Verdict:
-    """Give the verdict that all kinds of resampling of one difference share, else ``indistinguishable``.
+    """Verdict that all kinds of resampling of one difference share, else ``indistinguishable``.
 
     New cells, with the same edges, and new edges, with the same cells, are two questions; a claim about methods needs
     both. An interval over cells alone takes the luck of the edges for knowledge.
     """
-    found: set[Verdict] = {difference.verdict for difference in differences}
-    return found.pop() if len(found) == 1 else "indistinguishable"
+    verdicts: set[Verdict] = {difference.verdict for difference in differences}
+    return verdicts.pop() if len(verdicts) == 1 else "indistinguishable"
 
 
 def chance(n_pos: int, n: int) -> np.ndarray:
-    """Give the expectation of each of `METRICS` for a random order of n pairs, shape (n_metrics,).
+    """Expectation of each of `METRICS` for a random order of n pairs, shape (n_metrics,).
 
     Average precision expects more than the base rate where there are few positives.
     """
@@ -207,7 +207,7 @@ def _left_out(
 
 
 def _spread(drawn: np.ndarray) -> np.ndarray:
-    """Give the standard deviation of the defined draws along the first axis; NaN with fewer than two."""
+    """Standard deviation of the defined draws along the first axis; NaN with fewer than two."""
     defined = ~np.isnan(drawn)
     used = np.count_nonzero(defined, axis=0)
     centre = np.where(defined, drawn, 0).sum(axis=0) / np.maximum(used, 1)
@@ -224,5 +224,7 @@ def t_tests(values: np.ndarray, errors: np.ndarray, units: int) -> tuple[np.ndar
     """Two-sided p and effect of each `Estimate`; 1 and 0 of what never differs."""
     estimates = [Estimate(float(value), float(error), units) for value, error in zip(values, errors, strict=True)]
     nothing = (values == 0) & (errors == 0)
-    p, effect = (np.array([of(own) for own in estimates]) for of in (Estimate.p, lambda own: own.effect))
+    p, effect = (
+        np.array([of(estimate) for estimate in estimates]) for of in (Estimate.p, lambda estimate: estimate.effect)
+    )
     return np.where(nothing, 1.0, p), np.where(nothing, 0.0, effect)

@@ -40,7 +40,7 @@ class Ground:
         return self.pairs_of(self.universe.tfs)
 
     def pairs_of(self, rows: np.ndarray) -> CandidatePairs:
-        """Give its pairs, from masks whose rows are some panel genes, ascending; they must hold the network's TFs."""
+        """Its pairs, from masks whose rows are some panel genes, ascending; they must hold the network's TFs."""
         return CandidatePairs.of_masks(
             self.universe.candidate[rows], self.universe.positive[rows], np.searchsorted(rows, self.universe.tfs)
         )
@@ -63,15 +63,19 @@ class Ground:
 
 
 def grounds_of(universes: TissueUniverses, *names: str) -> list[Ground]:
-    """Give the universes of a tissue over which methods can be compared: those with positives and negatives.
+    """Universes of a tissue over which methods can be compared: those with positives and negatives.
 
     Parameters
     ----------
     universes
         All that no slice changes.
     names
-        Those that are wanted; of `COMPARED` if there are none.
+        Names of universes; those of `COMPARED` if none is given.
     """
-    found = [Ground(own.network, own.version, universe) for own in universes.networks for universe in own.fixed()]
-    wanted = names or COMPARED
-    return [ground for ground in found if ground.universe.name in wanted and ground.can_be_ranked]
+    grounds = [
+        Ground(network.network, network.version, universe)
+        for network in universes.networks
+        for universe in network.fixed()
+    ]
+    allowed = names or COMPARED
+    return [ground for ground in grounds if ground.universe.name in allowed and ground.can_be_ranked]

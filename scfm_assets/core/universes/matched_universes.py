@@ -89,7 +89,7 @@ class MaskedUniverse:
 
 
 def universe_seed(name: str, network_digest: str, gene_ids: Sequence[str], tissue: str) -> int:
-    """Give the seed of a universe: nothing but the network, the panel and the tissue decides it."""
+    """Seed of a universe: nothing but the network, the panel and the tissue decides it."""
     return seed_from("universe", name, network_digest, np.asarray(gene_ids, str), tissue)
 
 
@@ -149,7 +149,7 @@ class _Draw:
         self.served: set[int] = set()
 
     def turns(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the turn, from 1, and the place of each negative that is taken."""
+        """Turn, from 1, and place of each negative that is taken."""
         taken = []
         for turn in range(1, self.most + 1):
             for edge in self.rng.permutation(len(self.stock)).tolist():
@@ -185,7 +185,7 @@ class _Draw:
 
 
 def _apart(values: np.ndarray) -> np.ndarray:
-    """Give the larger of the distances in the logarithms of both levels (n, 2), in standard deviations; shape (n, n).
+    """Larger of the distances in the logarithms of both levels (n, 2), in standard deviations; shape (n, n).
 
     The levels of a panel are skew: on the plain scale most genes would lie within one tolerance.
     """
@@ -206,10 +206,10 @@ def _last_balanced_turn(
     last_turn = int(turn.max(initial=0))
     if np.count_nonzero(matched) < 2:  # no spread, no difference to tell
         return last_turn
-    own = _levels_of_pairs(levels, edges.source[matched], edges.target[matched])
-    others = _levels_of_pairs(levels, *np.divmod(place, edges.n_genes))
+    of_positives = _levels_of_pairs(levels, edges.source[matched], edges.target[matched])
+    of_negatives = _levels_of_pairs(levels, *np.divmod(place, edges.n_genes))
     worst = [
-        np.abs(standardised_difference(own, others[: np.searchsorted(turn, last, side="right")])).max()
+        np.abs(standardised_difference(of_positives, of_negatives[: np.searchsorted(turn, last, side="right")])).max()
         for last in range(1, last_turn + 1)
     ]
     good = np.flatnonzero(np.array(worst) < aim)
@@ -245,7 +245,7 @@ def balance(universe: MaskedUniverse, edges: PanelEdges, levels: GeneLevels) -> 
 
 
 def standardised_difference(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    """Give (m_1 - m_0) / sqrt((s_1^2 + s_0^2) / 2) of each column (Austin 2009); 0 where nothing varies."""
+    """(m_1 - m_0) / sqrt((s_1^2 + s_0^2) / 2) of each column (Austin 2009); 0 where nothing varies."""
     if min(len(positives), len(negatives)) < 2:
         return np.full(positives.shape[1], np.nan)
     apart = positives.mean(axis=0) - negatives.mean(axis=0)

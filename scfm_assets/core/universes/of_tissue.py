@@ -55,7 +55,7 @@ class NetworkUniverses:
     matched: tuple[MaskedUniverse, ...]
 
     def fixed(self) -> list[MaskedUniverse]:
-        """Give all universes that no slice changes: all pairs, the TF grid, and the matched ones."""
+        """All universes that no slice changes: all pairs, the TF grid, and the matched ones."""
         plain = [
             MaskedUniverse(rule.name, candidates(rule, self.edges, np.empty((0, 0))), self.edges.mask, self.edges.tfs)
             for rule in (ALL_PAIRS, TF_GRID)
@@ -81,20 +81,20 @@ class TissueUniverses:
     @property
     def matched(self) -> dict[str, tuple[MaskedUniverse, ...]]:
         """Matched universes by network, as `scfm_assets.core.evaluation.metric_rows.evaluate` takes them."""
-        return {own.network: own.matched for own in self.networks}
+        return {network.network: network.matched for network in self.networks}
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Give arrays and words for a safetensors container."""
+        """Arrays and metadata for a safetensors container."""
         tensors = {"levels.mean": self.levels.mean, "levels.detection": self.levels.detection}
-        told = []
-        for i, own in enumerate(self.networks):
-            tensors |= {f"{i}.{end}": getattr(own.edges, end) for end in ("tfs", "source", "target")}
-            for universe in own.matched:
+        records = []
+        for i, network in enumerate(self.networks):
+            tensors |= {f"{i}.{end}": getattr(network.edges, end) for end in ("tfs", "source", "target")}
+            for universe in network.matched:
                 tensors[f"{i}.{universe.name}.candidate"] = np.flatnonzero(universe.candidate)
                 tensors[f"{i}.{universe.name}.positive"] = np.flatnonzero(universe.positive)
-            left_out = {universe.name: universe.left_out for universe in own.matched}
-            told.append({"network": own.network, "version": own.version, "left_out": left_out})
-        return tensors, {"networks": json.dumps(told)}
+            left_out = {universe.name: universe.left_out for universe in network.matched}
+            records.append({"network": network.network, "version": network.version, "left_out": left_out})
+        return tensors, {"networks": json.dumps(records)}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, np.ndarray], words: Mapping[str, str]) -> TissueUniverses:
@@ -107,13 +107,13 @@ class TissueUniverses:
             marked[tensors[name]] = True
             return marked.reshape(n_genes, n_genes)
 
-        for i, told in enumerate(json.loads(words["networks"])):
+        for i, record in enumerate(json.loads(words["networks"])):
             edges = PanelEdges(n_genes, *(tensors[f"{i}.{end}"] for end in ("tfs", "source", "target")))
             matched = (
                 MaskedUniverse(name, mask(f"{i}.{name}.candidate"), mask(f"{i}.{name}.positive"), edges.tfs, left_out)
-                for name, left_out in told["left_out"].items()
+                for name, left_out in record["left_out"].items()
             )
-            networks.append(NetworkUniverses(told["network"], told["version"], edges, tuple(matched)))
+            networks.append(NetworkUniverses(record["network"], record["version"], edges, tuple(matched)))
         return cls(levels, tuple(networks))
 
 
@@ -141,15 +141,15 @@ def tissue_universes(
     asked
         Names of universes; those of `MATCHED` are made.
     """
-    found = []
+    of_networks = []
     for network in networks:
         edges = edges_in_panel(network, gene_ids, symbols, tissue=tissue)
         if not len(edges.source):
             continue
         seeds = {name: universe_seed(name, network.digest, gene_ids, tissue) for name in MATCHED if name in asked}
         matched = tuple(_matched(name, edges, levels, seed) for name, seed in seeds.items())
-        found.append(NetworkUniverses(network.name, network.version, edges, matched))
-    return TissueUniverses(levels, tuple(found))
+        of_networks.append(NetworkUniverses(network.name, network.version, edges, matched))
+    return TissueUniverses(levels, tuple(of_networks))
 
 
 def _matched(name: str, edges: PanelEdges, levels: GeneLevels, seed: int) -> MaskedUniverse:
@@ -164,14 +164,14 @@ def _matched(name: str, edges: PanelEdges, levels: GeneLevels, seed: int) -> Mas
 def universe_rows(universes: TissueUniverses) -> pa.Table:
     """Rows of `universes`, one per network and universe that no slice changes."""
     rows = []
-    for own, universe in _every(universes):
+    for network, universe in _every(universes):
         n_pos, n = (int(np.count_nonzero(marked)) for marked in (universe.positive, universe.candidate))
         differences = {
             f"{row.end.lower()}_{row.level}_difference": row.after
-            for row in balance(universe, own.edges, universes.levels)
+            for row in balance(universe, network.edges, universes.levels)
         }
-        named = {"network": own.network, "network_version": own.version, "universe": universe.name}
-        counts = {"n_tfs": len(own.edges.tfs), "n_pos": n_pos, "n_neg": n - n_pos, "base_rate": n_pos / max(1, n)}
+        named = {"network": network.network, "network_version": network.version, "universe": universe.name}
+        counts = {"n_tfs": len(network.edges.tfs), "n_pos": n_pos, "n_neg": n - n_pos, "base_rate": n_pos / max(1, n)}
         rows.append({**named, **counts, "left_out": universe.left_out, **differences})
     return UNIVERSES.rows(rows)
 
@@ -183,9 +183,9 @@ def ceiling_rows(universes: TissueUniverses) -> pa.Table:
     hidden among negatives that were chosen is no random share of what is hidden.
     """
     rows = []
-    for own, universe in _every(universes):
+    for network, universe in _every(universes):
         n_pos, n = (int(np.count_nonzero(marked)) for marked in (universe.positive, universe.candidate))
-        named = {"network": own.network, "network_version": own.version, "universe": universe.name}
+        named = {"network": network.network, "network_version": network.version, "universe": universe.name}
         possible = [share for share in COMPLETENESS if n_pos < share * n and universe.name not in MATCHED]
         rows += [{**named, **_ceiling(Labels.of(n, n_pos, completeness=share), share)} for share in possible]
     return CEILINGS.rows(rows)
@@ -202,15 +202,15 @@ def _ceiling(labels: Labels, completeness: float) -> dict[str, float]:
 
 
 def _every(universes: TissueUniverses) -> Iterator[tuple[NetworkUniverses, MaskedUniverse]]:
-    return ((own, universe) for own in universes.networks for universe in own.fixed())
+    return ((network, universe) for network in universes.networks for universe in network.fixed())
 
 
 def balance_of(universes: TissueUniverses) -> dict[str, tuple[Difference, ...]]:
-    """Give the balance of each network's expression-matched universe, as `plot_balance` draws it."""
+    """Balance of each network's expression-matched universe, as `plot_balance` draws it."""
     return {
-        own.network: balance(universe, own.edges, universes.levels)
-        for own in universes.networks
-        for universe in own.matched
+        network.network: balance(universe, network.edges, universes.levels)
+        for network in universes.networks
+        for universe in network.matched
         if universe.name == "expression_matched"
     }
 
@@ -221,10 +221,12 @@ def are_balanced(universes: TissueUniverses) -> Passed:
         network: max(rows, key=lambda row: abs(row.after) if not np.isnan(row.after) else np.inf)
         for network, rows in balance_of(universes).items()
     }
-    told = [
+    differences = [
         f"{network}: {row.after:+.3f} in {row.level} of the {row.end} (of all pairs {row.before:+.3f})"
         for network, row in worst.items()
     ]
-    if not told:
+    if not differences:
         return True, "no expression-matched universe"
-    return all(abs(row.after) < LIMIT for row in worst.values()), f"largest standardised differences: {'; '.join(told)}"
+    return all(
+        abs(row.after) < LIMIT for row in worst.values()
+    ), f"largest standardised differences: {'; '.join(differences)}"

@@ -70,16 +70,19 @@ def references_in_panel(
     ValueError
         If a matched universe is of another panel or of other TFs.
     """
-    found, reasons = [], []
+    references, reasons = [], []
     for network in networks:
         edges = edges_in_panel(network, scores.gene_ids, scores.symbols, tissue=tissue)
         reason = _why_not(network, edges, scores, tissue)
         if reason:
             reasons.append(reason)
             continue
-        own = [Reference(network, edges, tuple(universes))] if universes else []
-        found += [*own, *(_of_masks(network, edges, universe) for universe in (matched or {}).get(network.name, ()))]
-    return found, reasons
+        plain = [Reference(network, edges, tuple(universes))] if universes else []
+        references += [
+            *plain,
+            *(_of_masks(network, edges, universe) for universe in (matched or {}).get(network.name, ())),
+        ]
+    return references, reasons
 
 
 def _of_masks(network: NetworkTable, edges: PanelEdges, universe: MaskedUniverse) -> Reference:

@@ -85,7 +85,7 @@ def boosted(
     """Score TFs by how much they help to predict each target.
 
     A target's score of a TF is its share of what all splits of all trees gain (sums to 1 over the TFs), times the
-    number of trees: targets that the TFs do not tell end early and score low, as in GRNBoost2. A TF does not predict
+    number of trees: targets that the TFs do not predict end early and score low, as in GRNBoost2. A TF does not predict
     itself. Each target has a random stream of its own, so that neither the number of workers nor the other targets
     change its scores.
 
@@ -116,19 +116,19 @@ def boosted(
     except ImportError as error:
         problem = "boosting needs scikit-learn, which is not installed"
         raise ScfmError("method grnboost", problem, "Install scikit-learn, or leave the method out.") from error
-    wanted = np.arange(values.shape[1]) if targets is None else np.asarray(targets)
+    genes = np.arange(values.shape[1]) if targets is None else np.asarray(targets)
     settings = spec or BoostingSpec()
     features = np.ascontiguousarray(values[:, tfs], np.float32)
     tasks = (
         delayed(_boosted_target)(features, values[:, gene], np.asarray(tfs) != gene, int(gene), settings)
-        for gene in wanted
+        for gene in genes
     )
-    scores = np.zeros((len(tfs), len(wanted)))
+    scores = np.zeros((len(tfs), len(genes)))
     done = Parallel(n_jobs=workers, return_as="generator")(tasks)
-    for place, own in enumerate(done):
-        scores[:, place] = own
+    for place, column in enumerate(done):
+        scores[:, place] = column
         if progress is not None:
-            progress(place + 1, len(wanted))
+            progress(place + 1, len(genes))
     return scores
 
 
@@ -138,8 +138,8 @@ def _boosted_target(
     """Scores of all TFs (n_tfs,) for one target; `allowed` are those that may predict it."""
     scores = np.zeros(len(allowed))
     if allowed.any() and target.min() < target.max():
-        own = np.ascontiguousarray(features[:, allowed])
-        gains, n_trees = _boost(own, target, np.random.default_rng(seed_from("grnboost", spec.seed, gene)), spec)
+        predictors = np.ascontiguousarray(features[:, allowed])
+        gains, n_trees = _boost(predictors, target, np.random.default_rng(seed_from("grnboost", spec.seed, gene)), spec)
         scores[allowed] = gains / max(gains.sum(), TINY) * n_trees
     return scores
 
@@ -147,7 +147,7 @@ def _boosted_target(
 def _boost(
     features: np.ndarray, target: np.ndarray, rng: np.random.Generator, spec: BoostingSpec
 ) -> tuple[np.ndarray, int]:
-    """Give what splits by each feature gained in all trees, (n_features,), and the number of trees."""
+    """Gain of the splits by each feature over all trees, (n_features,), and the number of trees."""
     from sklearn.tree import DecisionTreeRegressor
 
     n_cells, n_features = features.shape

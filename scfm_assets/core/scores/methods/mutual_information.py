@@ -31,17 +31,17 @@ def mutual_information(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     terms, every = _terms(n), _one_hot(bins)
     counts = every.sum(axis=0).reshape(BINS, n_genes)
     entropy, varies = terms[counts.astype(np.intp)].sum(axis=0), counts.max(axis=0) < n
-    wanted = np.arange(n_genes)[genes]
-    found = np.empty((len(wanted), n_genes))
+    chosen = np.arange(n_genes)[genes]
+    information = np.empty((len(chosen), n_genes))
     size = max(1, AT_ONCE // (BINS * BINS * n_genes))
-    for start in range(0, len(wanted), size):
-        rows = wanted[start : start + size]
+    for start in range(0, len(chosen), size):
+        rows = chosen[start : start + size]
         joint = (_one_hot(bins[:, rows]).T @ every).astype(np.intp)
         # Bins come before genes: sums over bins then run along whole rows, at several times the speed.
         of_pairs = terms[joint].reshape(BINS, len(rows), BINS, n_genes).sum(axis=(0, 2))
-        found[start : start + size] = entropy[rows, None] + entropy - of_pairs
-    both_vary = varies[wanted, None] & varies  # else 0 but for rounding
-    return np.where(both_vary, found + np.log(n) - 1 / (2 * n), 0)
+        information[start : start + size] = entropy[rows, None] + entropy - of_pairs
+    both_vary = varies[chosen, None] & varies  # else 0 but for rounding
+    return np.where(both_vary, information + np.log(n) - 1 / (2 * n), 0)
 
 
 def bins_of_genes(held: np.ndarray, ranks: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def _one_hot(bins: np.ndarray) -> np.ndarray:
 
 
 def _terms(n: int) -> np.ndarray:
-    """Give what a bin adds to a Miller-Madow entropy, but for log n - 1 / 2n, by its count, (n + 1,)."""
+    """What a bin adds to a Miller-Madow entropy, but for log n - 1 / 2n, by its count, (n + 1,)."""
     count = np.arange(n + 1, dtype=np.float64)
     return (count > 0) / (2 * n) - count * np.log(np.maximum(count, 1)) / n
 

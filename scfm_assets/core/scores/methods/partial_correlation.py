@@ -22,10 +22,10 @@ def partial_correlation(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """
     values = cells.expression
     varies = np.flatnonzero(values.min(axis=0) < values.max(axis=0))
-    found = np.zeros((values.shape[1],) * 2)
+    scores = np.zeros((values.shape[1],) * 2)
     if len(varies):
-        found[np.ix_(varies, varies)] = np.abs(partial_correlations(_standardised(values[:, varies])))
-    return found[genes]
+        scores[np.ix_(varies, varies)] = np.abs(partial_correlations(_standardised(values[:, varies])))
+    return scores[genes]
 
 
 def partial_correlations(values: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def partial_correlations(values: np.ndarray) -> np.ndarray:
 
 
 def shrinkage_intensity(values: np.ndarray) -> float:
-    r"""Give the intensity with the least expected squared error, in closed form.
+    r"""Shrinkage intensity with the least expected squared error, in closed form.
 
     .. math::
         \lambda = \sum_{i \ne j} \widehat{\mathrm{Var}}(r_{ij}) / \sum_{i \ne j} r_{ij}^2, \qquad
