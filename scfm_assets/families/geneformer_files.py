@@ -203,9 +203,9 @@ def check_official(folder: Path, found: Fingerprint) -> None:
     known = official.OFFICIAL.get(folder.name)
     if known is None:
         return
-    is_now = found.as_dict()
+    actual = found.as_dict()
     wrong = [
-        f"{name} {value}, found {is_now[name]}" for name, value in known.fingerprint.items() if is_now[name] != value
+        f"{name} {value}, found {actual[name]}" for name, value in known.fingerprint.items() if actual[name] != value
     ]
     if wrong:
         problem = f"{folder.name} is the name of a published checkpoint, which has {'; '.join(wrong)}"

@@ -47,8 +47,8 @@ def _spellings(vocabulary: Collection[str]) -> dict[str, str]:
     symbols_of_name: dict[str, set[str]] = defaultdict(set)
     for symbol in vocabulary:
         old = [was + symbol.removeprefix(now) for was, now in RENAMED if symbol.removeprefix(now).isdecimal()]
-        held = ENSEMBL.fullmatch(symbol.rpartition("_")[2])
-        for other in (renamed(symbol), other_orf(symbol), held.group(1) if held else None, *old):
+        match = ENSEMBL.fullmatch(symbol.rpartition("_")[2])
+        for other in (renamed(symbol), other_orf(symbol), match.group(1) if match else None, *old):
             if other is not None and other not in vocabulary:
                 symbols_of_name[other].add(symbol)
     for month, families in FAMILIES.items():

@@ -331,12 +331,12 @@ class AttentionCollector:
             If a collector that was asked for something else gave it.
         """
         prefixes = [f"block{i}." for i in range(len(tensors)) if f"block{i}.n_cells" in tensors]
-        left = [AttentionSums.from_tensors(tensors, prefix) for prefix in prefixes]
-        mine, theirs = ([_what(sums) for sums in blocks] for blocks in (self.blocks, left))
+        saved = [AttentionSums.from_tensors(tensors, prefix) for prefix in prefixes]
+        mine, theirs = ([_what(sums) for sums in blocks] for blocks in (self.blocks, saved))
         if mine != theirs:
             message = f"what was left is of other blocks, layers, heads, genes or groups: {theirs}, not {mine}"
             raise ValueError(message)
-        self._blocks = [DeviceSums(sums, own=False) for sums in left]
+        self._blocks = [DeviceSums(sums, own=False) for sums in saved]
         names = [name for name in tensors if name.startswith("embeddings.")]
         self._embeddings = {name.removeprefix("embeddings."): tensors[name].copy() for name in names}
         self._row_error, self.forwarded = float(tensors["row_error"][0]), int(tensors["forwarded"][0])

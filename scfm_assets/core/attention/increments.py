@@ -229,11 +229,11 @@ def attend(
         Called with (cells done, cells in all).
     """
     collector = _collector(model, cells, panel, wanted)
-    left = halfway.load() if halfway is not None else None
+    saved = halfway.load() if halfway is not None else None
     start = 0
-    if left is not None and "cells_done" in left:  # a pass in parts leaves something else
-        collector.go_on_from(left)
-        start = int(left["cells_done"][0])
+    if saved is not None and "cells_done" in saved:  # a pass in parts leaves something else
+        collector.go_on_from(saved)
+        start = int(saved["cells_done"][0])
 
     def tell(done: int, total: int) -> None:
         if halfway is not None and done < total:

@@ -100,10 +100,10 @@ class GeneTable:
         """
         if name in self.id_of:
             return self.id_of[name]
-        was = undate(name)
-        if len(was) > 1:
+        old_names = undate(name)
+        if len(old_names) > 1:
             return None
-        plain = was[0] if was else name
+        plain = old_names[0] if old_names else name
         spellings = (plain, renamed(plain) or plain, other_orf(plain) or plain)
         return next((self.id_of[spelling] for spelling in spellings if spelling in self.id_of), None)
 

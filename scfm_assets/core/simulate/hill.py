@@ -167,8 +167,8 @@ def half_responses(network: HillNetwork, spec: HillSpec, seed: int) -> tuple[np.
     regulators = network.regulators()
     n_bins = network.basal.shape[1]
     bins = np.repeat(np.arange(n_bins), PILOT_CELLS)
-    every = np.bincount(regulators.edges["target"], regulators.strength, len(regulators.genes))
-    half = (regulators.basal.mean(axis=1) + every / 2) / spec.decay
+    total_strength = np.bincount(regulators.edges["target"], regulators.strength, len(regulators.genes))
+    half = (regulators.basal.mean(axis=1) + total_strength / 2) / spec.decay
     moved = np.ones(len(half), bool)
     for rounds in range(1, ROUNDS + 1):
         production = Production(regulators, half)
