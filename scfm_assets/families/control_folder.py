@@ -36,7 +36,7 @@ OF_ONE_MACHINE = ("_name_or_path", "transformers_version", "torch_dtype", "dtype
 
 
 def token_dictionary(genes: Sequence[str]) -> dict[str, int]:
-    """Give the special tokens and the genes their token ids, in order.
+    """Token ids of the special tokens and the genes, in order.
 
     Raises
     ------
@@ -76,8 +76,10 @@ def read_config(like: Path | Mapping[str, Any]) -> dict[str, Any]:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ScfmError(place, f"not readable JSON ({error})", remedy) from error
     if not isinstance(config, dict) or config.get("model_type") != "bert":
-        found = config.get("model_type") if isinstance(config, dict) else type(config).__name__
-        raise ScfmError(place, f"model_type is {found!r}", "A control needs a BERT configuration: model_type 'bert'.")
+        model_type = config.get("model_type") if isinstance(config, dict) else type(config).__name__
+        raise ScfmError(
+            place, f"model_type is {model_type!r}", "A control needs a BERT configuration: model_type 'bert'."
+        )
     missing = [name for name in SIZES if type(config.get(name)) is not int or config[name] < 1]
     if missing:
         problem = f"{missing[0]} is {config.get(missing[0])!r}"
@@ -181,23 +183,23 @@ def write_control(
 
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
-    """Give a hidden folder beside the wanted one that takes its place when all is written.
+    """A hidden folder beside the final one, whose place it takes when all is written.
 
     A folder that is there is replaced, or left alone if it holds the same.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        whole = beside / "new"
-        whole.mkdir()
-        yield whole
-        if not _is_same(folder, whole):
+        new = beside / "new"
+        new.mkdir()
+        yield new
+        if not _is_same(folder, new):
             with suppress(FileNotFoundError):
                 folder.rename(beside / "old")
             try:
-                whole.rename(folder)
+                new.rename(folder)
             except OSError:  # another process was quicker; what it wrote from the same inputs is as good
-                if not _is_same(folder, whole):
+                if not _is_same(folder, new):
                     raise
     finally:
         shutil.rmtree(beside)

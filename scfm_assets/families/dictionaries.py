@@ -76,21 +76,21 @@ def read_dictionary(path: Path, column: str) -> dict[str, Any]:
         raise ScfmError(str(path), "no such file", READABLE)
     match path.suffix:
         case ".parquet":
-            found = _read_parquet(path, column)
+            loaded = _read_parquet(path, column)
         case ".json":
-            found = _read_json(path)
+            loaded = _read_json(path)
         case ".pkl" | ".pickle":
-            found = _read_pickle(path)
+            loaded = _read_pickle(path)
         case suffix:
             raise ScfmError(str(path), f"a dictionary cannot end in {suffix!r}", READABLE)
-    if type(found) is not dict or not found:
-        problem = f"not a dictionary but {type(found).__name__}" if type(found) is not dict else "an empty dictionary"
+    if type(loaded) is not dict or not loaded:
+        problem = f"not a dictionary but {type(loaded).__name__}" if type(loaded) is not dict else "an empty dictionary"
         raise ScfmError(str(path), problem, "It must be one plain dictionary of text -> number or text.")
-    for key, value in found.items():
+    for key, value in loaded.items():
         if type(key) is not str or type(value) not in {int, float, str}:
             problem = f"entry {_SHORT.repr(key)} -> {_SHORT.repr(value)} is not text -> number or text"
             raise ScfmError(str(path), problem, "It must be one plain dictionary of text -> number or text.")
-    return found
+    return loaded
 
 
 def _typed(path: Path, key: str, value: Any, kind: type) -> Any:
@@ -128,12 +128,12 @@ def _read_json(path: Path) -> Any:
 
 
 def _without_repeats(path: Path, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    dictionary = dict(pairs)
+    if len(dictionary) < len(pairs):
         seen: set[Any] = set()
         again = next(key for key, _ in pairs if key in seen or seen.add(key))
         raise ScfmError(str(path), f"key {again!r} stands there more than once", "Every key needs one value.")
-    return found
+    return dictionary
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -79,7 +79,7 @@ class GeneformerModel:
         stream(self.encoder, tokens, collect, machine=machine, start=start, progress=progress)
 
     def token_vectors(self) -> np.ndarray:
-        """Give the word embeddings, float32 of shape (vocabulary, hidden)."""
+        """The word embeddings, float32 of shape (vocabulary, hidden)."""
         return self.encoder.embeddings.word_embeddings.weight.detach().cpu().numpy()
 
     def __reduce__(self) -> tuple[Callable[..., GeneformerModel], tuple[Any, ...]]:
@@ -98,11 +98,15 @@ class GeneformerModel:
 
 
 def _rebuilt(
-    config: BertConfig, state: Mapping[str, Any], generation: Generation, vocabulary: Vocabulary, found: Fingerprint
+    config: BertConfig,
+    state: Mapping[str, Any],
+    generation: Generation,
+    vocabulary: Vocabulary,
+    fingerprint: Fingerprint,
 ) -> GeneformerModel:
     from scfm_assets.families.checkpoint import build_bert
 
-    return GeneformerModel(build_bert(config, state), generation, vocabulary, found)
+    return GeneformerModel(build_bert(config, state), generation, vocabulary, fingerprint)
 
 
 def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> GeneformerModel:

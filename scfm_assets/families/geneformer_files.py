@@ -101,11 +101,11 @@ def files_of(folder: Path, options: Mapping[str, Any]) -> GeneformerFiles:
     }
     tokens, medians = named["tokens"], named["medians"]
     if tokens is None:
-        found = _beside(folder, options.get("dictionaries"), declared)
+        paths = _beside(folder, options.get("dictionaries"), declared)
         return GeneformerFiles(
-            found["tokens"],
-            medians or found["medians"],
-            named["ensembl_mapping"] or found.get("ensembl_mapping"),
+            paths["tokens"],
+            medians or paths["medians"],
+            named["ensembl_mapping"] or paths.get("ensembl_mapping"),
             declared,
         )
     if medians is None and not has_medians(tokens):
@@ -115,11 +115,11 @@ def files_of(folder: Path, options: Mapping[str, Any]) -> GeneformerFiles:
 
 
 def _generation(options: Mapping[str, Any]) -> Generation | None:
-    if not (asked := options.get("generation")):
+    if not (name := options.get("generation")):
         return None
-    if asked not in GENERATIONS:
-        raise ScfmError(PLACE, f"generation {asked!r} is not known", f"Generations are {', '.join(GENERATIONS)}.")
-    return GENERATIONS[asked]
+    if name not in GENERATIONS:
+        raise ScfmError(PLACE, f"generation {name!r} is not known", f"Generations are {', '.join(GENERATIONS)}.")
+    return GENERATIONS[name]
 
 
 def _beside(folder: Path, name: str | None, declared: Generation | None) -> dict[str, Path]:
@@ -127,17 +127,17 @@ def _beside(folder: Path, name: str | None, declared: Generation | None) -> dict
         mapping = {"ensembl_mapping": folder / MAPPING_FILE} if (folder / MAPPING_FILE).is_file() else {}
         return {"tokens": folder / TOKENS_FILE, "medians": folder / MEDIANS_FILE, **mapping}
     generation = declared.name if declared else official.GENERATION_OF_SIZE.get(_vocabulary_size(folder))
-    if found := official.find_dictionaries(folder, name, generation):
-        return found
-    wanted = f"the {name} dictionaries" if name else "a token dictionary"
+    if paths := official.find_dictionaries(folder, name, generation):
+        return paths
+    missing = f"the {name} dictionaries" if name else "a token dictionary"
     places = f"{TOKENS_FILE}, or the folder geneformer/ of the official repository around it"
     raise ScfmError(
-        str(folder), f"{wanted} cannot be found", f"Set options.tokens; without it they are looked for as {places}."
+        str(folder), f"{missing} cannot be found", f"Set options.tokens; without it they are looked for as {places}."
     )
 
 
 def _vocabulary_size(folder: Path) -> int:
-    """Give the token embeddings that config.json declares, 0 if it cannot be told; opening it says what is wrong."""
+    """Number of token embeddings that config.json declares, 0 if it cannot be read; opening it says what is wrong."""
     try:
         size = json.loads(config_file(folder).read_bytes())["vocab_size"]
     except (ScfmError, ValueError, LookupError, TypeError):
@@ -156,7 +156,7 @@ def vocabulary_of(files: GeneformerFiles) -> Vocabulary:
 
 
 def generation_of(files: GeneformerFiles, vocabulary: Vocabulary) -> Generation:
-    """Tell the generation by the special tokens of the dictionary.
+    """The generation, by the special tokens of the dictionary.
 
     Raises
     ------
@@ -203,9 +203,9 @@ def check_official(folder: Path, found: Fingerprint) -> None:
     known = official.OFFICIAL.get(folder.name)
     if known is None:
         return
-    is_now = found.as_dict()
+    actual = found.as_dict()
     wrong = [
-        f"{name} {value}, found {is_now[name]}" for name, value in known.fingerprint.items() if is_now[name] != value
+        f"{name} {value}, found {actual[name]}" for name, value in known.fingerprint.items() if actual[name] != value
     ]
     if wrong:
         problem = f"{folder.name} is the name of a published checkpoint, which has {'; '.join(wrong)}"

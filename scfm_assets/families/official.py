@@ -108,7 +108,7 @@ GENERATION_OF_SIZE = {_V1[0]: "v1", _V2[0]: "v2"}
 
 
 def kind_of(n_tokens: int) -> str:
-    """Say in brackets which generation a number of tokens is of; nothing if of no official one."""
+    """In brackets, the generation that a number of tokens is of; empty if of no official one."""
     known = {"v1": "2048 tokens a cell, no <cls> and <eos>", "v2": "4096 tokens a cell, with <cls> and <eos>"}
     generation = GENERATION_OF_SIZE.get(n_tokens)
     return f" (generation {generation}: {known[generation]})" if generation else ""
@@ -138,18 +138,18 @@ def find_dictionaries(folder: Path, name: str | None, generation: str | None) ->
     """
     official = OFFICIAL.get(folder.name)
     name = name or (official.dictionaries if official else None)
-    found = {}
+    candidates = {}
     for known, paths in _present(folder):
         if known.name == (name or known.name) and (name or known.generation == (generation or known.generation)):
-            found.setdefault(known.name, paths)
-    if len(found) > 1:
-        problem = f"dictionaries of {' and '.join(found)} lie beside it"
-        raise ScfmError(str(folder), problem, f"Set `dictionaries` to one of {', '.join(found)}.")
-    return next(iter(found.values()), None)
+            candidates.setdefault(known.name, paths)
+    if len(candidates) > 1:
+        problem = f"dictionaries of {' and '.join(candidates)} lie beside it"
+        raise ScfmError(str(folder), problem, f"Set `dictionaries` to one of {', '.join(candidates)}.")
+    return next(iter(candidates.values()), None)
 
 
 def _present(folder: Path) -> Iterator[tuple[Dictionaries, dict[str, Path]]]:
-    """Give the official dictionaries that lie in a folder itself, or where the repository around it keeps them."""
+    """The official dictionaries that lie in a folder itself, or where the repository around it keeps them."""
     for known in DICTIONARIES:
         for place in (folder, *(root / known.folder for root in (folder, *folder.parents[:2]))):
             tokens, medians = place / known.tokens, place / known.medians

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def architecture(spec: PlantedSpec, n_genes: int) -> dict[str, Any]:
-    """Give the config.json of the planted control, and of the random one beside it."""
+    """Content of config.json of the planted control, and of the random one beside it."""
     return {
         "architectures": ["BertForMaskedLM"],
         "attention_probs_dropout_prob": 0.0,
@@ -116,7 +116,7 @@ def build_planted(
 
 
 def _edge_matrix(network: pa.Table, genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give the network as bool (n_tfs, n_members), with the positions of its rows and columns among the genes."""
+    """The network as bool (n_tfs, n_members), with the positions of its rows and columns among the genes."""
     column = {gene: i for i, gene in enumerate(genes)}
     ends = [network[end].to_pylist() for end in ("tf", "target")]
     missing = sorted({*ends[0], *ends[1]} - set(column))
@@ -131,7 +131,7 @@ def _edge_matrix(network: pa.Table, genes: Sequence[str]) -> tuple[np.ndarray, n
 
 
 def ceiling(folder: Path, *, network: pa.Table, panel: Sequence[str], detection: Mapping[str, float]) -> float:
-    r"""Give the AUROC on ``tf_grid`` that infinitely many cells would give the planted layer, from its weights alone.
+    r"""AUROC on ``tf_grid`` that infinitely many cells would give the planted layer, from its weights alone.
 
     LayerNorm turns the embedding :math:`e_g` of a gene into
     :math:`x_g = \gamma (e_g - \bar e_g) / \sqrt{\mathrm{var}(e_g) + \overline{\mathrm{var}(p)}} + \beta` plus a part
@@ -193,15 +193,15 @@ def ceiling(folder: Path, *, network: pa.Table, panel: Sequence[str], detection:
 def _static_queries_and_keys(
     weights: Mapping[str, np.ndarray], layer: int, heads: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give queries and keys of every token without its position, float64 (heads, n_tokens, head size) each."""
+    """Queries and keys of every token without its position, float64 (heads, n_tokens, head size) each."""
     tensors = {name.removeprefix("bert."): tensor.astype(np.float64) for name, tensor in weights.items()}
     embedding = {name.removeprefix("embeddings."): tensor for name, tensor in tensors.items()}
     words = embedding["word_embeddings.weight"] + embedding["token_type_embeddings.weight"][0]
     sd = np.sqrt(words.var(1, keepdims=True) + embedding["position_embeddings.weight"].var(1).mean())
     states = (words - words.mean(1, keepdims=True)) / sd * embedding["LayerNorm.weight"] + embedding["LayerNorm.bias"]
-    found = []
+    projections = []
     for part in ("query", "key"):
         name = f"encoder.layer.{layer - 1}.attention.self.{part}"
         projected = states @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
-        found.append(projected.reshape(len(states), heads, -1).transpose(1, 0, 2))
-    return found[0], found[1]
+        projections.append(projected.reshape(len(states), heads, -1).transpose(1, 0, 2))
+    return projections[0], projections[1]

@@ -94,7 +94,7 @@ class ScgptModel:
         stream(self.encoder, tokens, collect, machine=machine, start=start, progress=progress)
 
     def token_vectors(self) -> np.ndarray:
-        """Give the gene embeddings after their normalisation, float32 of shape (vocabulary, hidden).
+        """The gene embeddings after their normalisation, float32 of shape (vocabulary, hidden).
 
         scGPT's tutorial on gene networks (Tutorial_GRN) takes the same, what ``model.encoder`` gives.
         """
@@ -111,11 +111,11 @@ class ScgptModel:
 
 
 def _rebuilt(
-    config: ScgptConfig, state: Mapping[str, Any], binning: Binning, vocabulary: Vocabulary, found: Fingerprint
+    config: ScgptConfig, state: Mapping[str, Any], binning: Binning, vocabulary: Vocabulary, fingerprint: Fingerprint
 ) -> ScgptModel:
     from scfm_assets.families.scgpt_checkpoint import build_encoder
 
-    return ScgptModel(build_encoder(config, state), binning, vocabulary, found)
+    return ScgptModel(build_encoder(config, state), binning, vocabulary, fingerprint)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def load_encoder(folder: Path, args: Args, n_tokens: int, max_tokens: int) -> tu
 def config_of(
     args: Args, n_tokens: int, max_tokens: int, state: Mapping[str, torch.Tensor] | None = None
 ) -> ScgptConfig:
-    """Give the configuration of an encoder; whether it has a batch normalisation only its tensors tell."""
+    """Configuration of an encoder; whether it has a batch normalisation only its tensors tell."""
     rows = None if state is None else state.get("value_encoder.embedding.weight")
     return ScgptConfig(
         vocab_size=n_tokens,
@@ -106,18 +106,18 @@ def build_encoder(config: ScgptConfig, state: Mapping[str, torch.Tensor]) -> Scg
 
 
 def _ours(path: Path, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Give the encoder's tensors under our names."""
-    found: dict[str, torch.Tensor] = {}
+    """The encoder's tensors under our names."""
+    tensors: dict[str, torch.Tensor] = {}
     for name, tensor in state.items():
         ours = name
         for pattern, spelling in SPELLINGS:
             ours = pattern.sub(spelling, ours)
         if ours.startswith(HEADS) or ours == "bn.num_batches_tracked":
             continue
-        if ours in found:
+        if ours in tensors:
             raise ScfmError(str(path), f"tensor {ours!r} is there twice, under two names", "Save the checkpoint again.")
-        found[ours] = tensor
-    return found
+        tensors[ours] = tensor
+    return tensors
 
 
 def _check_outline(path: Path, state: Mapping[str, torch.Tensor], args: Args, n_tokens: int) -> None:
@@ -126,7 +126,7 @@ def _check_outline(path: Path, state: Mapping[str, torch.Tensor], args: Args, n_
         problem = "its cells are normalised by batch (tensors 'dsbn'): what it computes depends on labels of batches"
         remedy = "Name a checkpoint that was trained without domain_spec_batchnorm, such as a pretrained one."
         raise ScfmError(str(path), problem, remedy)
-    n_layers = len({found.group(1) for name in state if (found := LAYER.match(name))})
+    n_layers = len({match.group(1) for name in state if (match := LAYER.match(name))})
     if n_layers != args.layers:  # before so many are built
         problem = f"it has {n_layers} layers, {ARGS_FILE} says nlayers {args.layers}"
         raise ScfmError(str(path), problem, f"Name the {ARGS_FILE} that belongs to these weights.")

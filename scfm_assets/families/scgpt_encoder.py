@@ -77,7 +77,7 @@ class NormalisedEmbedding(nn.Module):
         self.enc_norm = nn.LayerNorm(hidden)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Give the vectors of whole numbers of any type, shape (..., hidden)."""
+        """Vectors of whole numbers of any type, shape (..., hidden)."""
         return self.enc_norm(self.embedding(rows.long()))
 
 
@@ -91,7 +91,7 @@ class ContinuousValues(nn.Module):
         self.norm = nn.LayerNorm(hidden)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Give the vectors of values, shape (..., hidden)."""
+        """Vectors of values, shape (..., hidden)."""
         kept = values.clamp(max=LARGEST_VALUE).to(self.linear1.weight.dtype)
         return self.norm(self.linear2(functional.relu(self.linear1(kept[..., None]))))
 
@@ -132,7 +132,7 @@ class SelfAttention(nn.Module):
     def forward(
         self, states: torch.Tensor, mask: torch.Tensor | None, **handed: Any
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Give the output and, where the implementation has them, the attention weights."""
+        """The output and, where the implementation has them, the attention weights."""
         n_rows, n_tokens, hidden = states.shape
         parts = self.Wqkv(states).view(n_rows, n_tokens, 3, self.n_heads, -1)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
@@ -155,7 +155,7 @@ class EncoderBlock(nn.Module):
     def forward(
         self, states: torch.Tensor, mask: torch.Tensor | None, **handed: Any
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Give the states that leave the block and, where there are any, its attention weights."""
+        """The states that leave the block and, where there are any, its attention weights."""
         attended, weights = self.self_attn(states, mask, **handed)
         states = self.norm1(states + attended)
         return self.norm2(states + self.linear2(functional.relu(self.linear1(states)))), weights
@@ -222,16 +222,16 @@ class ScgptEncoder(PreTrainedModel):
         if attention_mask is not None:
             lowest = torch.finfo(states.dtype).min
             mask = (1 - attention_mask[:, None, None].to(states.dtype)) * lowest
-        found, maps = [states], []
+        hidden_states, maps = [states], []
         for block in self.transformer_encoder.layers:
             states, weights = block(states, mask, **handed)
             if output_hidden_states:
-                found.append(states)
+                hidden_states.append(states)
             if output_attentions:
                 maps.append(weights)
         return BaseModelOutput(
             last_hidden_state=states,  # pyright: ignore[reportArgumentType]
-            hidden_states=tuple(found) if output_hidden_states else None,
+            hidden_states=tuple(hidden_states) if output_hidden_states else None,
             attentions=tuple(maps) if output_attentions else None,
         )
 

@@ -111,9 +111,9 @@ def read_args(path: Path) -> Args:
 def _pad_value(path: Path, value: Any, style: str) -> float:
     """Check the value beside <cls>: a number, and the place of a row where values are rows of an embedding."""
     if type(value) in {int, float} and abs(value) <= LARGEST_PAD_VALUE:
-        found = float(value)
-        if style != "category" or (found >= 0 and found.is_integer()):
-            return found
+        number = float(value)
+        if style != "category" or (number >= 0 and number.is_integer()):
+            return number
     remedy = "It must be a number (it stands beside <cls>), a whole one above or at zero if values are categories."
     raise ScfmError(str(path), f"pad_value is {value!r}", remedy)
 

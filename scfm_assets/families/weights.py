@@ -30,7 +30,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise ScfmError(str(path), f"not a readable safetensors file ({error})", remedy) from error
     except pickle.UnpicklingError as error:
@@ -38,9 +38,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise ScfmError(str(path), problem, remedy) from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
         raise ScfmError(str(path), f"not a readable weights file ({error})", remedy) from error
-    if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
+    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise ScfmError(str(path), "not a dictionary of tensors", remedy)
-    return found
+    return state
 
 
 def check_state(
@@ -74,9 +74,9 @@ def check_state(
         problem = f"{len(extra)} tensors have no place in the config's model (first: {extra[0]!r})"
         raise ScfmError(str(path), problem, remedy)
     for name, shape in expected.items():
-        found = tuple(state[name].shape)
-        if found != shape:
-            raise ScfmError(str(path), f"tensor {name!r} has shape {found}, {config} asks for {shape}", remedy)
+        actual = tuple(state[name].shape)
+        if actual != shape:
+            raise ScfmError(str(path), f"tensor {name!r} has shape {actual}, {config} asks for {shape}", remedy)
         if not torch.isfinite(state[name]).all():
             raise ScfmError(str(path), f"tensor {name!r} holds values that are not finite", remedy)
 

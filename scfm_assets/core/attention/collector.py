@@ -252,12 +252,12 @@ class AttentionCollector:
             self._add_states(cell, [states[layer].float() for layer in self.layers], self.states)
         del self._cells[cell]  # last: as long as the cell is open, it can pass again
 
-    def _add_states(self, cell: int, states: Sequence[torch.Tensor], asked: States) -> None:
+    def _add_states(self, cell: int, states: Sequence[torch.Tensor], requested: States) -> None:
         open_cell = self._cells[cell].on(states[0].device)
         open_cell.add_hidden(states)
-        places = {"mean": np.flatnonzero(~np.isin(open_cell.ids, asked.special))}
-        if asked.cls is not None:
-            places["cls"] = np.flatnonzero(open_cell.ids == asked.cls)
+        places = {"mean": np.flatnonzero(~np.isin(open_cell.ids, requested.special))}
+        if requested.cls is not None:
+            places["cls"] = np.flatnonzero(open_cell.ids == requested.cls)
         for name, at in places.items():
             if len(at):
                 self._embeddings[name][cell] = [state[at].mean(0).cpu().numpy() for state in states]
@@ -299,7 +299,7 @@ class AttentionCollector:
                 open_cell.add(self._place[part], rows, summed, query.shape[1])
 
     def _parts(self, layer: int, attention: Rows) -> Iterator[tuple[tuple[int, int | None], torch.Tensor]]:
-        """Give what is summed of one layer: its heads aggregated, and the chosen ones."""
+        """What is summed of one layer: its heads aggregated, and the chosen ones."""
         yield (layer, None), attention.mean() if self.aggregation == "mean" else attention.max()
         for chosen, head in self.heads:
             if chosen == layer:
@@ -312,7 +312,7 @@ class AttentionCollector:
     # Halfway --------------------------------------------------------------------------------------------------------
 
     def to_tensors(self) -> dict[str, np.ndarray]:
-        """Give everything summed so far, to go on from later; no cell may be open.
+        """Everything summed so far, to go on from later; no cell may be open.
 
         On a CPU these are the sums themselves: write or copy them before the next cell.
         """
@@ -331,23 +331,23 @@ class AttentionCollector:
             If a collector that was asked for something else gave it.
         """
         prefixes = [f"block{i}." for i in range(len(tensors)) if f"block{i}.n_cells" in tensors]
-        left = [AttentionSums.from_tensors(tensors, prefix) for prefix in prefixes]
-        mine, theirs = ([_what(sums) for sums in found] for found in (self.blocks, left))
+        saved = [AttentionSums.from_tensors(tensors, prefix) for prefix in prefixes]
+        mine, theirs = ([_what(sums) for sums in blocks] for blocks in (self.blocks, saved))
         if mine != theirs:
             message = f"what was left is of other blocks, layers, heads, genes or groups: {theirs}, not {mine}"
             raise ValueError(message)
-        self._blocks = [DeviceSums(sums, own=False) for sums in left]
+        self._blocks = [DeviceSums(sums, own=False) for sums in saved]
         names = [name for name in tensors if name.startswith("embeddings.")]
         self._embeddings = {name.removeprefix("embeddings."): tensors[name].copy() for name in names}
         self._row_error, self.forwarded = float(tensors["row_error"][0]), int(tensors["forwarded"][0])
 
 
 def _what(sums: AttentionSums) -> tuple[object, ...]:
-    """Tell what sums are of, whatever the cells."""
+    """What sums are of, whatever the cells."""
     of_groups = None if sums.groups is None else (sums.groups.plain.shape, sums.groups.tfs.tolist())
     return sums.parts, sums.aggregation, sums.ranked, sums.pairs.shape, of_groups
 
 
 def _first_repeated(values: np.ndarray) -> int:
-    found, times = np.unique(values, return_counts=True)
-    return int(found[times > 1][0])
+    distinct, times = np.unique(values, return_counts=True)
+    return int(distinct[times > 1][0])

@@ -50,7 +50,7 @@ class DeviceSums:
             self._cells_of_group[group] += 1
 
     def on(self, device: torch.device) -> dict[str, torch.Tensor]:
-        """Give the sums as tensors, by name."""
+        """The sums as tensors, by name."""
         if not self._tensors:
             start = self._start
             arrays = {"plain": start.plain, "lifted": start.lifted, "pairs": start.pairs}
@@ -63,22 +63,22 @@ class DeviceSums:
         return self._tensors
 
     def sums(self) -> AttentionSums:
-        """Give the sums as arrays; those on a CPU are not copied."""
-        start, found = self._start, {name: tensor.cpu().numpy() for name, tensor in self._tensors.items()}
+        """The sums as arrays; those on a CPU are not copied."""
+        start, arrays = self._start, {name: tensor.cpu().numpy() for name, tensor in self._tensors.items()}
         groups = start.groups
         if groups is not None and self._cells_of_group is not None:
             started = {f"group_{name}": getattr(groups, name) for name in GROUP_ARRAYS}
-            summed = {name: (started | found)[f"group_{name}"] for name in GROUP_ARRAYS}
+            summed = {name: (started | arrays)[f"group_{name}"] for name in GROUP_ARRAYS}
             groups = GroupSums(tfs=groups.tfs, n_cells=self._cells_of_group.copy(), **summed)
         return AttentionSums(
             start.layers,
-            found.get("plain", start.plain),
-            found.get("lifted", start.lifted),
-            found.get("pairs", start.pairs),
+            arrays.get("plain", start.plain),
+            arrays.get("lifted", start.lifted),
+            arrays.get("pairs", start.pairs),
             self.n_cells,
             start.heads,
             groups,
-            found.get("hidden", start.hidden),
+            arrays.get("hidden", start.hidden),
             start.aggregation,
             start.ranked,
         )
@@ -165,10 +165,10 @@ class OpenCell:
         grouped = []
         if self.group is not None:
             first, last = np.searchsorted(self._tf_at, (rows.start, rows.stop))
-            own = (slice(int(first), int(last)), slice(None))
-            of_tfs = attention[self._tfs[own[0]] - rows.start]
+            tf_rows = (slice(int(first), int(last)), slice(None))
+            of_tfs = attention[self._tfs[tf_rows[0]] - rows.start]
             to_tfs = attention[:, self._tfs].T.contiguous()
-            grouped = [(0, self._tf_pairs[own], of_tfs), (1, self._tf_pairs[:, rows], to_tfs)]
+            grouped = [(0, self._tf_pairs[tf_rows], of_tfs), (1, self._tf_pairs[:, rows], to_tfs)]
         for name in ("plain", "lifted"):
             self._add(tensors[name][part], self._pairs[rows], attention)
             for end, at, summed in grouped:

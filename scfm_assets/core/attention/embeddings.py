@@ -35,7 +35,7 @@ class CellEmbeddings:
     obsm: Mapping[str, np.ndarray]
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Give arrays and words for a safetensors file."""
+        """Arrays and metadata for a safetensors file."""
         return {"cells": self.cells, **self.obsm}, {"barcodes": json.dumps(self.barcodes)}
 
     @classmethod

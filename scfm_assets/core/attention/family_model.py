@@ -50,5 +50,5 @@ class FamilyModel(Protocol):
         ...
 
     def token_vectors(self) -> np.ndarray:
-        """Give the static embedding of every token, float32 of shape (vocabulary, hidden)."""
+        """Static embedding of every token, float32 of shape (vocabulary, hidden)."""
         ...

@@ -49,8 +49,8 @@ def parts_of(cells: TokenizedCells, size: int = CELLS) -> list[Part]:
     return [
         Part(block, rows, _take(cells, block, rows))
         for block in range(len(cells.blocks))
-        for found in (np.flatnonzero(cells.block_of_cell == block),)
-        for rows in np.split(found, range(size, len(found), size))
+        for block_rows in (np.flatnonzero(cells.block_of_cell == block),)
+        for rows in np.split(block_rows, range(size, len(block_rows), size))
     ]
 
 
@@ -92,8 +92,8 @@ def attend_in_parts(
     parts = parts_of(cells, size)
     gathered = _Gathered.of(cells, halfway.load() if halfway is not None else None)
     waiting = parts[gathered.n_parts :]
-    for part, found in zip(waiting, attend([part.cells for part in waiting]), strict=True):
-        gathered.add(part, found)
+    for part, increment in zip(waiting, attend([part.cells for part in waiting]), strict=True):
+        gathered.add(part, increment)
         if halfway is not None and gathered.n_parts < len(parts):
             halfway.save(gathered.to_tensors)
         if progress is not None:
@@ -130,16 +130,16 @@ class _Gathered:
     def n_cells(self) -> int:
         return sum(sums.n_cells for sums in self.sums.values())
 
-    def add(self, part: Part, found: AttentionIncrement) -> None:
+    def add(self, part: Part, increment: AttentionIncrement) -> None:
         """Take the next part."""
-        (sums,) = found.sums
+        (sums,) = increment.sums
         self.sums[part.block] = self.sums[part.block] + sums if part.block in self.sums else sums
-        for name, vectors in found.embeddings.items():
+        for name, vectors in increment.embeddings.items():
             if name not in self.embeddings:
                 shape = (len(self.cells.cells), *vectors.shape[1:])
                 self.embeddings[name] = np.full(shape, np.nan, vectors.dtype)
             self.embeddings[name][part.rows] = vectors
-        self.row_sum_error = max(self.row_sum_error, found.row_sum_error)
+        self.row_sum_error = max(self.row_sum_error, increment.row_sum_error)
         self.n_parts += 1
 
     def to_tensors(self) -> dict[str, np.ndarray]:

@@ -58,7 +58,7 @@ class TokenizedCells:
     base: int
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Give arrays and words for a safetensors file."""
+        """Arrays and metadata for a safetensors file."""
         arrays = {"ids": self.tokens.ids, "offsets": self.tokens.offsets, "cells": self.cells}
         if self.tokens.values is not None:
             arrays["values"] = self.tokens.values
@@ -106,7 +106,7 @@ class AttentionIncrement:
     embeddings: Mapping[str, np.ndarray]
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Give arrays and words for a safetensors file."""
+        """Arrays and metadata for a safetensors file."""
         arrays = {name: a for i, sums in enumerate(self.sums) for name, a in sums.to_tensors(f"block{i}.").items()}
         arrays |= {f"embeddings.{name}": vectors for name, vectors in self.embeddings.items()}
         words = {"blocks": json.dumps(self.blocks), "base": str(self.base), "row_sum_error": repr(self.row_sum_error)}
@@ -159,7 +159,7 @@ class Halfway(Protocol):
     """Where long work leaves what it has, to go on from there after it was killed."""
 
     def load(self) -> Mapping[str, np.ndarray] | None:
-        """Give what was left, None if nothing was."""
+        """The arrays that were saved, None if there are none."""
         ...
 
     def save(self, arrays: Callable[[], Mapping[str, np.ndarray]]) -> None:
@@ -229,11 +229,11 @@ def attend(
         Called with (cells done, cells in all).
     """
     collector = _collector(model, cells, panel, wanted)
-    left = halfway.load() if halfway is not None else None
+    saved = halfway.load() if halfway is not None else None
     start = 0
-    if left is not None and "cells_done" in left:  # a pass in parts leaves something else
-        collector.go_on_from(left)
-        start = int(left["cells_done"][0])
+    if saved is not None and "cells_done" in saved:  # a pass in parts leaves something else
+        collector.go_on_from(saved)
+        start = int(saved["cells_done"][0])
 
     def tell(done: int, total: int) -> None:
         if halfway is not None and done < total:
@@ -272,16 +272,16 @@ def _collector(model: FamilyModel, cells: TokenizedCells, panel: pa.Table, wante
 
 
 def panel_vectors(model: FamilyModel, panel: pa.Table) -> np.ndarray:
-    """Give the static embedding of each panel gene, shape (K, hidden), zeros where the model does not know a gene."""
+    """Static embedding of each panel gene, shape (K, hidden), zeros where the model does not know a gene."""
     vectors, index = model.token_vectors(), panel_of_token(model, panel)
     tokens = np.flatnonzero(index >= 0)
-    found = np.zeros((panel.num_rows, vectors.shape[1]), np.float32)
-    found[index[tokens]] = vectors[tokens]
-    return found
+    embeddings = np.zeros((panel.num_rows, vectors.shape[1]), np.float32)
+    embeddings[index[tokens]] = vectors[tokens]
+    return embeddings
 
 
 def panel_of_token(model: FamilyModel, panel: pa.Table) -> np.ndarray:
-    """Give the panel index of every token of a model, -1 where there is none, shape (vocabulary size,).
+    """Panel index of every token of a model, -1 where there is none, shape (vocabulary size,).
 
     Parameters
     ----------
@@ -296,11 +296,11 @@ def panel_of_token(model: FamilyModel, panel: pa.Table) -> np.ndarray:
         If no gene of the panel is in the model's vocabulary.
     """
     names = model.vocabulary.names_of(*(panel.column(name).to_pylist() for name in ("gene_id", "symbol")))
-    found = model.vocabulary.panel_of_token(names)
-    if (found < 0).all():
+    panel_index = model.vocabulary.panel_of_token(names)
+    if (panel_index < 0).all():
         problem = f"none of the panel's {len(names)} genes (first: {names[0]!r}) is in the model's vocabulary"
         raise ScfmError("gene panel", problem, "Name a gene_table for the atlas, or the dictionaries that fit its ids.")
-    return found
+    return panel_index
 
 
 def sum_increments(load: Callable[[int], AttentionIncrement], n_cells: int) -> dict[int, AttentionSums]:

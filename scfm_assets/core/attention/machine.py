@@ -125,7 +125,7 @@ class Need:
         return cls(fixed, 4 * genes**2 + per_pair * genes * longest, per_token + 8 * genes, per_row, longest)
 
     def bytes(self, tokens: int, rows: int) -> int:
-        """Give the bytes that `tokens` and `rows` at once take."""
+        """Bytes that `tokens` and `rows` at once take."""
         return self.fixed + self.pairs + tokens * self.per_token + rows * self.per_row
 
     @property
@@ -144,10 +144,10 @@ def plan(machine: Machine, need: Need, *, place: str) -> Plan:
     """
     on_gpu = machine.device.startswith("cuda")
     rows = ROWS_ON_GPU if on_gpu else ROWS_ON_CPU
-    wanted = machine.tokens if machine.tokens is not None else TOKENS_ON_GPU * on_gpu
+    tokens = machine.tokens if machine.tokens is not None else TOKENS_ON_GPU * on_gpu
     budget = machine.memory if machine.memory is not None else _free(machine.device)
     if budget is None:
-        return Plan(wanted, rows)
+        return Plan(tokens, rows)
     if need.least > budget:
         problem = (
             f"a cell of {need.longest} tokens needs {_mebibytes(need.least)} MiB beside the model "
@@ -157,7 +157,7 @@ def plan(machine: Machine, need: Need, *, place: str) -> Plan:
         raise ScfmError(place, problem, remedy)
     while need.bytes(need.longest, rows) > budget:
         rows = max(FEWEST_ROWS, rows // 2)
-    return Plan(min(wanted, (budget - need.bytes(0, rows)) // need.per_token), rows)
+    return Plan(min(tokens, (budget - need.bytes(0, rows)) // need.per_token), rows)
 
 
 def _free(device: str) -> int | None:

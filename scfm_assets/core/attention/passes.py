@@ -148,7 +148,7 @@ class Pass:
         return cls(collector, numbers, np.concatenate(ids), np.concatenate(positions), bounds, beside)
 
     def inputs(self, device: torch.device) -> dict[str, torch.Tensor]:
-        """Give what the encoder is called with, shape (1, n_tokens) each."""
+        """Arguments of the encoder, shape (1, n_tokens) each."""
         arrays = {"input_ids": self.ids, "position_ids": self.positions}
         arrays |= {} if self.values is None else {"values": self.values}
         return {name: _to(array[None], device) for name, array in arrays.items()}
@@ -303,7 +303,7 @@ def _forward(encoder: PreTrainedModel, batch: list[Listed], collector: Collector
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Tell it from other errors: of the processor's memory PyTorch says so in a RuntimeError's words alone."""
+    """Whether memory ran out: of the processor's memory PyTorch says so in a RuntimeError's words alone."""
     import torch
 
     says_so = any(words in str(error) for words in ("can't allocate memory", "out of memory"))
@@ -314,8 +314,8 @@ def _pass(encoder: PreTrainedModel, passing: Pass) -> None:
     device, collector = encoder.device, passing.collector
     states: tuple[torch.Tensor, ...] | None = None
     with suppress(Finished):
-        found = encoder(**passing.inputs(device), passing=passing, output_hidden_states=collector.last is None)
-        states = found.hidden_states
+        output = encoder(**passing.inputs(device), passing=passing, output_hidden_states=collector.last is None)
+        states = output.hidden_states
         if states is None and collector.last is None:
             message = "the encoder gave no hidden states: was it built in this process?"
             raise RuntimeError(message)

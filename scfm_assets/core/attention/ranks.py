@@ -24,7 +24,7 @@ def ranked_rows(
     at_a_time: int,
     output: torch.Tensor | None,
 ) -> Iterator[tuple[slice, Rows]]:
-    """Give ranks of the scores, to be used as `scfm_assets.core.attention.rows.open_rows`.
+    """Ranks of the scores, to be used as `scfm_assets.core.attention.rows.open_rows`.
 
     For each head, the scores :math:`Q K^T` of a cell (no scale, no softmax: neither changes an order) are replaced by
     their ranks from 0 within their row, over all keys; these by their ranks within their column, over all queries; and
@@ -72,16 +72,16 @@ class RankedRows:
     def head(self, head: int) -> torch.Tensor:
         """Of one head, counted from 1."""
         query, keys = self.query[head - 1], self.key[head - 1].T
-        n_tokens, wanted = len(query), slice(self.n_wanted)
+        n_tokens, first = len(query), slice(self.n_wanted)
         # A column's ranks need that column of all rows, but of the columns only the wanted ones.
         columns = query.new_empty((self.n_wanted, n_tokens))
         for start in range(0, n_tokens, self.at_a_time):
             rows = slice(start, start + self.at_a_time)
-            columns[:, rows] = mid_ranks(query[rows] @ keys)[:, wanted].T
+            columns[:, rows] = mid_ranks(query[rows] @ keys)[:, first].T
         for start in range(0, self.n_wanted, self.at_a_time):
             some = slice(start, start + self.at_a_time)
             columns[some] = mid_ranks(columns[some])
-        return (columns[:, wanted] / n_tokens).T.contiguous()
+        return (columns[:, first] / n_tokens).T.contiguous()
 
     def error(self, n_rows: int) -> torch.Tensor:
         """Zero, or NaN where scores are not finite, which ranks would hide; rows of ranks have no sum to hold to."""

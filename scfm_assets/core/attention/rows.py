@@ -40,7 +40,7 @@ class Rows(Protocol):
         ...
 
     def error(self, n_rows: int) -> torch.Tensor:
-        """Say how far the first rows are from what they must be, one number; NaN or infinite where all is lost."""
+        """How far the first rows are from what they must be, one number; NaN or infinite where all is lost."""
         ...
 
 
@@ -121,7 +121,7 @@ def open_rows(
     at_a_time: int,
     output: torch.Tensor | None,
 ) -> Iterator[tuple[slice, Rows]]:
-    """Give the attention of the first rows to the first keys, chunk by chunk, filling the output on the way.
+    """Attention of the first rows to the first keys, chunk by chunk, filling the output on the way.
 
     All chunks share the memory of their weights: each is to be used before the next is asked for.
 
@@ -164,8 +164,8 @@ def fused_rows(
     output: torch.Tensor | None,
 ) -> Iterator[tuple[slice, Rows]]:
     """As `open_rows`, with one fused pass over all rows; any precision."""
-    asked = query if output is not None else query[:, :n_wanted]
-    attended, lse = with_log_sum_exp(asked, key, value, scaling)
+    queries = query if output is not None else query[:, :n_wanted]
+    attended, lse = with_log_sum_exp(queries, key, value, scaling)
     if output is not None:
         output.copy_(attended.transpose(0, 1))
     scaled, keys, lse = query[:, :n_wanted].float() * scaling, key.float(), lse[..., None].float()
@@ -175,7 +175,7 @@ def fused_rows(
 
 
 def form_for(query: torch.Tensor) -> Form:
-    """Give the faster form of those that a device and a precision offer."""
+    """The faster form of those that a device and a precision offer."""
     return fused_rows if query.is_cuda or query.dtype != torch.float32 else open_rows
 
 

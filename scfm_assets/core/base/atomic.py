@@ -19,7 +19,7 @@ def hidden_beside(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a hidden path to write to; what was written replaces `path` at the end, and is removed after an error."""
+    """A hidden path to write to; what was written replaces `path` at the end, and is removed after an error."""
     hidden = hidden_beside(path)
     try:
         yield hidden

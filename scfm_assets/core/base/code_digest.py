@@ -18,12 +18,12 @@ def digest_code(paths: Iterable[Path]) -> str:
     Two versions of a file have one digest if they differ in comments, docstrings, blank lines or layout only. A file
     is known by its name below the given folder, wherever that lies.
     """
-    whole = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)
     for path in sorted(paths):
         for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
             name = file.relative_to(path.parent).as_posix()
-            whole.update(f"{name}\0{_digest_file(file, file.stat().st_mtime_ns)}\0".encode())
-    return whole.hexdigest()
+            digest.update(f"{name}\0{_digest_file(file, file.stat().st_mtime_ns)}\0".encode())
+    return digest.hexdigest()
 
 
 @cache

@@ -87,5 +87,5 @@ def digest_folder(path: Path) -> str:
 
 
 def seed_from(*parts: np.ndarray | str | bytes | int | float | None) -> int:
-    """Give a 63-bit seed that depends on content alone."""
+    """A 63-bit seed that depends on content alone."""
     return int(digest_arrays(*parts)[:16], 16) >> 1

@@ -59,13 +59,13 @@ class Fingerprint:
         ScfmError
             A field that does not exist, or whose declared value is not the found one.
         """
-        found = self.as_dict()
-        unknown = sorted(set(expected) - set(found))
+        actual = self.as_dict()
+        unknown = sorted(set(expected) - set(actual))
         if unknown:
             problem = f"the expected fingerprint has a field {unknown[0]!r}"
-            raise ScfmError(place, problem, f"Fields are {', '.join(found)}.")
-        wrong = [name for name in found if name in expected and expected[name] != found[name]]
+            raise ScfmError(place, problem, f"Fields are {', '.join(actual)}.")
+        wrong = [name for name in actual if name in expected and expected[name] != actual[name]]
         if wrong:
-            listed = "; ".join(f"{name} declared {expected[name]!r}, found {found[name]!r}" for name in wrong)
+            listed = "; ".join(f"{name} declared {expected[name]!r}, found {actual[name]!r}" for name in wrong)
             problem = f"the checkpoint is not the declared model: {listed}"
             raise ScfmError(place, problem, "Name the checkpoint that is meant, or correct the declared fingerprint.")

@@ -73,8 +73,8 @@ def _rows_at(path: Path, root: Any, place: str) -> CountRows:
     for name in _key(place).split("/"):
         element = None if element is None else child(element, name)
     if element is None:
-        found = attempt(where, lambda: _places(root))
-        raise ScfmError(where, "there is no such matrix", f"It has: {', '.join(found) or 'none'}.")
+        places = attempt(where, lambda: _places(root))
+        raise ScfmError(where, "there is no such matrix", f"It has: {', '.join(places) or 'none'}.")
     arrays = (
         [element] if library.is_array(element) else [child(element, name) for name in ("data", "indices", "indptr")]
     )

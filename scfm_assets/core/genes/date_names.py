@@ -28,7 +28,7 @@ def is_date(name: str) -> bool:
 
 
 def undate(name: str) -> tuple[str, ...]:
-    """Give the genes that a date may have been, by their old names; nothing if it is no date or none is known.
+    """Old names of the genes that a date may have been; none if it is no date or no such gene is known.
 
     ``1-Sep`` was SEPT1 (now SEPTIN1, see `renamed`); ``2-Mar`` was MARCH2 or MARC2, which cannot be told apart.
     """
@@ -38,7 +38,7 @@ def undate(name: str) -> tuple[str, ...]:
 
 
 def renamed(name: str) -> str | None:
-    """Give the present HGNC name of SEPT9, MARCH1, MARC1 or DEC1, None for other names."""
+    """The present HGNC name of SEPT9, MARCH1, MARC1 or DEC1, None for other names."""
     for old, new in RENAMED:
         if name.startswith(old) and name[len(old) :].isdecimal():
             return new + name[len(old) :]
@@ -48,13 +48,13 @@ def renamed(name: str) -> str | None:
 def _read(name: str) -> tuple[str, tuple[int, ...]] | None:
     """Read a date as its month and the numbers that may have stood behind the gene's family."""
     text = name.strip().upper()
-    if found := _DAY_MONTH.fullmatch(text):
-        month, numbers = found.group(2), (int(found.group(1)),)
-    elif found := _MONTH_NUMBER.fullmatch(text):
-        month, numbers = found.group(1), (int(found.group(2)),)
-    elif (found := _ISO_DATE.fullmatch(text)) and 1 <= int(found.group(2)) <= len(MONTHS):
-        year, day = int(found.group(1)) % 100, int(found.group(3))
-        month = MONTHS[int(found.group(2)) - 1]
+    if match := _DAY_MONTH.fullmatch(text):
+        month, numbers = match.group(2), (int(match.group(1)),)
+    elif match := _MONTH_NUMBER.fullmatch(text):
+        month, numbers = match.group(1), (int(match.group(2)),)
+    elif (match := _ISO_DATE.fullmatch(text)) and 1 <= int(match.group(2)) <= len(MONTHS):
+        year, day = int(match.group(1)) % 100, int(match.group(3))
+        month = MONTHS[int(match.group(2)) - 1]
         # SEPT2 becomes the 2nd of September of some year; Sep-02, read once more, becomes the 1st of September 2002.
         numbers = (day, year) if day == 1 and 1 < year <= 15 else (day,)
     else:

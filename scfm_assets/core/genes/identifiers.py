@@ -93,17 +93,17 @@ class GeneTable:
     ambiguous: Collection[str] = frozenset()
 
     def find(self, name: str) -> str | None:
-        """Give the Ensembl id of a name, a former name, or a date made of one; None if there is no one answer.
+        """The Ensembl id of a name, a former name, or a date made of one; None if there is no one answer.
 
         Case counts, since ``Gapdh`` and ``GAPDH`` are genes of different organisms; only ``C1ORF112`` for ``C1orf112``
         is understood, because no gene of another organism is written so.
         """
         if name in self.id_of:
             return self.id_of[name]
-        was = undate(name)
-        if len(was) > 1:
+        old_names = undate(name)
+        if len(old_names) > 1:
             return None
-        plain = was[0] if was else name
+        plain = old_names[0] if old_names else name
         spellings = (plain, renamed(plain) or plain, other_orf(plain) or plain)
         return next((self.id_of[spelling] for spelling in spellings if spelling in self.id_of), None)
 
@@ -136,8 +136,8 @@ class GeneNames:
 
 def unversioned(gene_id: str) -> str:
     """Strip the version of an Ensembl id: ``ENSG00000141510.17`` is ``ENSG00000141510``; others stay as they are."""
-    found = ENSEMBL.fullmatch(gene_id)
-    return found.group(1) if found else gene_id
+    match = ENSEMBL.fullmatch(gene_id)
+    return match.group(1) if match else gene_id
 
 
 def is_ensembl(gene_id: str) -> bool:
@@ -146,7 +146,7 @@ def is_ensembl(gene_id: str) -> bool:
 
 
 def organism_of(gene_id: str) -> str | None:
-    """Give the organism of an Ensembl id, None if it is none or of an organism that is not among `ORGANISMS`."""
+    """The organism of an Ensembl id, None if it is none or of an organism that is not among `ORGANISMS`."""
     if not is_ensembl(gene_id):
         return None
     return next((organism for organism, prefix in ORGANISMS.items() if re.match(rf"{prefix}\d", gene_id)), None)
@@ -195,22 +195,22 @@ def read_gene_table(path: Path, organism: str | None = None) -> GeneTable:
         If the file is not there, cannot be read, lacks a column or has no id of the organism.
     """
     pairs = read_gene_pairs(path)
-    own = {(name, gene_id) for name, gene_id in pairs if organism_of(gene_id) in (organism, None)}
-    own = own if organism in ORGANISMS else pairs
-    if not own:
+    kept = {(name, gene_id) for name, gene_id in pairs if organism_of(gene_id) in (organism, None)}
+    kept = kept if organism in ORGANISMS else pairs
+    if not kept:
         first = min(gene_id for _, gene_id in pairs) if pairs else "none"
         raise ScfmError(str(path), f"has no gene id of the organism {organism!r} (first id: {first})", TABLE_WANTED)
-    return _unique_both_ways(sorted(own))
+    return _unique_both_ways(sorted(kept))
 
 
 def texts(column: Iterable[Any]) -> np.ndarray:
-    """Give a column as an object array of text, empty where a value is missing (`MISSING`)."""
+    """A column as an object array of text, empty where a value is missing (`MISSING`)."""
     words = [str(value) for value in column]  # NaN, None and NA become texts that are among the missing ones
     return np.array(["" if word.strip() in MISSING else word for word in words], dtype=object)
 
 
 def name_genes(given_ids: Sequence[str], given_symbols: Sequence[str], table: GeneTable | None = None) -> GeneNames:
-    """Give every gene of a file its canonical id and its symbol.
+    """Canonical id and symbol of every gene of a file.
 
     An Ensembl id loses its version. Any other id, and a gene without one, is looked up in `table` by id and then by
     symbol; what is not found there keeps its name and is not mapped.
@@ -249,13 +249,13 @@ def name_genes(given_ids: Sequence[str], given_symbols: Sequence[str], table: Ge
 
 
 def _look_up(name: str, symbol: str, table: GeneTable, notes: list[tuple[str, str]]) -> str:
-    """Give the canonical id of a gene that has no Ensembl id in the file."""
+    """The canonical id of a gene that has no Ensembl id in the file."""
     for candidate in (name, symbol):
-        found = table.find(candidate)
-        if found is not None:
+        gene_id = table.find(candidate)
+        if gene_id is not None:
             what = "dates_to_ensembl" if is_date(candidate) else "symbols_to_ensembl"
-            notes.append((what, f"{candidate} -> {found}"))
-            return found
+            notes.append((what, f"{candidate} -> {gene_id}"))
+            return gene_id
     if is_date(name) or is_date(symbol):
         notes.append(("dates_kept", f"{name} may have been {' or '.join(undate(name)) or 'any gene'}"))
     elif name in table.ambiguous or symbol in table.ambiguous:
@@ -300,5 +300,5 @@ def _unique_both_ways(pairs: Sequence[tuple[str, str]]) -> GeneTable:
 
 def other_orf(name: str) -> str | None:
     """Spell ``C1ORF112`` as ``C1orf112`` and the other way round."""
-    found = re.fullmatch(r"(C(?:\d+|X|Y))(orf|ORF)(\d+.*)", name)
-    return found.group(1) + found.group(2).swapcase() + found.group(3) if found else None
+    match = re.fullmatch(r"(C(?:\d+|X|Y))(orf|ORF)(\d+.*)", name)
+    return match.group(1) + match.group(2).swapcase() + match.group(3) if match else None

@@ -75,12 +75,12 @@ class SymbolLook:
 
 def look_at(symbols: Iterable[str]) -> SymbolLook:
     """Look at how symbols are written; Ensembl ids, dates and names without letters do not count."""
-    told = [name for name in symbols if _LETTERS.search(name) and not _ENSEMBL.fullmatch(name) and not is_date(name)]
-    n = max(len(told), 1)
-    plain = [_ORF.sub(r"\1\2", name) for name in told]  # C1orf112 is how human's are written
-    of_human, of_mouse = ([name for name in told if own.match(name)] for own in (_OF_HUMAN, _OF_MOUSE))
+    names = [name for name in symbols if _LETTERS.search(name) and not _ENSEMBL.fullmatch(name) and not is_date(name)]
+    n = max(len(names), 1)
+    plain = [_ORF.sub(r"\1\2", name) for name in names]  # C1orf112 is how human's are written
+    of_human, of_mouse = ([name for name in names if pattern.match(name)] for pattern in (_OF_HUMAN, _OF_MOUSE))
     return SymbolLook(
-        len(told),
+        len(names),
         sum(name.isupper() for name in plain) / n,
         sum(_capitalised(name) for name in plain) / n,
         sum(name.islower() for name in plain) / n,
@@ -95,10 +95,10 @@ def as_written_by(organism: str, symbol: str) -> str:
     if _ENSEMBL.fullmatch(symbol) or is_date(symbol):
         return symbol
     if organism == "human":
-        found = _ORF.fullmatch(symbol)
-        return f"{found.group(1).upper()}orf{found.group(2)}" if found else symbol.upper()
-    if found := _RIK.fullmatch(symbol):
-        return f"{found.group(1).upper()}Rik{found.group(2)}"
+        match = _ORF.fullmatch(symbol)
+        return f"{match.group(1).upper()}orf{match.group(2)}" if match else symbol.upper()
+    if match := _RIK.fullmatch(symbol):
+        return f"{match.group(1).upper()}Rik{match.group(2)}"
     if symbol.upper().startswith("H2-"):
         return symbol.upper()
     return f"mt-{symbol[3:].capitalize()}" if symbol.upper().startswith("MT-") else symbol.capitalize()

@@ -144,8 +144,8 @@ def process(adata: AnnData, spec: AtlasSpec) -> AnnData:
 
 
 def _is_simulated(adata: AnnData) -> bool:
-    said = adata.uns.get("scfm", {})
-    return bool(said.get("simulated", False)) if isinstance(said, dict) else False
+    about = adata.uns.get("scfm", {})
+    return bool(about.get("simulated", False)) if isinstance(about, dict) else False
 
 
 def qc_table(processed: AnnData) -> pa.Table:

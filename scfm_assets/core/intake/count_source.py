@@ -73,7 +73,7 @@ def matrices(adata: AnnData) -> dict[str, Any]:
 
 
 def wanted(spec: AtlasSpec, places: Iterable[str]) -> list[str]:
-    """Say at which of the places of a file to look for counts, in order.
+    """The places of a file at which to look for counts, in order.
 
     Raises
     ------
@@ -81,30 +81,30 @@ def wanted(spec: AtlasSpec, places: Iterable[str]) -> list[str]:
         If there is none.
     """
     places = list(places)
-    asked = AUTO if spec.counts == "auto" else (spec.counts,)
-    found = [place for place in asked if place in places]
-    if not found:
-        problem = f"holds no matrix of numbers at {' or '.join(asked)} (it has: {', '.join(places) or 'none'})"
+    candidates = AUTO if spec.counts == "auto" else (spec.counts,)
+    present = [place for place in candidates if place in places]
+    if not present:
+        problem = f"holds no matrix of numbers at {' or '.join(candidates)} (it has: {', '.join(places) or 'none'})"
         remedy = f"Name one of them as `counts` for {spec.entry}." if places else "Use a file that holds counts."
         raise ScfmError(spec.place, problem, remedy)
-    return found
+    return present
 
 
 def var_at(adata: AnnData, place: str) -> pd.DataFrame:
-    """Give the annotation of the genes that the matrix at a place has."""
+    """Annotation of the genes of the matrix at a place."""
     var: Any = adata.raw.var if place == "raw.X" and adata.raw is not None else adata.var
     return var
 
 
 def matrix_lines(place: str, matrix: sparse.csr_matrix, obs: pd.DataFrame, var: pd.DataFrame) -> tuple[str, ...]:
-    """Say what a matrix is: its size, and what its values are."""
+    """Lines on a matrix: its size, and what its values are."""
     n_cells, n_genes = shape_of(matrix)
     filled = matrix.nnz / max(n_cells * n_genes, 1)
-    found = prove_counts(matrix).words(obs.index.tolist(), var.index.tolist())
+    contents = prove_counts(matrix).words(obs.index.tolist(), var.index.tolist())
     scale = scale_of(matrix).words if 0 not in (n_cells, n_genes) else "is empty"
     return (
         f"{place}: {n_cells:,} cells x {n_genes:,} genes of {matrix.dtype}, {filled:.1%} filled",
-        f"{place} {found} and {scale}",
+        f"{place} {contents} and {scale}",
     )
 
 
@@ -124,15 +124,15 @@ def _recovered(adata: AnnData, spec: AtlasSpec, present: Mapping[str, Any], plac
 
 
 def _no_counts(adata: AnnData, spec: AtlasSpec, present: Mapping[str, Any], places: Sequence[str]) -> ScfmError:
-    """Say what is at the places that were looked at, and where counts are instead."""
+    """The error that says what is at the places that were looked at, and where counts are instead."""
     cells = adata.obs_names.tolist()
-    found = {place: csr_of(matrix) for place, matrix in present.items()}
+    by_place = {place: csr_of(matrix) for place, matrix in present.items()}
     problems = []
     for place in places:
-        what = prove_counts(found[place]).words(cells, var_at(adata, place).index.tolist())
-        problems.append(f"{place} {what} and {scale_of(found[place]).words}")
-    elsewhere = [place for place, matrix in found.items() if place not in places and prove_counts(matrix).ok]
-    recoverable = [place for place, matrix in found.items() if scale_of(matrix).recoverable]
+        what = prove_counts(by_place[place]).words(cells, var_at(adata, place).index.tolist())
+        problems.append(f"{place} {what} and {scale_of(by_place[place]).words}")
+    elsewhere = [place for place, matrix in by_place.items() if place not in places and prove_counts(matrix).ok]
+    recoverable = [place for place, matrix in by_place.items() if scale_of(matrix).recoverable]
     remedy = "Counts must be raw integers. "
     if elsewhere:
         remedy += f"The file also has {elsewhere[0]!r}, which is integer: write `counts: {elsewhere[0]}` "

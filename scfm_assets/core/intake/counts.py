@@ -60,7 +60,7 @@ class CountProof:
         return self.n_offenders == 0 and self.n_values > 0
 
     def words(self, cells: Sequence[str], genes: Sequence[str]) -> str:
-        """Say what the matrix holds, as the middle of a sentence: "holds 3 negative values (first: ...)"."""
+        """What the matrix holds, as the middle of a sentence: "holds 3 negative values (first: ...)"."""
         if self.n_values == 0:
             return "holds no value but zero"
         kinds = {
@@ -69,11 +69,11 @@ class CountProof:
             "non-integer": self.n_fractional,
             f"larger than {LARGEST_COUNT:,}": self.n_too_large,
         }
-        found = [f"{n:,} {kind}" for kind, n in kinds.items() if n]
+        parts = [f"{n:,} {kind}" for kind, n in kinds.items() if n]
         if self.first is None:
             return f"holds {self.n_values:,} integer values"
         row, column, value = self.first
-        offenders = " and ".join(found) + (" value" if self.n_offenders == 1 else " values")
+        offenders = " and ".join(parts) + (" value" if self.n_offenders == 1 else " values")
         return f"holds {offenders} (first: {value:.6g} in cell {cells[row]}, gene {genes[column]})"
 
 
@@ -99,7 +99,7 @@ class CountScale:
 
 
 def shape_of(matrix: Any) -> tuple[int, int]:
-    """Give the numbers of cells and genes."""
+    """Numbers of cells and genes."""
     n_cells, n_genes = matrix.shape
     return int(n_cells), int(n_genes)
 
@@ -155,8 +155,8 @@ def as_counts(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     ScfmError
         If values stored twice for one cell and gene sum to more than an int32 can hold.
     """
-    whole = matrix.data.astype(np.int32 if matrix.has_canonical_format else np.int64)
-    counts = sparse.csr_matrix((whole, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
+    values = matrix.data.astype(np.int32 if matrix.has_canonical_format else np.int64)
+    counts = sparse.csr_matrix((values, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
     counts.sum_duplicates()
     counts.eliminate_zeros()
     return _narrow(counts)
@@ -312,7 +312,7 @@ def _far_from_integer(positive: sparse.csr_matrix) -> np.ndarray:
 
 
 def _even_total(matrix: sparse.csr_matrix) -> float | None:
-    """Give the one sum that all rows have, None if they differ; rows without values do not count."""
+    """The sum that all rows share, None if they differ; rows without values do not count."""
     totals: Any = np.asarray(matrix.sum(axis=1)).ravel()
     totals = totals[totals > 0]
     if len(totals) < 2 or np.ptp(totals) > _EVEN_TOTALS * totals.mean():

@@ -45,7 +45,7 @@ class ModelCoverage:
     of_other: str | None = None
 
     def words(self) -> str:
-        """Say it in a line."""
+        """The coverage in one line of text."""
         if not self.n_known:
             return f"{self.model}: knows none of the {self.n_genes:,} genes, asked by {self.asked_by}"
         share = self.n_known / max(self.n_genes, 1)
@@ -88,9 +88,11 @@ def coverage_of(
 
 
 def _organism_of(vocabulary: Vocabulary) -> str | None:
-    """Say whose genes a model knows, None if their names do not tell."""
+    """The organism whose genes a model knows, None if their names do not tell."""
     genes = vocabulary.gene_ids.tolist()
     if vocabulary.names == "symbol":
         return look_at(genes).organism
-    found = [organism for gene in genes[:: max(len(genes) // 100, 1)] if (organism := organism_of(gene)) is not None]
-    return max(sorted(set(found)), key=found.count) if found else None
+    organisms = [
+        organism for gene in genes[:: max(len(genes) // 100, 1)] if (organism := organism_of(gene)) is not None
+    ]
+    return max(sorted(set(organisms)), key=organisms.count) if organisms else None

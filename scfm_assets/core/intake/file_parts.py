@@ -13,7 +13,7 @@ COMPANION_NAMES = ("features.tsv", "genes.tsv", "barcodes.tsv")
 
 
 def parts(path: Path) -> dict[str, Path]:
-    """Give the files that an atlas is read from, by their names below its folder, in order.
+    """The files that an atlas is read from, by their names below its folder, in order.
 
     A file is its own only part, but for a matrix in text, which has its features and barcodes beside it. A folder
     with such a matrix consists of these three, any other folder of all files below it.

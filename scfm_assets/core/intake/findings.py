@@ -88,10 +88,10 @@ def finding_on(facts: AtlasFacts, refusals: Sequence[ScfmError], *, guessed: boo
         kinds.append("refused")
         more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
         words.append(f"refused: {first.problem}{more}")
-    expected, found = DEFAULT_ORGANISM if guessed else facts.organism, facts.looks_like or facts.organism
-    if found != expected and expected in ORGANISMS:
-        kinds.append(found)
-        words.append(f"{found}, not {expected}: it needs models and networks of {found}")
+    expected, organism = DEFAULT_ORGANISM if guessed else facts.organism, facts.looks_like or facts.organism
+    if organism != expected and expected in ORGANISMS:
+        kinds.append(organism)
+        words.append(f"{organism}, not {expected}: it needs models and networks of {organism}")
     if facts.few_genes:
         kinds.append("few genes")
         in_cell = "" if facts.genes_in_cell is None else f", {facts.genes_in_cell:,.0f} in the median cell"
@@ -105,8 +105,8 @@ def finding_on(facts: AtlasFacts, refusals: Sequence[ScfmError], *, guessed: boo
     if not refusals:
         types = "" if facts.cell_types is None else f", {facts.cell_types:,} cell types"
         how = "as guessed" if guessed else "as declared"
-        said = f"the atlas can be used {how}: {facts.n_cells:,} cells x {facts.n_genes:,} genes{types}"
-        words.append(said)
+        line = f"the atlas can be used {how}: {facts.n_cells:,} cells x {facts.n_genes:,} genes{types}"
+        words.append(line)
     return Finding(", ".join(kinds) or "usable", "; ".join(words), int(bool(refusals) or facts.known_to_none))
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def take_genes(var: pd.DataFrame, spec: AtlasSpec) -> GeneNames:
-    """Give every gene its canonical id and symbol, with the atlas's table of gene names if it has one.
+    """Canonical id and symbol of every gene, by the atlas's table of gene names if it has one.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def gene_table_of(spec: AtlasSpec) -> GeneTable | None:
 
 
 def given_names(var: pd.DataFrame, spec: AtlasSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Give the ids and symbols of the genes as the file has them.
+    """Ids and symbols of the genes as the file has them.
 
     Raises
     ------
@@ -120,9 +120,9 @@ def check_organism(names: GeneNames, obs: pd.DataFrame, spec: AtlasSpec) -> None
             f"{len(other):,} of {len(known):,} gene ids are those of {organism}, not {spec.organism} (first: {gene_id})"
         )
         raise ScfmError(spec.place, problem, remedy.format(organism))
-    said = organisms_said(obs)
-    if said is not None and said[1] != (spec.organism,):
-        column, organisms = said
+    in_obs = organisms_said(obs)
+    if in_obs is not None and in_obs[1] != (spec.organism,):
+        column, organisms = in_obs
         problem = f"obs column {column!r} says {' and '.join(organisms)}, not {spec.organism}"
         several = f"An atlas is of one organism: choose its cells by `where: {{{column}: [...]}}` for {spec.entry}."
         raise ScfmError(spec.place, problem, several if len(organisms) > 1 else remedy.format(*organisms))
@@ -141,12 +141,12 @@ def _check_case(names: GeneNames, spec: AtlasSpec) -> None:
     problem = (
         f"{share:.0%} of {look.n:,} gene symbols are written {way}, not as {spec.organism}'s (as {shown(example)})"
     )
-    own = f"if its genes are {spec.organism}'s, `symbol_case: organism`, which writes {shown(example)} as "
-    own += f"{shown(as_written_by(spec.organism, example))}"
+    suggestion = f"if its genes are {spec.organism}'s, `symbol_case: organism`, which writes {shown(example)} as "
+    suggestion += f"{shown(as_written_by(spec.organism, example))}"
     if look.organism in CASED and look.organism != spec.organism:
         sure = f", since {look.mouse_names:,} of its names are mouse's only" if look.named == "mouse" else ""
-        own = f"`organism: {look.organism}` if it is {look.organism}{sure}; {own}"
-    raise ScfmError(spec.place, problem, f"For {spec.entry} write {own}.")
+        suggestion = f"`organism: {look.organism}` if it is {look.organism}{sure}; {suggestion}"
+    raise ScfmError(spec.place, problem, f"For {spec.entry} write {suggestion}.")
 
 
 def unite_genes(

@@ -27,7 +27,7 @@ GENE_COLUMNS = {
     ),
 }
 """Names under which people keep ids and symbols of genes in var, the most telling first."""
-_TOLD = 200
+_SAMPLED = 200
 """Names that are looked at before a column is taken for one of Ensembl ids."""
 
 
@@ -56,29 +56,29 @@ def guess_spec(path: Path, tissue: str | None = None, organism: str | None = Non
     if organism is None:
         ids = texts(var.index if gene_id is None else var[gene_id])
         symbols = texts(var.index if symbol is None else var[symbol])
-        organism = next((found for found, _ in evidence(ids, symbols, obs)), "human")
+        organism = next((candidate for candidate, _ in evidence(ids, symbols, obs)), "human")
     name = tissue or _name(path)
     return AtlasSpec(tissue=name, path=path, organism=organism, gene_id=gene_id, symbol=symbol, **columns)
 
 
 def evidence(ids: Iterable[str], symbols: Iterable[str], obs: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Say which organism a file is of: each answer with what it rests on, the surest first."""
-    found = []
+    """Organisms that a file may be of, each with the reason for it, the surest first."""
+    clues = []
     of_ids = [organism for gene_id in ids if (organism := organism_of(gene_id)) is not None]
     if of_ids:
         organism = max(sorted(set(of_ids)), key=of_ids.count)
-        found.append((organism, f"{of_ids.count(organism):,} Ensembl ids are {organism}'s"))
-    said = organisms_said(obs)
-    if said is not None and len(said[1]) == 1:
-        found.append((said[1][0], f"obs column {said[0]!r} says {said[1][0]}"))
+        clues.append((organism, f"{of_ids.count(organism):,} Ensembl ids are {organism}'s"))
+    in_obs = organisms_said(obs)
+    if in_obs is not None and len(in_obs[1]) == 1:
+        clues.append((in_obs[1][0], f"obs column {in_obs[0]!r} says {in_obs[1][0]}"))
     look = look_at(symbols)
     if look.named is not None:
         n = max(look.human_names, look.mouse_names)
-        found.append((look.named, f"{n:,} symbols are names of {look.named} genes only (first: {look.example})"))
+        clues.append((look.named, f"{n:,} symbols are names of {look.named} genes only (first: {look.example})"))
     elif look.organism is not None:
         share = look.upper if look.organism == "human" else look.capitalised
-        found.append((look.organism, f"{share:.0%} of {look.n:,} symbols are written as {look.organism}'s"))
-    return tuple(found)
+        clues.append((look.organism, f"{share:.0%} of {look.n:,} symbols are written as {look.organism}'s"))
+    return tuple(clues)
 
 
 def entry_lines(spec: AtlasSpec) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def entry_lines(spec: AtlasSpec) -> tuple[str, ...]:
 
 
 def _gene_id(var: pd.DataFrame) -> str | None:
-    """Give the column of var that holds most Ensembl ids; None for the index, or if there are none."""
+    """The column of var that holds most Ensembl ids; None for the index, or if there are none."""
     shares: dict[str | None, float] = {None: _share_of_ids(texts(var.index))}
     shares |= {str(name): _share_of_ids(texts(var[name])) for name in var.columns if _is_text(var[name])}
     usual = [name for name in GENE_COLUMNS["gene_id"] if shares.get(name, 0) > 0]
@@ -114,7 +114,7 @@ def _is_text(column: Any) -> bool:
 
 
 def _share_of_ids(names: np.ndarray) -> float:
-    spread = names[:: max(len(names) // _TOLD, 1)]
+    spread = names[:: max(len(names) // _SAMPLED, 1)]
     return float(np.mean([is_ensembl(name) for name in spread])) if len(spread) else 0.0
 
 

@@ -148,10 +148,10 @@ def inspect_atlas(
         As `inspect_file`.
     """
     refusals: list[ScfmError] = []
-    whole: Any = adata.obs
+    all_obs: Any = adata.obs
     source = _ask(refusals, lambda: take_counts(adata, spec))
-    rows, left_out = _ask(refusals, lambda: take_rows(whole, spec)) or (np.ones(len(whole), dtype=bool), ())
-    obs = whole if rows.all() else whole[rows]
+    rows, left_out = _ask(refusals, lambda: take_rows(all_obs, spec)) or (np.ones(len(all_obs), dtype=bool), ())
+    obs = all_obs if rows.all() else all_obs[rows]
     counts = None if source is None else source.counts if rows.all() else source.counts[rows]
     _ask(refusals, lambda: take_barcodes(obs.index, spec))
     for name in (*UNDECLARED, *(["assay"] if spec.assay is not None else [])):
@@ -165,8 +165,8 @@ def inspect_atlas(
     coverages: tuple[ModelCoverage, ...] = ()
     kept = None
     if counts is not None and names is not None:
-        asked = (vocabularies or {}).items()
-        coverages = tuple(coverage_of(model, known, names, counts, spec.organism) for model, known in asked)
+        models = (vocabularies or {}).items()
+        coverages = tuple(coverage_of(model, known, names, counts, spec.organism) for model, known in models)
         united = _ask(refusals, lambda: unite_genes(counts, names, spec)) or (counts, None, ())
         chosen = _ask(refusals, lambda: choose(united[0], obs.index.to_numpy(), spec))
         repairs += (*united[2], *(chosen[2] if chosen else ()))
@@ -184,8 +184,8 @@ def inspect_atlas(
     sections += [Section(title, label_lines(obs, getattr(spec, name), name)) for title, name in titles.items()]
     if confounded := confounded_lines(obs, spec):
         sections.append(Section("Confounded", confounded))
-    told = () if names is None else evidence(names.ids.tolist(), given_names(var, spec)[1].tolist(), obs)
-    looks_like = told[0][0] if told else None
+    clues = () if names is None else evidence(names.ids.tolist(), given_names(var, spec)[1].tolist(), obs)
+    looks_like = clues[0][0] if clues else None
     facts = facts_of(adata, obs, spec, kept, coverages=coverages, looks_like=looks_like)
     finding = finding_on(facts, tuple(refusals), guessed=guessed)
     return Inspection(spec.place, tuple(sections), tuple(repairs), tuple(refusals), entry_lines(spec), finding, facts)

@@ -43,7 +43,7 @@ class Section:
 
 
 def file_section(adata: AnnData, spec: AtlasSpec, source: CountSource | None) -> Section:
-    """Say what kind of file it is, and the memory that it takes."""
+    """The section on the kind of the file, and the memory that it takes."""
     lines = [notes_of(adata).format]
     if spec.path is not None and spec.path.is_file():
         lines[0] += f", {size(spec.path.stat().st_size)}"
@@ -55,7 +55,7 @@ def file_section(adata: AnnData, spec: AtlasSpec, source: CountSource | None) ->
 
 
 def matrices_section(adata: AnnData, source: CountSource | None) -> Section:
-    """Say what each matrix that was looked at holds, and which one is taken."""
+    """The section on what each matrix that was looked at holds, and which one is taken."""
     lines = list(notes_of(adata).passed)
     obs: Any = adata.obs
     for place, stored in matrices(adata).items():
@@ -65,7 +65,7 @@ def matrices_section(adata: AnnData, source: CountSource | None) -> Section:
 
 
 def library_section(counts: sparse.csr_matrix, symbols: np.ndarray) -> Section:
-    """Say how large the cells are, and what looks wrong about it."""
+    """The section on the counts and genes per cell, and what looks wrong about them."""
     totals, genes = np.asarray(counts.sum(axis=1)).ravel(), np.diff(counts.indptr)
     lines = [f"counts per cell: {_range(totals)}", f"genes per cell: {_range(genes)}"]
     mitochondrial = np.array([symbol.upper().startswith("MT-") for symbol in symbols], dtype=bool)
@@ -80,24 +80,24 @@ def library_section(counts: sparse.csr_matrix, symbols: np.ndarray) -> Section:
 
 
 def columns_section(obs: pd.DataFrame, spec: AtlasSpec) -> Section:
-    """Say which column of obs stands for what, what else would, and why others do not."""
+    """The section on which column of obs stands for what, what else would, and why others do not."""
     lines = [line for role in ROLES for line in _role_lines(obs, role, spec)]
     return Section("Columns of obs", tuple(map(_safe, lines)) or ("none",))
 
 
 def _role_lines(obs: pd.DataFrame, role: Role, spec: AtlasSpec) -> list[str]:
-    found = fits(obs, role)
+    candidates = fits(obs, role)
     taken = getattr(spec, role.name) if role.declared else None
-    if not found and taken is None:
+    if not candidates and taken is None:
         return [f"{role.name}: none"] if role.name in UNDECLARED else []
-    others = [f"{fit.column!r} ({_values(fit.n_values)})" for fit in found if fit.objection is None]
-    against = [f"not {fit.column!r}: {fit.objection}" for fit in found if fit.objection and fit.column != taken]
+    others = [f"{fit.column!r} ({_values(fit.n_values)})" for fit in candidates if fit.objection is None]
+    against = [f"not {fit.column!r}: {fit.objection}" for fit in candidates if fit.objection and fit.column != taken]
     if not role.declared:
         return [f"{role.name}: {', '.join(others)}, not taken"] if others else []
     if taken is None:
         would = [f"{', '.join(others)} would fit"] if others else []
         return [f"{role.name}: " + "; ".join(["none", *would, *against])]
-    known = next((fit for fit in found if fit.column == taken), None)
+    known = next((fit for fit in candidates if fit.column == taken), None)
     line = f"{role.name}: {taken!r}" + (f" ({_values(known.n_values)})" if known else "")
     rest = [other for other in others if not other.startswith(f"{taken!r} (")]
     return ["; ".join([line, *([f"{', '.join(rest)} would fit, too"] if rest else []), *against])]
@@ -106,7 +106,7 @@ def _role_lines(obs: pd.DataFrame, role: Role, spec: AtlasSpec) -> list[str]:
 def genes_section(
     names: GeneNames, given: tuple[np.ndarray, np.ndarray], obs: pd.DataFrame, spec: AtlasSpec, table: GeneTable | None
 ) -> Section:
-    """Say what the genes are called, whose they are, and how their symbols are written."""
+    """The section on the names of the genes, their organism, and how their symbols are written."""
     ids, symbols = ("the index" if column is None else f"column {column!r}" for column in (spec.gene_id, spec.symbol))
     unmapped = names.ids[~names.mapped]
     lines = [f"ids are in {ids} of var, symbols in {symbols}", f"{_share(names.mapped)} have an Ensembl id"]
@@ -117,9 +117,9 @@ def genes_section(
             lines.append(f"{spikes:,} are ERCC spike-ins, whose counts are no gene's: take them out of the file")
         elif spec.gene_table is None and spec.organism in ORGANISMS:
             lines.append("a `gene_table` (symbol, Ensembl id) may give them ids")
-    said = evidence(names.ids.tolist(), given[1].tolist(), obs)
-    told = "; ".join(words for _, words in said) or "nothing in the file tells"
-    lines.append(f"organism {spec.organism}: {told}")
+    clues = evidence(names.ids.tolist(), given[1].tolist(), obs)
+    reasons = "; ".join(words for _, words in clues) or "nothing in the file tells"
+    lines.append(f"organism {spec.organism}: {reasons}")
     lines += _case_lines(given[1], spec, table)
     return Section("Genes", tuple(map(_safe, lines)))
 
@@ -141,7 +141,7 @@ def _case_lines(symbols: np.ndarray, spec: AtlasSpec, table: GeneTable | None) -
 
 
 def coverage_section(coverages: tuple[ModelCoverage, ...], absent: Mapping[str, str]) -> Section:
-    """Say how much of the atlas each model can see."""
+    """The section on how much of the atlas each model can see."""
     lines = [coverage.words() for coverage in coverages]
     lines += [f"{model}: not asked ({why})" for model, why in absent.items()]
     return Section("Coverage", tuple(map(_safe, lines)) or ("no model was given",))
@@ -164,7 +164,7 @@ def label_lines(obs: pd.DataFrame, column: str | None, name: str) -> tuple[str, 
 
 
 def confounded_lines(obs: pd.DataFrame, spec: AtlasSpec) -> tuple[str, ...]:
-    """Say where a batch or a donor tells the cell type, so that the one cannot be told from the other."""
+    """Lines on batches and donors that determine the cell type, so that the two cannot be separated."""
     lines = []
     for name in ("batch", "donor"):
         column = getattr(spec, name)
@@ -187,7 +187,7 @@ def facts_of(
     coverages: tuple[ModelCoverage, ...],
     looks_like: str | None,
 ) -> AtlasFacts:
-    """Give the numbers that a finding rests on: of what would be taken, or of what there is if nothing would be."""
+    """The numbers that a finding rests on: of what would be taken, or of what there is if nothing would be."""
     n_cells, n_genes = (len(obs), adata.n_vars) if kept is None else shape_of(kept)
     genes = float(np.median(np.diff(kept.indptr))) if kept is not None and n_cells else None
     kinds = {name: _n_labels(obs, getattr(spec, name)) for name in ("cell_type", "donor")}

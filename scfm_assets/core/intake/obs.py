@@ -35,12 +35,12 @@ def take_rows(obs: pd.DataFrame, spec: AtlasSpec) -> tuple[np.ndarray, tuple[Rep
         If a declared column is not there, or if no cell has the values asked for.
     """
     rows, left_out = np.ones(len(obs), dtype=bool), []
-    for column, wanted in spec.where.items():
+    for column, allowed in spec.where.items():
         values = texts(column_of(obs, column, "where", spec))
-        chosen = np.isin(values.astype(str), list(wanted))
+        chosen = np.isin(values.astype(str), list(allowed))
         if not chosen.any():
-            found = ", ".join(map(shown, sorted(set(values))[:5]))
-            problem = f"no cell has {column!r} of {' or '.join(map(repr, wanted))} (values: {found or 'none'})"
+            examples = ", ".join(map(shown, sorted(set(values))[:5]))
+            problem = f"no cell has {column!r} of {' or '.join(map(repr, allowed))} (values: {examples or 'none'})"
             raise ScfmError(spec.place, problem, f"Correct `where` for {spec.entry}.")
         if (rows & ~chosen).any():
             left_out.append(Repair("cells_not_asked_for", int((rows & ~chosen).sum()), f"by {column!r}"))
@@ -174,7 +174,7 @@ def refuse_strange(names: Iterable[str], what: str, spec: AtlasSpec) -> None:
 
 
 def _complete(obs: pd.DataFrame, column: str, name: str, spec: AtlasSpec) -> np.ndarray:
-    """Give a declared column of obs, which must have a value for every cell."""
+    """Texts of a declared column of obs, which must have a value for every cell."""
     undeclare = "write `cell_type: null`" if name == "cell_type" else f"leave `{name}` out"
     values = texts(column_of(obs, column, name, spec))
     missing = values == ""
@@ -190,7 +190,7 @@ def _complete(obs: pd.DataFrame, column: str, name: str, spec: AtlasSpec) -> np.
 
 
 def column_of(frame: pd.DataFrame, column: str, name: str, spec: AtlasSpec) -> Sequence[Any]:
-    """Give a declared column of obs or var.
+    """Values of a declared column of obs or var.
 
     Raises
     ------
@@ -198,8 +198,8 @@ def column_of(frame: pd.DataFrame, column: str, name: str, spec: AtlasSpec) -> S
         If it is not there.
     """
     if column in frame.columns:
-        found: Any = frame[column]
-        return found.tolist()
+        values: Any = frame[column]
+        return values.tolist()
     table = "var" if name in {"gene_id", "symbol"} else "obs"
     without = {"cell_type": "write `cell_type: null` if the cells are unlabelled"}
     otherwise = "leave it out if there is none" if table == "obs" else "leave it out if the index of var holds it"

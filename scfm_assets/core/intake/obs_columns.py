@@ -135,20 +135,20 @@ def fits(obs: pd.DataFrame, role: Role) -> tuple[Fit, ...]:
 
 
 def best(obs: pd.DataFrame, role: Role) -> str | None:
-    """Give the column that plays a role by name and by content, None if there is none."""
+    """The column that plays a role by name and by content, None if there is none."""
     return next((fit.column for fit in fits(obs, role) if fit.objection is None), None)
 
 
 def role_named(name: str) -> Role:
-    """Give one of `ROLES`."""
+    """The role of this name, one of `ROLES`."""
     return next(role for role in ROLES if role.name == name)
 
 
 def organisms_said(obs: pd.DataFrame) -> tuple[str, tuple[str, ...]] | None:
-    """Give the column of obs that names organisms, and those it names as we do; None if there is no such column."""
+    """The column of obs that names organisms, and those it names as we do; None if there is no such column."""
     for fit in fits(obs, role_named("organism")):
-        said = {label for label in texts(obs[fit.column].unique()) if label}
-        known = {ours for label in said for ours, theirs in ORGANISM_NAMES.items() if label.strip().lower() in theirs}
+        labels = {label for label in texts(obs[fit.column].unique()) if label}
+        known = {ours for label in labels for ours, theirs in ORGANISM_NAMES.items() if label.strip().lower() in theirs}
         if known:
             return fit.column, tuple(sorted(known))
     return None

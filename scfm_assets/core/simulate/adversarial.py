@@ -93,7 +93,7 @@ class Case:
         return replace(made, provenance=made.provenance | {"seed": seed})
 
     def changed(self, spec: Any) -> Any:
-        """Give the spec that the case simulates."""
+        """The spec that the case simulates."""
         if self.rewire is None:
             return spec
         if getattr(spec, "network", None) is not None:

@@ -63,7 +63,7 @@ class Donor:
         return f"donor {self.name!r}"
 
     def described(self) -> dict[str, object]:
-        """Say what it holds: name, sizes and a digest."""
+        """Name, sizes and a digest, for provenance."""
         counts = sparse.csr_matrix(self.counts)
         parts = (counts.data, counts.indices, counts.indptr, np.asarray(self.cell_type, str))
         digest = digest_arrays("\n".join(self.genes), *parts)
@@ -108,7 +108,7 @@ class CopulaSpec:
 
 
 def normal_scores(counts: np.ndarray) -> np.ndarray:
-    r"""Give each count the mean of the standard normal between its ranks, float (n_cells, n_genes).
+    r"""Normal score of each count: the mean of the standard normal between its ranks, float (n_cells, n_genes).
 
     The distributional transform spreads the cells of one count evenly over
     :math:`[F(x^-), F(x)]`; this is the expectation of the normal score over that interval,
@@ -186,7 +186,7 @@ def latent_correlation(by_type: Sequence[np.ndarray]) -> tuple[np.ndarray, dict[
 
 
 def plant(correlation: np.ndarray, edges: np.ndarray, strength: float) -> np.ndarray:
-    r"""Give the mixing that plants edges, float (n_genes, n_genes): latent normals z become :math:`M z`.
+    r"""Mixing matrix that plants edges, float (n_genes, n_genes): latent normals z become :math:`M z`.
 
     A target's normal becomes :math:`z'_j = \kappa_j (z_j + \beta \sum_t s_{tj} z_t)` with strength :math:`\beta` and
     signs :math:`s`; :math:`\kappa_j` sets its variance back to 1, so marginals stay exactly. Regressed on the gene's
@@ -231,9 +231,9 @@ def _simulate(spec: CopulaSpec, rng: np.random.Generator) -> Simulated:
     share = np.cumsum(size[usable]) / size[usable].sum()
     cell_type = np.searchsorted(share, (np.arange(spec.n_cells) + 0.5) / spec.n_cells)
     drawn = np.empty(uniform.shape, counts.dtype)
-    for k, own in enumerate(by_type):
-        rank = np.minimum((uniform[cell_type == k] * len(own)).astype(np.int64), len(own) - 1)
-        drawn[cell_type == k] = np.take_along_axis(np.sort(own, axis=0), rank, axis=0)
+    for k, of_type in enumerate(by_type):
+        rank = np.minimum((uniform[cell_type == k] * len(of_type)).astype(np.int64), len(of_type) - 1)
+        drawn[cell_type == k] = np.take_along_axis(np.sort(of_type, axis=0), rank, axis=0)
     return Simulated(
         counts=as_counts(drawn, uniform),
         obs=cell_frame(names[usable][cell_type], rng),

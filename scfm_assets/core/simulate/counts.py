@@ -145,7 +145,7 @@ def _fill_empty(counts: np.ndarray, rate: np.ndarray) -> np.ndarray:
 def nonzero_medians(
     counts: sparse.spmatrix, gene_ids: Sequence[str], *, target_sum: float = 10_000.0
 ) -> dict[str, float]:
-    """Give each gene the median of its non-zero counts, scaled to a common library size (Geneformer's medians).
+    """Median of each gene's non-zero counts, scaled to a common library size (Geneformer's medians).
 
     Parameters
     ----------

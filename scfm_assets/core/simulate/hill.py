@@ -85,12 +85,12 @@ class HillSpec:
         check_rules(PLACE, self, rules)
 
     def steps(self, lifetimes: float) -> int:
-        """Give the steps that so many mean life times take."""
+        """Number of steps that so many mean life times take."""
         return int(np.ceil(lifetimes / (self.decay * self.dt)))
 
 
 def master_moments(rate: np.ndarray, decay: float, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    r"""Give the stationary mean and variance of genes without regulators, in continuous time.
+    r"""Stationary mean and variance of genes without regulators, in continuous time.
 
     A gene of production rate :math:`b`, decay :math:`\lambda` and noise :math:`q` follows
     :math:`dx = (b - \lambda x) dt + q \sqrt{b + \lambda x}\, dB`. With :math:`m = b / \lambda`, :math:`y = x + m` is a
@@ -164,15 +164,15 @@ def half_responses(network: HillNetwork, spec: HillSpec, seed: int) -> tuple[np.
     ScfmError
         If the half responses do not settle.
     """
-    own = network.regulators()
+    regulators = network.regulators()
     n_bins = network.basal.shape[1]
     bins = np.repeat(np.arange(n_bins), PILOT_CELLS)
-    every = np.bincount(own.edges["target"], own.strength, len(own.genes))
-    half = (own.basal.mean(axis=1) + every / 2) / spec.decay
+    total_strength = np.bincount(regulators.edges["target"], regulators.strength, len(regulators.genes))
+    half = (regulators.basal.mean(axis=1) + total_strength / 2) / spec.decay
     moved = np.ones(len(half), bool)
     for rounds in range(1, ROUNDS + 1):
-        production = Production(own, half)
-        base = production.base(own.basal[:, bins])
+        production = Production(regulators, half)
+        base = production.base(regulators.basal[:, bins])
         rng = np.random.default_rng(seed)
         start = (base / spec.decay).astype(np.float32)
         settled = _run(production, base, start, spec, steps=spec.steps(spec.settle), rng=rng)[0]

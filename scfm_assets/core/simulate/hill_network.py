@@ -58,7 +58,7 @@ class HillNetwork:
         return np.unique(self.edges["source"])
 
     def described(self) -> dict[str, object]:
-        """Say what it holds: sizes and a digest."""
+        """Sizes and a digest, for provenance."""
         parts = (self.edges["source"], self.edges["target"], self.edges["sign"])
         digest = digest_arrays("\n".join(self.genes), *parts, self.strength, self.coefficient, self.basal)
         return {"genes": len(self.genes), "edges": len(self.edges), "digest": digest}
@@ -123,7 +123,7 @@ class Production:
         self.of_repressed = np.bincount(edges["target"], np.where(signed < 0, -signed, 0.0), n_genes)
 
     def base(self, basal: np.ndarray) -> np.ndarray:
-        """Give what is made where regulators are absent, float32 (n_genes, n): the basal rates (n_genes, n) and K."""
+        """Production without regulators, float32 (n_genes, n): the basal rates (n_genes, n) and K."""
         return (basal + self.of_repressed[:, None]).astype(np.float32)
 
     def at(self, expression: np.ndarray, base: np.ndarray) -> np.ndarray:

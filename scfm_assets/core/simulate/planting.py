@@ -161,7 +161,7 @@ def _unit_rows(matrix: np.ndarray) -> np.ndarray:
 
 
 def expected_attention(queries: np.ndarray, keys: np.ndarray, presence: np.ndarray) -> np.ndarray:
-    r"""Give the mean-field attention of every gene to every gene over infinitely many cells.
+    r"""Mean-field attention of every gene to every gene over infinitely many cells.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def expected_attention(queries: np.ndarray, keys: np.ndarray, presence: np.ndarr
 
 
 def grid_auroc(scores: np.ndarray, edges: np.ndarray, rows: np.ndarray) -> float:
-    """Give the AUROC of TFs x panel: the chance that an edge scores above a pair without one, ties counted half.
+    """AUROC of TFs x panel: the chance that an edge scores above a pair without one, ties counted half.
 
     Parameters
     ----------

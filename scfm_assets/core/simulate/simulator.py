@@ -50,19 +50,19 @@ class Simulated:
     provenance: dict[str, Any]
 
     def signed_network(self) -> np.ndarray:
-        """Give the network as a matrix, int8 (n_genes, n_genes): 1, -1 or 0, row TF, column target."""
+        """The network as a matrix, int8 (n_genes, n_genes): 1, -1 or 0, row TF, column target."""
         matrix = np.zeros((len(self.genes),) * 2, np.int8)
         matrix[self.edges["source"], self.edges["target"]] = self.edges["sign"]
         return matrix
 
     def tf_grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the pairs of a TF and another gene, and the edges among them, boolean (n_tfs, n_genes); rows are TFs."""
+        """Pairs of a TF and another gene, and the edges among them, boolean (n_tfs, n_genes); rows are TFs."""
         candidates = np.ones((len(self.tfs), len(self.genes)), bool)
         candidates[np.arange(len(self.tfs)), self.tfs] = False
         return candidates, (self.signed_network()[self.tfs] != 0) & candidates
 
     def network_table(self) -> pa.Table:
-        """Give the network as a reference network: columns tf, target, sign and confidence (null), a row per edge."""
+        """The network as a reference network: columns tf, target, sign and confidence (null), a row per edge."""
         names = np.array(self.genes)
         return pa.table(
             {
@@ -119,11 +119,11 @@ class Simulator:
 
 
 def described(value: Any) -> Any:
-    """Say what a spec holds in words that can be written as JSON; arrays by their digest."""
+    """What a spec holds, as values that can be written as JSON; arrays by their digest."""
     if is_dataclass(value) and not isinstance(value, type):
-        own = getattr(value, "described", None)
-        if own is not None:
-            return own()
+        describe = getattr(value, "described", None)
+        if describe is not None:
+            return describe()
         return {field.name: described(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, np.ndarray):
         return digest_arrays(value)
@@ -141,7 +141,7 @@ def check_rules(place: str, spec: Any, rules: Mapping[str, tuple[bool, str]]) ->
 
 
 def even_types(n_cells: int, n_types: int) -> np.ndarray:
-    """Give each cell a type, int (n_cells,), in blocks of equal size (up to one cell)."""
+    """Type of each cell, int (n_cells,), in blocks of equal size (up to one cell)."""
     return np.sort(np.arange(n_cells) % n_types)
 
 

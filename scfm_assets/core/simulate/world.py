@@ -56,8 +56,8 @@ class WorldSpec:
 
     def __post_init__(self) -> None:
         """Refuse a world that cannot exist."""
-        own = max(0.0, 1 - self.shared)
-        most = (self.n_genes - 1 - len(self.tissues)) / (2 * (1 + (len(self.tissues) - 1) * own))
+        specific = max(0.0, 1 - self.shared)
+        most = (self.n_genes - 1 - len(self.tissues)) / (2 * (1 + (len(self.tissues) - 1) * specific))
         rules = {
             "n_tfs": (0 < self.n_tfs <= self.n_genes, f"between 1 and n_genes ({self.n_genes})"),
             "tissues": (0 < len(set(self.tissues)) == len(self.tissues), "one or more different names"),
@@ -122,7 +122,7 @@ class World:
         return tuple(self.genes[t] for t in self.tfs)
 
     def tissue_index(self, tissue: str) -> int:
-        """Give the number of a tissue.
+        """Index of a tissue.
 
         Raises
         ------
@@ -135,7 +135,7 @@ class World:
         return self.spec.tissues.index(tissue)
 
     def signed_network(self, tissue: str) -> np.ndarray:
-        """Give the network of one tissue as a matrix, int8 (n_genes, n_genes): 1, -1 or 0, row TF, column target."""
+        """The network of one tissue as a matrix, int8 (n_genes, n_genes): 1, -1 or 0, row TF, column target."""
         holds = np.isin(self.edge_tissue, (CORE, self.tissue_index(tissue)))
         matrix = np.zeros((len(self.genes),) * 2, np.int8)
         matrix[self.edge_tf[holds], self.edge_target[holds]] = self.edge_sign[holds]
@@ -196,7 +196,7 @@ def _draw_edges(
 
 
 def network_table(world: World) -> pa.Table:
-    """Give the true network as a reference network: one row per edge.
+    """The true network as a reference network: one row per edge.
 
     Returns
     -------

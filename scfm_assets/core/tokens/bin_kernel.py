@@ -34,7 +34,7 @@ def mixed(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 @cache
 def compiled_bins(dtype: str) -> Callable[..., int]:
-    """Give `_bin_rows` for counts of a type: int32, int64, float32 or float64. Each is compiled when first asked for.
+    """`_bin_rows` compiled for counts of a type (int32, int64, float32 or float64), when it is first asked for.
 
     It takes contiguous arrays of the types that `_bin_rows` names and trusts that they fit together.
     """

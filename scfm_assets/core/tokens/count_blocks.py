@@ -153,7 +153,7 @@ class CountMatrix:
         return names
 
     def refuse(self, problem: str, remedy: str = DAMAGED) -> ScfmError:
-        """Give the error that names this matrix."""
+        """An error that names this matrix."""
         return ScfmError(self.place, problem, remedy)
 
     def read(self, array: Any, start: int, stop: int) -> np.ndarray:

@@ -60,7 +60,7 @@ class Tokens:
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 
     def row_values(self, i: int) -> np.ndarray | None:
-        """Give what stands beside the tokens of cell i."""
+        """Values beside the tokens of cell i, None if tokens have none."""
         return None if self.values is None else self.values[self.offsets[i] : self.offsets[i + 1]]
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Tokens:
@@ -242,9 +242,9 @@ def _encode(counts: sp.csr_matrix | sp.csr_array, encoding: Encoding) -> Tokens:
     lengths = np.empty(len(indptr) - 1, dtype=np.int64)
     at = 0
     for block in blocks_of(counts, PLACE):
-        found = rank_block(block, encoding, ids[at:])
-        lengths[block.start : block.start + len(found)] = found
-        at += int(found.sum())
+        block_lengths = rank_block(block, encoding, ids[at:])
+        lengths[block.start : block.start + len(block_lengths)] = block_lengths
+        at += int(block_lengths.sum())
     ids.resize(at, refcheck=False)
     return Tokens(ids, _offsets(lengths))
 

@@ -39,7 +39,7 @@ def has_numba() -> bool:
 
 @cache
 def compiled(dtype: str) -> Callable[..., int]:
-    """Give `_rank_rows` for counts of a type: int32, int64, float32 or float64. Each is compiled when first asked for.
+    """`_rank_rows` compiled for counts of a type (int32, int64, float32 or float64), when it is first asked for.
 
     It takes contiguous arrays of the types that `_rank_rows` names and trusts that they fit together.
     """
@@ -56,7 +56,7 @@ def compiled(dtype: str) -> Callable[..., int]:
 
 
 def read_only(dtype: str) -> types.Array:
-    """Give the type of an array that a kernel reads: read-only, so that arrays of both kinds may be passed."""
+    """Type of an array that a kernel reads: read-only, so that arrays of both kinds may be passed."""
     from numba import types
 
     return types.Array(getattr(types, dtype), 1, "C", readonly=True)

@@ -66,12 +66,12 @@ class Encoding:
         return (self.cls is not None) + (self.eos is not None)
 
     def most_tokens(self, n_counts: np.ndarray) -> int:
-        """Give the most tokens that cells with so many stored counts can have together."""
+        """The most tokens that cells with so many stored counts can have together."""
         return int(np.minimum(n_counts, self.limit).sum()) + self.n_special * len(n_counts)
 
 
 def bytes_per_count() -> int:
-    """Give the bytes of memory that ranking takes for every stored count of a block, beside the block itself."""
+    """Bytes of memory that ranking takes for every stored count of a block, beside the block itself."""
     return _COMPILED_BYTES if has_numba() else _PLAIN_BYTES
 
 
@@ -180,7 +180,7 @@ def _rank_compiled(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.n
 
 
 def kernel_dtype(dtype: np.dtype) -> np.dtype:
-    """Give the one of four types that holds all counts of a type: each is compiled when it is first met."""
+    """The one of four types that holds all counts of a type; a kernel is compiled when its type is first met."""
     if dtype.kind == "f":
         return np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
     return np.dtype(np.int32 if np.can_cast(dtype, np.int32) else np.int64)

@@ -150,11 +150,11 @@ def _genes(names: Sequence[str], vocabulary: Vocabulary) -> Genes:
             f"genes of the model's vocabulary (such as {theirs})"
         )
         raise ScfmError(PLACE, problem, "Name the var column with symbols, or a gene_table that leads to them.")
-    found, gene = np.unique(rows[known], return_inverse=True)  # rows of the vocabulary ascend with its names
-    by_token = np.argsort(vocabulary.token_ids[found], kind="stable")
+    present, gene = np.unique(rows[known], return_inverse=True)  # rows of the vocabulary ascend with its names
+    by_token = np.argsort(vocabulary.token_ids[present], kind="stable")
     of_column = np.full(len(names), -1, np.int32)
     of_column[known] = np.argsort(by_token)[gene]
-    return Genes(of_column, vocabulary.token_ids[found][by_token], by_token.astype(np.int32), vocabulary.cls)
+    return Genes(of_column, vocabulary.token_ids[present][by_token], by_token.astype(np.int32), vocabulary.cls)
 
 
 Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -211,7 +211,7 @@ def _bin_plain(block: RowBlock, genes: Genes, binning: Binning) -> Encoded:
 
 
 def _bins(row: np.ndarray, count: np.ndarray, n_genes: np.ndarray, binning: Binning) -> np.ndarray:
-    """Give the bin of each count among those of its row; rows ascend."""
+    """The bin of each count among those of its row; rows ascend."""
     order = np.lexsort((count, row))
     place = np.arange(len(row)) - (np.cumsum(n_genes) - n_genes)[row]
     ascending = count[order]

@@ -121,8 +121,8 @@ def load(
         known = {matrix.place: matrix for matrix in contents.matrices}
         read: dict[str, sparse.csr_matrix] = {}
         passed: tuple[str, ...] = ()
-        wanted, beyond = order(tuple(known))
-        for place in (*wanted, *beyond):
+        preferred, beyond = order(tuple(known))
+        for place in (*preferred, *beyond):
             where = f"{path}: {place}"
             var = _var_at(path, place, contents)
             shape = (known[place].n_cells, known[place].n_genes)
@@ -133,14 +133,14 @@ def load(
                 )
                 raise ScfmError(where, problem, DAMAGED)
             matrix = attempt(where, known[place].read)
-            found = enough(matrix)
-            if found and place in wanted:
+            is_enough = enough(matrix)
+            if is_enough and place in preferred:
                 for before, other in read.items():
                     passed += words(before, other, contents.obs, _var_at(path, before, contents))
                 read = {place: matrix}
                 break
             read[place] = matrix
-            if found:
+            if is_enough:
                 break
     notes = FileNotes(form.name, contents.left_out, passed)
     return attempt(str(path), lambda: _assemble(contents, read, notes))
@@ -159,7 +159,7 @@ def labels(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def notes_of(adata: AnnData) -> FileNotes:
-    """Give what `load` noted of an AnnData's file."""
+    """What `load` noted of an AnnData's file."""
     notes = adata.uns.get(_NOTES)
     return notes if isinstance(notes, FileNotes) else FileNotes()
 
@@ -170,10 +170,10 @@ def _opened(path: Path) -> Iterator[tuple[AtlasFormat, Contents]]:
     with container.open(path) as top:
         form = next((form for form in FORMATS if form.container is container and form.recognise(top)), None)
         if form is None:
-            wanted = "; ".join(f"{f.name}: {f.doc}" for f in FORMATS if f.container is container)
-            there = ", ".join(map(repr, container.listed(top)[:20])) or "nothing"
-            problem = f"is {container.name}, but no atlas (it has: {there})"
-            raise ScfmError(str(path), problem, f"An atlas has: {wanted}.")
+            layouts = "; ".join(f"{f.name}: {f.doc}" for f in FORMATS if f.container is container)
+            names = ", ".join(map(repr, container.listed(top)[:20])) or "nothing"
+            problem = f"is {container.name}, but no atlas (it has: {names})"
+            raise ScfmError(str(path), problem, f"An atlas has: {layouts}.")
         yield form, form.contents(top)
 
 
@@ -182,9 +182,9 @@ def _container(path: Path) -> Container:
         if not path.exists():
             remedy = "Look at the path in the catalog, and at SCFM_DATA if it stands in it."
             raise ScfmError(str(path), "there is no such file", remedy)
-        found = next((container for container in (HDF5, ZARR, TEXTS) if container.holds(path)), None)
-        if found is not None:
-            return found
+        container = next((candidate for candidate in (HDF5, ZARR, TEXTS) if candidate.holds(path)), None)
+        if container is not None:
+            return container
         remedy = f"These are read: {'; '.join(form.name for form in FORMATS)}."
         if path.is_dir():
             raise ScfmError(str(path), "is a folder that holds no atlas", remedy)

@@ -37,7 +37,7 @@ def anndata_contents(top: StoredNode) -> Contents:
 
 
 def _simulated(top: StoredNode) -> bool:
-    said = top.get("uns/scfm/simulated")
-    if said is None or not said.is_array or said.shape != () or said.kind not in "bi":
+    node = top.get("uns/scfm/simulated")
+    if node is None or not node.is_array or node.shape != () or node.kind not in "bi":
         return False
-    return bool(said.attempt(lambda: np.asarray(said.raw[()]).item()))
+    return bool(node.attempt(lambda: np.asarray(node.raw[()]).item()))

@@ -48,17 +48,17 @@ def _child(folder: Any, name: str) -> Any:
     if not isinstance(link, h5py.HardLink):
         problem = f"{name!r} is a link to elsewhere"
         raise ElsewhereError(problem)
-    found = folder[name]
-    if not isinstance(found, h5py.Group | h5py.Dataset):
+    item = folder[name]
+    if not isinstance(item, h5py.Group | h5py.Dataset):
         problem = f"{name!r} is neither folder nor array"
         raise TypeError(problem)
-    return found
+    return item
 
 
-def _is_array(found: Any) -> bool:
+def _is_array(item: Any) -> bool:
     import h5py
 
-    return isinstance(found, h5py.Dataset)
+    return isinstance(item, h5py.Dataset)
 
 
 def _unsound(array: Any) -> str | None:
@@ -72,8 +72,8 @@ def _unsound(array: Any) -> str | None:
     if array.chunks is None:
         stored = array.id.get_storage_size()
         return f"claims {n_bytes:,} bytes and holds {stored:,}" if stored < n_bytes else None
-    wanted, there = -(-array.shape[0] // array.chunks[0]), array.id.get_num_chunks()
-    return f"claims {wanted:,} pieces and holds {there:,}" if there < wanted else None
+    n_chunks, n_stored = -(-array.shape[0] // array.chunks[0]), array.id.get_num_chunks()
+    return f"claims {n_chunks:,} pieces and holds {n_stored:,}" if n_stored < n_chunks else None
 
 
 LIBRARY = Library(names=_names, child=_child, is_array=_is_array, unsound=_unsound)

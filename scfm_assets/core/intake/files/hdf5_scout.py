@@ -27,35 +27,35 @@ def scout(path: str) -> None:
     with h5py.File(path, "r") as file:
         pending: list[tuple[Any, int]] = [(file, 0)]
         while pending:
-            found, depth = pending.pop()
+            node, depth = pending.pop()
             try:
-                if found.id in seen:  # two handles of one object are equal
+                if node.id in seen:  # two handles of one object are equal
                     continue
-                seen.add(found.id)
-                pending += [(child, depth + 1) for child in _ask(found, depth)]
+                seen.add(node.id)
+                pending += [(child, depth + 1) for child in _ask(node, depth)]
             except Exception:  # noqa: BLE001, S112 - whoever reads the file meets this again, and says it
                 continue
 
 
-def _ask(found: Any, depth: int) -> list[Any]:
+def _ask(node: Any, depth: int) -> list[Any]:
     import h5py
 
-    for name in found.attrs:
+    for name in node.attrs:
         try:
-            found.attrs[name]
+            node.attrs[name]
         except Exception:  # noqa: BLE001, S112 - as above
             continue
-    if isinstance(found, h5py.Group):
-        return _children(found, depth)
-    if found.shape is None or found.is_virtual or found.external:
+    if isinstance(node, h5py.Group):
+        return _children(node, depth)
+    if node.shape is None or node.is_virtual or node.external:
         return []
-    if len(found.shape) != 1:
+    if len(node.shape) != 1:
         return []
-    there = found.id.get_num_chunks() * found.chunks[0] if found.chunks else found.id.get_storage_size()
-    wanted = found.shape[0] if found.chunks else found.shape[0] * found.dtype.itemsize
-    if found.dtype.hasobject and there >= wanted:
-        for start in range(0, found.shape[0], _BLOCK):
-            found[start : start + _BLOCK]
+    stored = node.id.get_num_chunks() * node.chunks[0] if node.chunks else node.id.get_storage_size()
+    needed = node.shape[0] if node.chunks else node.shape[0] * node.dtype.itemsize
+    if node.dtype.hasobject and stored >= needed:
+        for start in range(0, node.shape[0], _BLOCK):
+            node[start : start + _BLOCK]
     return []
 
 

@@ -21,8 +21,8 @@ GENE_NAMES = ("Accession", "var_names", "Gene", "gene_names", "Symbol")
 
 def is_loom(top: StoredNode) -> bool:
     """Whether there is a matrix with attributes of rows and columns."""
-    there = set(top.names())
-    return {"matrix", "row_attrs", "col_attrs"} <= there and top.need("matrix").is_array
+    names = set(top.names())
+    return {"matrix", "row_attrs", "col_attrs"} <= names and top.need("matrix").is_array
 
 
 def loom_contents(top: StoredNode) -> Contents:

@@ -135,17 +135,17 @@ def _compressed(node: StoredNode, shape: tuple[int, int], *, by_cell: bool) -> s
 
 def _indices(node: StoredNode, n_minor: int, narrow: Any) -> np.ndarray:
     """Read indices block by block, proven to lie within the matrix."""
-    found = np.empty(node.shape[0], dtype=narrow)
+    indices = np.empty(node.shape[0], dtype=narrow)
     step = BLOCK_BYTES // 8
-    for at in range(0, len(found), step):
-        block = node.read(at, min(at + step, len(found)))
+    for at in range(0, len(indices), step):
+        block = node.read(at, min(at + step, len(indices)))
         wrong = (block < 0) | (block >= n_minor)
         if wrong.any():
             first = int(wrong.argmax())
             problem = f"points outside the matrix ({block[first]} at {at + first:,}, where {n_minor:,} end it)"
             raise node.error(problem)
-        found[at : at + step] = block
-    return found
+        indices[at : at + step] = block
+    return indices
 
 
 def _turned(

@@ -11,7 +11,7 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def available() -> int | None:
-    """Give the bytes of memory that this process may still take, None where the system does not say."""
+    """Bytes of memory that this process may still take, None where the system does not say."""
     known = [n for n in (_of_machine(), _of_group()) if n is not None]
     return min(known) if known else None
 
@@ -24,15 +24,15 @@ def check_memory(place: str, n_bytes: int) -> None:
     ScfmError
         If it needs more than there is.
     """
-    there = available() if n_bytes > 2**20 else None
-    if there is not None and n_bytes > there:
-        problem = f"claims {size(n_bytes)} of memory, and {size(there)} are free"
+    free = available() if n_bytes > 2**20 else None
+    if free is not None and n_bytes > free:
+        problem = f"claims {size(n_bytes)} of memory, and {size(free)} are free"
         remedy = "If that is its true size, take it in on a larger machine, or a part of its cells; else it is damaged."
         raise ScfmError(place, problem, remedy)
 
 
 def size(n_bytes: float) -> str:
-    """Say a number of bytes in words."""
+    """A number of bytes in words."""
     unit = 0
     while n_bytes >= 1024 and unit < len(_UNITS) - 1:
         n_bytes, unit = n_bytes / 1024, unit + 1
@@ -48,7 +48,7 @@ def _of_machine() -> int | None:
 
 
 def _of_group() -> int | None:
-    """Give what the limits of a container leave."""
+    """Bytes that the limits of a container leave, None where there are none."""
     try:
         most, used = ((_GROUP / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
     except OSError:

@@ -45,7 +45,7 @@ def send_scout(path: Path) -> None:
 
 
 def _ask(path: Path, seconds: float) -> str | None:
-    """Say what became of the scout, None if it came back."""
+    """What became of the scout, None if it came back."""
     for _ in range(2):  # one that has been idle for long may leave just now
         scout = _scout()
         if scout.stdin is None or scout.stdout is None:
@@ -70,7 +70,7 @@ def _ask(path: Path, seconds: float) -> str | None:
 
 
 def _scout() -> subprocess.Popen[str]:
-    """Give the scout of this process; a fork has none of its own yet."""
+    """The scout of this process; a fork has none of its own yet."""
     known = _scouts.get(os.getpid())
     if known is None or known.poll() is not None:
         _dismiss()

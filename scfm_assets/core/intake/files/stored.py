@@ -77,7 +77,7 @@ class StoredNode:
         return f"{self.path}: {self.key}" if self.key else str(self.path)
 
     def error(self, problem: str, remedy: str = DAMAGED) -> ScfmError:
-        """Say what is wrong here."""
+        """An error that names this place."""
         return ScfmError(self.place, problem, remedy)
 
     def attempt(self, ask: Callable[[], T]) -> T:
@@ -96,32 +96,32 @@ class StoredNode:
         return [] if self.is_array else sorted(self.attempt(lambda: self.library.names(self.raw)))
 
     def get(self, key: str) -> StoredNode | None:
-        """Give what lies at a place below this folder, None if there is nothing."""
-        found = self
+        """The node at a place below this folder, None if there is none."""
+        node = self
         for name in key.split("/"):
-            raw = None if found.is_array else found.attempt(lambda at=found, name=name: at.library.child(at.raw, name))
+            raw = None if node.is_array else node.attempt(lambda at=node, name=name: at.library.child(at.raw, name))
             if raw is None:
                 return None
-            inner = f"{found.key}/{name}" if found.key else name
+            inner = f"{node.key}/{name}" if node.key else name
             if inner.count("/") > _DEEPEST:
-                raise found.error("holds folders in folders without end")
-            found = StoredNode(self.path, inner, raw, self.library)
-        return found
+                raise node.error("holds folders in folders without end")
+            node = StoredNode(self.path, inner, raw, self.library)
+        return node
 
     def need(self, key: str) -> StoredNode:
-        """Give what lies at a place below this folder, which must be there."""
-        found = self.get(key)
-        if found is None:
+        """The node at a place below this folder, which must be there."""
+        node = self.get(key)
+        if node is None:
             problem = f"has no {key!r} (it has: {', '.join(map(repr, self.names())) or 'nothing'})"
             raise self.error(problem)
-        return found
+        return node
 
     def attribute(self, name: str) -> Any:
-        """Give an attribute, None if there is none."""
+        """Value of an attribute, None if there is none."""
         return self.attempt(lambda: self.raw.attrs.get(name))
 
     def word(self, name: str) -> str:
-        """Give an attribute that is text, empty if there is none."""
+        """Text of an attribute, empty if there is none."""
         value = self.attribute(name)
         value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         return value if isinstance(value, str) else ""
@@ -145,10 +145,10 @@ class StoredNode:
         return math.prod(self.shape) * (size + (_POINTER if self.kind in TEXTS else 0))
 
     def vector(self, what: str, kinds: str = NUMBERS) -> StoredNode:
-        """Give this if it is a sound array of one dimension and of these kinds."""
+        """The node itself, proven to be a sound array of one dimension and of these kinds."""
         if len(self.shape) != 1 or self.kind not in kinds:
-            found = f"an array of shape {self.shape} and type {self.raw.dtype}" if self.is_array else "a folder"
-            problem = f"is {found}, not {what}"
+            actual = f"an array of shape {self.shape} and type {self.raw.dtype}" if self.is_array else "a folder"
+            problem = f"is {actual}, not {what}"
             raise self.error(problem)
         self.check()
         return self

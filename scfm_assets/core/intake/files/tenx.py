@@ -79,15 +79,15 @@ def gene_expression(
             raise ScfmError(place, problem, "Use the file of the gene expression library.")
         kinds = ", ".join(f"{n:,} {kind!r}" for kind, n in sorted(Counter(types[~genes].tolist()).items()))
         left_out = (Repair("other_features_left_out", int((~genes).sum()), f"{kinds}; first: {var.index[~genes][0]}"),)
-        whole = matrix
-        matrix = replace(matrix, n_genes=int(genes.sum()), read=lambda: whole.read()[:, genes])
+        all_features = matrix
+        matrix = replace(matrix, n_genes=int(genes.sum()), read=lambda: all_features.read()[:, genes])
     return Contents(_cells(place, barcodes), var.loc[genes], (matrix,), left_out=left_out)
 
 
 def _cells(place: str, barcodes: Sequence[str]) -> pd.DataFrame:
-    """Give the cells the one thing that is known of them: which of several libraries a barcode's number stands for."""
+    """Table of the cells, with the library that a barcode's number stands for where there are several."""
     numbers = [_GEM_GROUP.fullmatch(barcode) for barcode in barcodes]
-    groups = [found.group(1) for found in numbers if found]
+    groups = [match.group(1) for match in numbers if match]
     columns = {"gem_group": groups} if len(groups) == len(barcodes) and len(set(groups)) > 1 else {}
     return frame_of(place, columns, barcodes)
 

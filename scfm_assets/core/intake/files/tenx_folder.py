@@ -66,11 +66,13 @@ def open_folder(path: Path) -> Iterator[TenxFolder]:
     ScfmError
         If one is missing or lies elsewhere, or if there are several matrices.
     """
-    found = folder_matrices(path) if path.is_dir() else [path]
-    if len(found) > 1:
-        listed = ", ".join(file.name for file in found[:5])
-        raise ScfmError(str(path), f"holds {len(found)} matrices ({listed})", "Name one of them as the atlas's file.")
-    matrix = found[0]
+    matrices = folder_matrices(path) if path.is_dir() else [path]
+    if len(matrices) > 1:
+        listed = ", ".join(file.name for file in matrices[:5])
+        raise ScfmError(
+            str(path), f"holds {len(matrices)} matrices ({listed})", "Name one of them as the atlas's file."
+        )
+    matrix = matrices[0]
     parts = {what: sibling(matrix, names) for what, names in _COMPANIONS.items()}
     for what, file in parts.items():
         if file is None:
@@ -122,8 +124,8 @@ def _head(path: Path) -> tuple[int, int, int]:
         [b"integer", b"general"],
         [b"real", b"general"],
     ):
-        said = kind[:80].decode("utf-8", "replace").strip()
-        problem = f"begins with {said!r}"
+        header = kind[:80].decode("utf-8", "replace").strip()
+        problem = f"begins with {header!r}"
         raise ScfmError(str(path), problem, "'%%MatrixMarket matrix coordinate integer general' is wanted.")
     if len(sizes) != 3 or not all(size.isdigit() and len(size) < 16 for size in sizes):
         problem = f"has no line with its numbers of rows, columns and values (found {b' '.join(sizes)[:80]!r})"
@@ -151,9 +153,9 @@ def _matrix(path: Path, n_values: int, shape: tuple[int, int], *, turned: bool) 
                 if at + len(block) > n_values:
                     break
                 one, other, value = (block[name].to_numpy() for name in range(3))
-                for found, end, what in ((one, ends[0], "row"), (other, ends[1], "column")):
-                    if len(found) and not (found.min() >= 1 and found.max() <= end):
-                        problem = f"names {what} {found[(found < 1) | (found > end)][0]}, and there are {end:,}"
+                for indices, end, what in ((one, ends[0], "row"), (other, ends[1], "column")):
+                    if len(indices) and not (indices.min() >= 1 and indices.max() <= end):
+                        problem = f"names {what} {indices[(indices < 1) | (indices > end)][0]}, and there are {end:,}"
                         raise ScfmError(str(path), problem, DAMAGED)
                 rows[at : at + len(one)], columns[at : at + len(one)] = one - 1, other - 1
                 values[at : at + len(one)] = value
@@ -167,9 +169,9 @@ def _matrix(path: Path, n_values: int, shape: tuple[int, int], *, turned: bool) 
         problem = f"claims {n_values:,} values and holds {'more' if at > n_values else f'{at:,}'}"
         raise ScfmError(str(path), problem, DAMAGED)
     cells, genes = (rows, columns) if turned else (columns, rows)
-    whole = sparse.coo_matrix((values, (cells, genes)), shape=shape)
+    matrix = sparse.coo_matrix((values, (cells, genes)), shape=shape)
     check_memory(str(path), 8 * shape[0])
-    return attempt(str(path), lambda: sparse.csr_matrix(whole))
+    return attempt(str(path), lambda: sparse.csr_matrix(matrix))
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[pd.DataFrame]:

@@ -68,8 +68,8 @@ def _child(folder: Any, name: str) -> Any:
     return folder[name] if name not in {"", ".", ".."} and name in folder else None
 
 
-def _is_array(found: Any) -> bool:
-    return hasattr(found, "shape")
+def _is_array(item: Any) -> bool:
+    return hasattr(item, "shape")
 
 
 def _unsound(array: Any) -> str | None:
@@ -83,27 +83,27 @@ def _unsound(array: Any) -> str | None:
     if n_bytes <= _LARGE or len(array.shape) != 1:
         return None
     # Pieces that are all zero are not written: a column may lack some, not half of them.
-    there = array.nchunks_initialized
-    return f"claims {array.nchunks:,} pieces and holds {there:,}" if there < array.nchunks / 2 else None
+    n_stored = array.nchunks_initialized
+    return f"claims {array.nchunks:,} pieces and holds {n_stored:,}" if n_stored < array.nchunks / 2 else None
 
 
 def _codecs(metadata: Any) -> set[str]:
     """Collect the names of all codecs, also those within others."""
     plain = json.loads(json.dumps(metadata, default=str))
     given = [plain.get(key) for key in ("filters", "compressor", "compressors", "codecs")]
-    found: set[str] = set()
+    names: set[str] = set()
     pending = [each for each in given if each]
     while pending:
         each = pending.pop()
         if isinstance(each, list):
             pending += each
         elif isinstance(each, dict):
-            found.add(str(each.get("id") or each.get("name")).removeprefix("numcodecs."))
+            names.add(str(each.get("id") or each.get("name")).removeprefix("numcodecs."))
             inner = each.get("configuration") or {}
             pending += [inner[key] for key in ("codecs", "index_codecs") if inner.get(key)]
         else:
-            found.add(str(each))
-    return found
+            names.add(str(each))
+    return names
 
 
 LIBRARY = Library(names=_names, child=_child, is_array=_is_array, unsound=_unsound)
