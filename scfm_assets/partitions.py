@@ -95,7 +95,7 @@ class Grid:
         return Place(dimensions["tissue"], int(dimensions["n_cells"]))
 
     def base_of(self, n_cells: int) -> int:
-        """Give the next smaller number of cells, which the increment of `n_cells` builds on; 0 for the smallest."""
+        """Next smaller number of cells, which the increment of `n_cells` builds on; 0 for the smallest."""
         return max((n for n in self.counts if n < n_cells), default=0)
 
 

@@ -36,17 +36,17 @@ Model = TypeVar("Model", bound=Block)
 
 
 def settle_seconds() -> float:
-    """Give the time for which the files of a checkpoint must have been left alone.
+    """Seconds for which the files of a checkpoint must have been left alone.
 
     Raises
     ------
     ScfmError
         If the environment variable holds no such time.
     """
-    asked = os.environ.get(SETTLE_SECONDS) or "10"
-    if not re.fullmatch(r"\d+(\.\d+)?", asked):
-        raise ScfmError(SETTLE_SECONDS, f"{asked!r} is no number of seconds", "Set it to 10, or to 0 for no wait.")
-    return float(asked)
+    setting = os.environ.get(SETTLE_SECONDS) or "10"
+    if not re.fullmatch(r"\d+(\.\d+)?", setting):
+        raise ScfmError(SETTLE_SECONDS, f"{setting!r} is no number of seconds", "Set it to 10, or to 0 for no wait.")
+    return float(setting)
 
 
 def unsettled(folder: Path, files: Sequence[Path]) -> str | None:
@@ -83,7 +83,7 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 
 def _changed(path: Path) -> float:
-    """Give when a file was last written to; copying tools set its time of modification back, but not this one."""
+    """Time at which a file was last written to; copying tools set its time of modification back, but not this one."""
     return path.stat().st_ctime
 
 
@@ -138,28 +138,28 @@ def dropped_models(
     only
         Names to look at; all by default.
     """
-    found = Dropped[Model]()
+    dropped = Dropped[Model]()
     for folder in _candidates(root):
         name = folder.name
         if only is not None and name not in only:
             continue
         mark = marks / f"{digest_json(str(root))[:12]}-{name}"
         try:
-            _check_name(name, {*taken, *found.models})
+            _check_name(name, {*taken, *dropped.models})
             _check_links(folder, root)
-            model, said = _read(folder, kind)
+            model, data = _read(folder, kind)
             if only is None and not mark.exists():
                 _check_ready(folder, files(folder, model))
         except (ScfmError, OSError) as error:
-            found.left_out[name] = " ".join(str(error).split())
+            dropped.left_out[name] = " ".join(str(error).split())
             continue
-        found.models[name], found.said[name] = model, said
+        dropped.models[name], dropped.said[name] = model, data
         with suppress(OSError):  # a home that cannot be written can still be looked at
             marks.mkdir(parents=True, exist_ok=True)
             mark.touch()
     if only is None:
         _forget(root, marks)
-    return found
+    return dropped
 
 
 def _candidates(root: Path) -> list[Path]:
@@ -185,8 +185,8 @@ def _check_links(folder: Path, root: Path) -> None:
     inside = root.resolve()
     for path in (folder, *folder.iterdir()):
         if path.is_symlink() and not path.resolve().is_relative_to(inside):
-            told = path.relative_to(root)
-            raise ScfmError(str(told), f"the link leaves {root}", "Copy what it points to, or name it in the catalog.")
+            place = path.relative_to(root)
+            raise ScfmError(str(place), f"the link leaves {root}", "Copy what it points to, or name it in the catalog.")
 
 
 def _check_ready(folder: Path, files: Sequence[Path]) -> None:
@@ -198,12 +198,12 @@ def _check_ready(folder: Path, files: Sequence[Path]) -> None:
 
 
 def _read(folder: Path, kind: type[Model]) -> tuple[Model, dict[str, Any]]:
-    model, said = read(kind, folder / MODEL_FILE, checkpoint=".")
-    if said.pop("checkpoint") != "." or "control" in said:
+    model, data = read(kind, folder / MODEL_FILE, checkpoint=".")
+    if data.pop("checkpoint") != "." or "control" in data:
         problem = "says where its checkpoint is"
         raise ScfmError(str(folder / MODEL_FILE), problem, "Leave out `checkpoint` and `control`: it is this folder.")
-    said.pop("about", None)  # it decides nothing
-    return model, said
+    data.pop("about", None)  # it decides nothing
+    return model, data
 
 
 def _forget(root: Path, marks: Path) -> None:

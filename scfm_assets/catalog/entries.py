@@ -68,7 +68,7 @@ class Atlas(Block):
         """Take one wanted value for a list of one; `true` and `3` stand for what obs shows as True and 3."""
         if not isinstance(value, dict):
             return value
-        lists = {column: wanted if isinstance(wanted, list) else [wanted] for column, wanted in value.items()}
+        lists = {column: given if isinstance(given, list) else [given] for column, given in value.items()}
         return {
             column: [str(each) if isinstance(each, (bool, int)) else each for each in listed]
             for column, listed in lists.items()
@@ -102,7 +102,7 @@ class Simulation(Block):
     seed: Whole = 0
 
     def world(self) -> dict[str, Any]:
-        """Give the fields of `WorldSpec` but for its tissues, which are the catalog's simulated ones."""
+        """Fields of `WorldSpec` but for its tissues, which are the catalog's simulated ones."""
         return self.model_dump(exclude={"n_cells"})
 
 
@@ -135,7 +135,7 @@ class Network(Block):
         """Take one wanted value for a list of one."""
         if not isinstance(value, dict):
             return value
-        return {column: [wanted] if isinstance(wanted, str) else wanted for column, wanted in value.items()}
+        return {column: [given] if isinstance(given, str) else given for column, given in value.items()}
 
     @model_validator(mode="after")
     def _one_source(self) -> Network:

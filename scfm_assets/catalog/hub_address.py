@@ -40,15 +40,15 @@ class HubAddress:
         ScfmError
             If it has another form, leaves the repository, or holds characters that no official name has.
         """
-        found = _REPOSITORY.fullmatch(text.removeprefix(SCHEME)) if is_hub(text) else None
-        if found is None:
+        match = _REPOSITORY.fullmatch(text.removeprefix(SCHEME)) if is_hub(text) else None
+        if match is None:
             raise ScfmError(text, "is no address of a checkpoint on the hub", FORM)
-        owner, name, revision, path = found.group(1), found.group(2), found.group(3), (found.group(4) or "")
+        owner, name, revision, path = match.group(1), match.group(2), match.group(3), (match.group(4) or "")
         if ".." in f"{owner}/{name}" or "--" in f"{owner}/{name}":
             raise ScfmError(text, f"'{owner}/{name}' cannot be a repository", FORM)
         if not _REVISION.fullmatch(revision) or ".." in revision:
             raise ScfmError(text, f"{revision!r} cannot be a revision", FORM)
-        parts = path.split("/") if found.group(4) is not None else []
+        parts = path.split("/") if match.group(4) is not None else []
         wrong = next((part for part in parts if not _PART.fullmatch(part)), None)
         if wrong is not None:
             problem = f"{wrong!r} cannot be a part of a path"
@@ -65,5 +65,5 @@ class HubAddress:
         return COMMIT.fullmatch(self.revision) is not None
 
     def at(self, commit: str) -> HubAddress:
-        """Give the same place at a commit."""
+        """The same place at a commit."""
         return replace(self, revision=commit)

@@ -66,21 +66,21 @@ def _declared(path: Path) -> Catalog:
 def _decisive(data: dict[str, Any]) -> dict[str, Any]:
     """Leave out what models say about themselves: it decides nothing."""
     models = data.get("models") or {}
-    told = {name: {key: said for key, said in entry.items() if key != "about"} for name, entry in models.items()}
-    return {**data, "models": told} if models else data
+    decisive = {name: {key: value for key, value in entry.items() if key != "about"} for name, entry in models.items()}
+    return {**data, "models": decisive} if models else data
 
 
 def _with_dropped(catalog: Catalog, only: Collection[str] | None) -> Catalog:
     """Add the models of the watched folder to a catalog; what is wrong with one concerns no other."""
-    found = dropped_models(
+    dropped = dropped_models(
         catalog.watched, Model, _model_files, taken=catalog.models, marks=home() / "models", only=only
     )
-    if not found.models and not found.left_out:
+    if not dropped.models and not dropped.left_out:
         return catalog
-    merged = catalog.model_copy(update={"models": {**catalog.models, **found.models}})
-    merged._dropped, merged._left_out = tuple(found.models), found.left_out
-    if found.said:
-        merged._digest = digest_json([catalog.digest, found.said])
+    merged = catalog.model_copy(update={"models": {**catalog.models, **dropped.models}})
+    merged._dropped, merged._left_out = tuple(dropped.models), dropped.left_out
+    if dropped.said:
+        merged._digest = digest_json([catalog.digest, dropped.said])
     return merged
 
 

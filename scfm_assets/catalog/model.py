@@ -27,7 +27,7 @@ class Expect(Block):
     max_tokens: Count | None = None
 
     def as_dict(self) -> dict[str, int]:
-        """Give what is asked."""
+        """The expectations that are declared."""
         return self.model_dump(exclude_none=True)
 
 
@@ -133,7 +133,7 @@ class Model(Block):
 def _option(option: Option, value: Any, info: ValidationInfo) -> OptionValue:
     """Take one option as its family wants it."""
 
-    def wanted(what: str) -> None:
+    def refuse_value(what: str) -> None:
         refuse(f"{what} is wanted, found {value!r}", option.doc, at=(option.name,))
 
     match option.kind:
@@ -142,9 +142,9 @@ def _option(option: Option, value: Any, info: ValidationInfo) -> OptionValue:
         case "choice" if value not in option.choices:
             refuse(f"{value!r} is not allowed", f"Allowed: {', '.join(map(repr, option.choices))}.", at=(option.name,))
         case "count" if type(value) is not int or value < 1:
-            wanted("a whole number above zero")
+            refuse_value("a whole number above zero")
         case "flag" if type(value) is not bool:
-            wanted("true or false")
+            refuse_value("true or false")
         case "text" if not isinstance(value, str) or not value:
-            wanted("a text")
+            refuse_value("a text")
     return value

@@ -175,15 +175,15 @@ def _explain(errors: list[ErrorDetails], lines: Lines, place: str) -> ScfmError:
 def _told(error: ErrorDetails, lines: Lines) -> tuple[int, str, str, str]:
     context = error.get("ctx", {})
     loc = (*(part for part in error["loc"] if part != "[key]"), *context.get("at", ()))
-    kind, found, remedy = error["type"], error["input"], context.get("remedy", "")
+    kind, value, remedy = error["type"], error["input"], context.get("remedy", "")
     if kind == "refused":
         problem = error["msg"]
     elif kind == "missing":
         problem = _WANTED[kind]
     elif kind == "literal_error":
-        problem, remedy = f"{found!r} is not allowed", f"Allowed: {context['expected']}."
+        problem, remedy = f"{value!r} is not allowed", f"Allowed: {context['expected']}."
     elif kind == "string_pattern_mismatch":
-        problem = f"{_PATTERNS[str(loc[-1])]}, found {found!r}"
+        problem = f"{_PATTERNS[str(loc[-1])]}, found {value!r}"
     else:
-        problem = f"{_WANTED.get(kind) or error['msg']}, found {found!r}"
+        problem = f"{_WANTED.get(kind) or error['msg']}, found {value!r}"
     return line_of(lines, loc), ".".join(map(str, loc)) or "the file", problem, remedy

@@ -57,7 +57,7 @@ def parse(text: str, place: str) -> tuple[Any, Lines]:
 
 
 def line_of(lines: Mapping[tuple[Key, ...], int], path: tuple[Key, ...]) -> int:
-    """Give the line of a path, or of its nearest parent that stands in the file."""
+    """Line of a path, or of its nearest parent that stands in the file."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
@@ -71,16 +71,16 @@ def _check(node: yaml.Node, place: str, above: frozenset[int], seen: set[int]) -
     if id(node) in seen or not isinstance(node, yaml.CollectionNode):
         return
     seen.add(id(node))
-    said: set[str] = set()
+    keys: set[str] = set()
     for item in node.value:
         key, value = item if isinstance(node, yaml.MappingNode) else (None, item)
         if key is not None:
             where = f"{place}:{_line(key)}"
             if not isinstance(key, yaml.ScalarNode):
                 raise ScfmError(where, "a key must be a word, found a list or a block")
-            if key.value in said:
+            if key.value in keys:
                 raise ScfmError(where, f"the key {key.value!r} is said twice", "Keep one of the two.")
-            said.add(key.value)
+            keys.add(key.value)
         _check(value, place, above | {id(node)}, seen)
 
 

@@ -38,8 +38,8 @@ class Group(click.Group):
             click.secho(str(error), fg="red", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
-            told = "interrupted: what was finished is kept, the same command goes on from there"
-            click.secho(told, fg="yellow", err=True)
+            message = "interrupted: what was finished is kept, the same command goes on from there"
+            click.secho(message, fg="yellow", err=True)
             ctx.exit(130)
 
 

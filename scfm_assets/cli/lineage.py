@@ -89,13 +89,13 @@ def diff(a: str, b: str) -> None:
 
     with ancestry.lineage_of(homes.home()) as con:
         ids = [lineage_choice.id_of(con, prefix) for prefix in (a, b)]
-        for prefix, found in zip((a, b), ids, strict=True):
-            if found is None:
+        for prefix, id_ in zip((a, b), ids, strict=True):
+            if id_ is None:
                 place = f"materialization {prefix!r}"
                 raise ScfmError(place, "there is none that begins like this", "`scfm lineage show` lists them.")
         old, new = map(str, ids)
-        found = lineage_diff.compare(ancestry.ancestors(con, [old, new]), old, new)
-    click.echo(lineage_diff_text.as_text(found))
+        comparison = lineage_diff.compare(ancestry.ancestors(con, [old, new]), old, new)
+    click.echo(lineage_diff_text.as_text(comparison))
 
 
 @lineage.command()

@@ -97,15 +97,15 @@ def pretrain(name: str, catalog: str | None, *, resume: bool, fresh: bool, **giv
         reporter.sum_up(record, job.folder)
 
 
-def _tissues(catalog: Catalog, asked: str | None) -> tuple[str, ...]:
-    if asked is None:
+def _tissues(catalog: Catalog, given: str | None) -> tuple[str, ...]:
+    if given is None:
         return tuple(catalog.atlases)
-    wanted = tuple(dict.fromkeys(part.strip() for part in asked.split(",") if part.strip()))
-    unknown = [tissue for tissue in wanted if tissue not in catalog.atlases]
-    if unknown or not wanted:
+    tissues = tuple(dict.fromkeys(part.strip() for part in given.split(",") if part.strip()))
+    unknown = [tissue for tissue in tissues if tissue not in catalog.atlases]
+    if unknown or not tissues:
         problem = f"{unknown[0]!r} is no atlas of the catalog {catalog.name}" if unknown else "names no atlas"
         raise ScfmError("--tissues", problem, f"There are: {', '.join(catalog.atlases)}.")
-    return wanted
+    return tissues
 
 
 def _folder(catalog: Catalog, out: Path | None, name: str) -> Path:
@@ -141,7 +141,7 @@ def _revisions(save_at: str | None, count: int, steps: int) -> tuple[int, ...]:
         return evenly(count, steps)
     if not re.fullmatch(r"\d+(,\d+)*", save_at.replace(" ", "")):
         raise ScfmError("--save-at", f"{save_at!r} is no list of steps", "Write it as 100,300,900.")
-    wanted = {int(step) for step in save_at.split(",")}
-    if beyond := [step for step in wanted if not 0 < step <= steps]:
+    chosen = {int(step) for step in save_at.split(",")}
+    if beyond := [step for step in chosen if not 0 < step <= steps]:
         raise ScfmError("--save-at", f"step {beyond[0]} of {steps}", "Steps are counted from 1 to --steps.")
-    return tuple(sorted({*wanted, steps}))
+    return tuple(sorted({*chosen, steps}))

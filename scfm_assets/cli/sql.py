@@ -67,12 +67,12 @@ def prompt(home: Path, form: Form) -> None:
 
         click.echo(f"{home / 'scfm.duckdb'}, read-only. .help says what can be asked, .quit leaves.")
     failed = False
-    for said in _statements(talks=talks):
+    for statement in _statements(talks=talks):
         try:
-            if said.startswith("."):
-                form = _command(home, said, form)
+            if statement.startswith("."):
+                form = _command(home, statement, form)
             else:
-                click.echo(ask(home, said, form))
+                click.echo(ask(home, statement, form))
         except ScfmError as error:
             failed = True
             click.secho(str(error), fg="red", err=True)
@@ -83,7 +83,7 @@ def prompt(home: Path, form: Form) -> None:
 
 
 def _statements(*, talks: bool) -> Iterator[str]:
-    """Give statements and dot commands as they come; at the end what has no semicolon, too."""
+    """Statements and dot commands as they come; at the end what has no semicolon, too."""
     lines: list[str] = []
     while (line := _line(talks=talks, goes_on=bool(lines))) is not None:
         if not lines and (line.startswith(".") or not line.strip()):
@@ -113,12 +113,12 @@ def _line(*, talks: bool, goes_on: bool) -> str | None:
             click.echo()
 
 
-def _command(home: Path, said: str, form: Form) -> Form:
-    """Do what a dot command says; give the format from here on."""
+def _command(home: Path, command: str, form: Form) -> Form:
+    """Do what a dot command says; return the format from here on."""
     from scfm_assets.warehouse.publish import query as ask
     from scfm_assets.warehouse.query import FORMATS
 
-    name, _, of = said.rstrip(";").partition(" ")
+    name, _, of = command.rstrip(";").partition(" ")
     of = of.strip()
     if name in {".quit", ".exit"}:
         raise EOFError

@@ -27,12 +27,14 @@ def status(catalog: str | None, *, why: bool) -> None:
     from scfm_assets.home import home
     from scfm_assets.resources.store import Store
 
-    found = housekeeping.status(platform(choose(catalog)), Store(home()))
-    click.echo(_table(found))
+    statuses = housekeeping.status(platform(choose(catalog)), Store(home()))
+    click.echo(_table(statuses))
     if why:
-        for standing in (s for asset in found for s in asset.standings if s.state is not housekeeping.State.FRESH):
+        for standing in (s for asset in statuses for s in asset.standings if s.state is not housekeeping.State.FRESH):
             click.echo(f"{standing.asset} {standing.place}: {standing.state.value}{_because(standing.why)}")
-    elif any(asset.count(state) for asset in found for state in (housekeeping.State.STALE, housekeeping.State.MISSING)):
+    elif any(
+        asset.count(state) for asset in statuses for state in (housekeeping.State.STALE, housekeeping.State.MISSING)
+    ):
         click.echo("`scfm status --why` says why; `scfm run` makes what is stale or missing.")
 
 
@@ -59,14 +61,14 @@ def prune(catalog: str | None, keep: int, hours: float, *, yes: bool) -> None:
     from scfm_assets.resources.store import Store
 
     store = Store(home())
-    found = housekeeping.leftovers(platform(choose(catalog)), store, keep=keep, age=hours * 3600)
-    for line in _reasons(found):
+    leftovers = housekeeping.leftovers(platform(choose(catalog)), store, keep=keep, age=hours * 3600)
+    for line in _reasons(leftovers):
         click.echo(line)
-    total = size(sum(leftover.size for leftover in found))
-    if not found:
+    total = size(sum(leftover.size for leftover in leftovers))
+    if not leftovers:
         click.echo("nothing to remove")
     elif yes:
-        click.echo(f"freed {size(housekeeping.remove(store, found))}")
+        click.echo(f"freed {size(housekeeping.remove(store, leftovers))}")
     else:
         click.echo(f"would free {total}; `scfm prune --yes` does it")
 
@@ -80,16 +82,16 @@ def size(n_bytes: float) -> str:
     return f"{n_bytes:.3g} {UNITS[-1]}"
 
 
-def _table(found: Iterable[AssetStatus]) -> str:
+def _table(statuses: Iterable[AssetStatus]) -> str:
     from scfm_assets.engine.housekeeping import State
     from scfm_assets.warehouse.text_table import text_table
 
     head = ["asset", "fresh", "stale", "missing", "size", "of earlier checkpoints"]
     rows = [
         [asset.asset, *(str(asset.count(s) or ".") for s in State), size(asset.bytes_now), size(asset.bytes_before)]
-        for asset in found
+        for asset in statuses
     ]
-    assets = list(found)
+    assets = list(statuses)
     sums = [sum(asset.count(state) for asset in assets) for state in State]
     total = [size(sum(getattr(asset, name) for asset in assets)) for name in ("bytes_now", "bytes_before")]
     rows.append(["all", *map(str, sums), *total])
@@ -100,8 +102,8 @@ def _because(why: str) -> str:
     return f" ({why})" if why else ""
 
 
-def _reasons(found: Iterable[Leftover]) -> Iterable[str]:
+def _reasons(leftovers: Iterable[Leftover]) -> Iterable[str]:
     """Sum leftovers up by what they are."""
-    for why, files in groupby(sorted(found, key=lambda leftover: leftover.why), key=lambda leftover: leftover.why):
+    for why, files in groupby(sorted(leftovers, key=lambda leftover: leftover.why), key=lambda leftover: leftover.why):
         alike = list(files)
         yield f"{size(sum(leftover.size for leftover in alike)):>8}  {len(alike):>4} files  {why}"

@@ -35,7 +35,7 @@ def raw(catalog: Catalog) -> Source:
 
 
 def _as_declared(catalog: Catalog, place: Place) -> dict[str, Any]:
-    """Give the catalog's word on how to read the atlas. Where the file lies does not change what is in it."""
+    """What the catalog says on how to read the atlas. Where the file lies does not change what is in it."""
     entry = catalog.atlases[str(place.tissue)].model_dump(mode="json", exclude={"file", "url", "sha256", "gene_table"})
     return {**entry, "gene_table": sources.gene_table_version(catalog, str(place.tissue))}
 
@@ -43,8 +43,8 @@ def _as_declared(catalog: Catalog, place: Place) -> dict[str, Any]:
 def _counts_are_integers(_: Job, atlas: AnnData) -> tuple[bool, str]:
     counts: Any = atlas.X
     data = counts.data
-    whole = bool(np.issubdtype(data.dtype, np.integer) and (data > 0).all())
-    return whole, f"{data.size:,} stored counts, all positive integers" if whole else "not all are positive integers"
+    passed = bool(np.issubdtype(data.dtype, np.integer) and (data > 0).all())
+    return passed, f"{data.size:,} stored counts, all positive integers" if passed else "not all are positive integers"
 
 
 def _quality(job: Job, atlas: AnnData) -> Facts:

@@ -74,11 +74,11 @@ def checkpoint_watcher(platform: Platform) -> dg.SensorDefinition:
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         # What changes before automation first looks at an asset goes unnoticed: it has nothing to compare with.
-        told: dict[str, dict[str, Any]] = json.loads(context.cursor or "{}")
+        previous: dict[str, dict[str, Any]] = json.loads(context.cursor or "{}")
         known, looked = {}, last_tick(context.instance, AUTOMATION)
         events, waiting = [], [f"{name}: {why}" for name, why in platform.catalog.left_out.items()]
         for model in platform.catalog.models:
-            known[model] = told.get(model, {"version": None, "since": time.time()})
+            known[model] = previous.get(model, {"version": None, "since": time.time()})
             seen = watching.look(platform.catalog, model)
             key = dg.AssetKey(["models", model, "checkpoint"])
             if seen.version is None:
@@ -121,8 +121,8 @@ def lineage(home: Path) -> dg.SensorDefinition:
 
 
 def automated(platform: Platform, home: Path) -> dg.Definitions:
-    """Give all sensors, schedules and jobs."""
-    asked = {job.name: job for job in jobs(platform, home)}
+    """All sensors, schedules and jobs."""
+    job_of_name = {job.name: job for job in jobs(platform, home)}
     return dg.Definitions(
         sensors=[
             checkpoint_watcher(platform),
@@ -138,11 +138,11 @@ def automated(platform: Platform, home: Path) -> dg.Definitions:
         schedules=[
             dg.ScheduleDefinition(
                 name="nightly",
-                job=asked[NIGHTLY_JOB],
+                job=job_of_name[NIGHTLY_JOB],
                 cron_schedule=NIGHTLY,
                 default_status=dg.DefaultScheduleStatus.RUNNING,
                 description="Every night at 03:00 UTC: have atlases or networks changed, is anything stale?",
             )
         ],
-        jobs=list(asked.values()),
+        jobs=list(job_of_name.values()),
     )

@@ -30,12 +30,12 @@ def has_groups(catalog: Catalog) -> bool:
 
 
 def tfs_of(regulators: pa.Table) -> np.ndarray:
-    """Give the panel indices of the TFs, ascending."""
+    """Panel indices of the TFs, ascending."""
     return regulators.column("panel_index").to_numpy().astype("int64")
 
 
 def _methods_of(job: Job, tfs: np.ndarray, repeats: int) -> tuple[BaselineMethod, ...]:
-    """Give the methods that the catalog asks for; boosting, where it is among them, tells how far it has come."""
+    """The methods that the catalog asks for; boosting, if among them, reports its progress."""
     from scfm_assets.core.scores import chosen_methods
 
     progress = partial(job.progress, unit="targets")

@@ -106,7 +106,7 @@ def described(node: Node) -> str:
 
 
 def made_of(manifest: Manifest) -> dict[str, Any]:
-    """Give what lineage needs of a materialization: what it was made of, down to files, by what code and where."""
+    """What lineage needs of a materialization: what it was made of, down to files, by what code and where."""
     inputs = {name: [version, manifest.upstream.get(name)] for name, version in manifest.inputs.items()}
     same = ("materialization", "made_at", "code", "config", "sources", "environment", "facts")
     return {**{name: getattr(manifest, name) for name in same}, "inputs": inputs}
@@ -132,9 +132,9 @@ def _columns(name: str) -> dg.TableSchema:
 
 def _check_result(check: Check, manifest: Manifest) -> dg.AssetCheckResult:
     """Tell how an output did in a check; one that is older than the check is warned of, not held back."""
-    told = {name: (passed, words) for name, passed, words in manifest.checks}
-    passed, words = told.get(check.name, (False, "not asked: the output was made before there was this check"))
-    blocking = check.blocking and check.name in told
+    results = {name: (passed, words) for name, passed, words in manifest.checks}
+    passed, words = results.get(check.name, (False, "not asked: the output was made before there was this check"))
+    blocking = check.blocking and check.name in results
     severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(passed=passed, check_name=check.name, description=words, severity=severity)
 

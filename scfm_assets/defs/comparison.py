@@ -61,14 +61,14 @@ def scores_before(job: Job, model: str) -> Manifest | NotComparable:
 
 
 def cells_below(job: Job, model: str, scores: Manifest) -> dict[str, str] | None:
-    """Give the versions of atlas, panel and cell sets that edge scores stand on; None if a step between is lost."""
-    found, manifest = dict(scores.inputs), scores
+    """Versions of atlas, panel and cell sets that edge scores stand on; None if a step between is lost."""
+    versions, manifest = dict(scores.inputs), scores
     for name in BELOW_SCORES:
         below = made_of(job, manifest, f"models/{model}/{name}")
         if below is None:
             return None
-        found, manifest = {**found, **below.inputs}, below
-    return {label: version for label, version in found.items() if label.split("[")[0] in CELLS}
+        versions, manifest = {**versions, **below.inputs}, below
+    return {label: version for label, version in versions.items() if label.split("[")[0] in CELLS}
 
 
 def made_of(job: Job, manifest: Manifest, name: str) -> Manifest | None:
@@ -106,8 +106,8 @@ def _facts(job: Job, model: str, compared: pa.Table) -> Facts:
         return Facts({"rows": 0})
     layer = job.catalog.models[model].layer
     figure = plot_differences.difference_by_layer(compared, layer=layer)
-    shown = {"difference_by_layer": plot_files.thumbnail_markdown(figure)}
-    return Facts({**_verdicts(job, layer, compared), "rows": compared.num_rows}, shown)
+    thumbnails = {"difference_by_layer": plot_files.thumbnail_markdown(figure)}
+    return Facts({**_verdicts(job, layer, compared), "rows": compared.num_rows}, thumbnails)
 
 
 def _verdicts(job: Job, layer: int | None, compared: pa.Table) -> dict[str, str]:
@@ -115,17 +115,22 @@ def _verdicts(job: Job, layer: int | None, compared: pa.Table) -> dict[str, str]
     from scfm_assets.core.metrics import TF_GRID
     from scfm_assets.figures.traces import rows_of
 
-    asked = {"layer": layer, "direction": job.catalog.experiment.direction, "universe": TF_GRID.name, "metric": "auroc"}
-    rows = rows_of(compared, **asked, head=None, interval="tfs")
+    criteria = {
+        "layer": layer,
+        "direction": job.catalog.experiment.direction,
+        "universe": TF_GRID.name,
+        "metric": "auroc",
+    }
+    rows = rows_of(compared, **criteria, head=None, interval="tfs")
     rows = [row for row in rows if row["method"] in {"attention", "attention_max"}]
-    told = {}
+    facts = {}
     for name in dict.fromkeys(row["network"] for row in rows):
-        own = [row for row in rows if row["network"] == name]
-        before, now = (sum(row[column] for row in own) / len(own) for column in ("value_before", "value"))
-        verdicts = [row["verdict"] for row in own]
-        said = ", ".join(f"{verdict} in {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
-        told[f"verdict_{name}"] = f"{said} of {len(own)} repeats: AUROC {before:.3f} before, {now:.3f} now"
-    return told
+        repeats = [row for row in rows if row["network"] == name]
+        before, now = (sum(row[column] for row in repeats) / len(repeats) for column in ("value_before", "value"))
+        verdicts = [row["verdict"] for row in repeats]
+        summary = ", ".join(f"{verdict} in {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
+        facts[f"verdict_{name}"] = f"{summary} of {len(repeats)} repeats: AUROC {before:.3f} before, {now:.3f} now"
+    return facts
 
 
 def nodes(catalog: Catalog, model: str) -> list[Node]:
@@ -153,8 +158,8 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     ) -> pa.Table:
         """One row: how one metric of one slice changed from one checkpoint to the next, over the same cells."""
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
-        found = _compare(job, model, scores, attention)
-        job.say(**({"reasons": "; ".join(found.reasons)} if found.reasons else {}))
-        return found.table
+        comparison = _compare(job, model, scores, attention)
+        job.say(**({"reasons": "; ".join(comparison.reasons)} if comparison.reasons else {}))
+        return comparison.table
 
     return [checkpoint_comparison]

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
-    """Give the part of the catalog that metrics depend on."""
-    asked = catalog.experiment.model_dump(mode="json", include={"directions", "universes", "intervals"})
-    return {**asked, **networks.taken_as(catalog, place)}
+    """The part of the catalog that metrics depend on."""
+    settings = catalog.experiment.model_dump(mode="json", include={"directions", "universes", "intervals"})
+    return {**settings, **networks.taken_as(catalog, place)}
 
 
 def _facts(job: Job, metrics: pa.Table) -> Facts:
@@ -41,8 +41,8 @@ def _facts(job: Job, metrics: pa.Table) -> Facts:
     if metrics.num_rows == 0:
         return Facts({"rows": 0})
     figure = plots.attention_by_layer(metrics, job.tissue, layer_of_model=layer_of_model(job.catalog))
-    shown = {"attention_by_layer": plot_files.thumbnail_markdown(figure)}
-    return Facts({**_headline(job, metrics), "rows": metrics.num_rows}, shown)
+    thumbnails = {"attention_by_layer": plot_files.thumbnail_markdown(figure)}
+    return Facts({**_headline(job, metrics), "rows": metrics.num_rows}, thumbnails)
 
 
 def _headline(job: Job, metrics: pa.Table) -> dict[str, float]:
@@ -80,11 +80,11 @@ def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
     known = sources.stored_networks(job.catalog, job.tissue, networks.read(job.inputs))
     if isinstance(known, NoNetwork):
         return True, str(known)
-    asked = {model: (("attention", "attention_max"), layer) for model, layer in layer_of_model(job.catalog).items()}
-    asked |= {baselines.MODEL: (job.catalog.experiment.methods, None)}
-    found = {model: matrix_of_layer(job.inputs[SCORES + model], *which) for model, which in asked.items()}
-    there = {model: scores for model, scores in found.items() if scores is not None}
-    return permuted_labels_score_half(there, known, job.tissue, direction_of(job.catalog))
+    choices = {model: (("attention", "attention_max"), layer) for model, layer in layer_of_model(job.catalog).items()}
+    choices |= {baselines.MODEL: (job.catalog.experiment.methods, None)}
+    matrices = {model: matrix_of_layer(job.inputs[SCORES + model], *which) for model, which in choices.items()}
+    available = {model: scores for model, scores in matrices.items() if scores is not None}
+    return permuted_labels_score_half(available, known, job.tissue, direction_of(job.catalog))
 
 
 CHECKS = (
@@ -130,13 +130,13 @@ def nodes(catalog: Catalog) -> list[Node]:
         if isinstance(known, NoNetwork):
             job.say(reasons=str(known))
             return no_rows().table
-        found = []
+        results = []
         for model in (baselines.MODEL, *job.catalog.models):
             scores = with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
-            asked = evaluation_of(job.catalog, job.place, model, inputs["universes"])
-            found.append(evaluate(scores, known, **asked))
-        reasons = dict.fromkeys(reason for result in found for reason in result.reasons)
+            settings = evaluation_of(job.catalog, job.place, model, inputs["universes"])
+            results.append(evaluate(scores, known, **settings))
+        reasons = dict.fromkeys(reason for result in results for reason in result.reasons)
         job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
-        return pa.concat_tables([result.table for result in found])
+        return pa.concat_tables([result.table for result in results])
 
     return [metrics]

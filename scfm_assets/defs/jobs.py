@@ -31,7 +31,7 @@ CLICK = (
 
 
 def jobs(platform: Platform, home: Path) -> list[dg.JobDefinition]:
-    """Give the jobs by which people ask for assets, and the nightly one."""
+    """The jobs by which people ask for assets, and the nightly one."""
     networks = [name for name in platform.nodes if name.startswith("networks/")]
     on_request = {name for name, node in platform.nodes.items() if node.on_request}
     unasked = set(platform.nodes) - on_request
@@ -81,10 +81,14 @@ def _job(
             return
         versions, unread = _read_sources(platform, chosen)
         states = {State.STALE} if nightly else {State.STALE, State.MISSING}
-        wanted = [found for found in _wanted(platform, home, chosen, set(unread)) if found.state in states]
-        if wanted:
-            backfill = request(instance, platform, [(found.asset, found.place) for found in wanted], title=name)
-            context.log.info(f"backfill {backfill} asks for {len(wanted)} outputs")
+        standings = [
+            standing for standing in _standings(platform, home, chosen, set(unread)) if standing.state in states
+        ]
+        if standings:
+            backfill = request(
+                instance, platform, [(standing.asset, standing.place) for standing in standings], title=name
+            )
+            context.log.info(f"backfill {backfill} asks for {len(standings)} outputs")
         else:
             context.log.info("everything is fresh")
         # Told after the backfill was added: automation finds what is made of a changed source in progress.
@@ -97,14 +101,14 @@ def _job(
             raise dg.Failure("\n".join(problems), allow_retries=False)
 
     @dg.job(name=name, description=doc, executor_def=dg.in_process_executor)
-    def asked() -> None:
+    def job() -> None:
         ask()
 
-    return asked
+    return job
 
 
 def _read_sources(platform: Platform, assets: Iterable[str]) -> tuple[dict[Where, str], dict[Where, str]]:
-    """Give the versions of all sources that assets watch, and of those that cannot be read, why."""
+    """Versions of all sources that assets watch, and for those that cannot be read, the reasons."""
     versions, unread = {}, {}
     for name in sorted({source for asset in assets for source in platform.nodes[asset].watches}):
         source = platform.sources[name]
@@ -117,7 +121,7 @@ def _read_sources(platform: Platform, assets: Iterable[str]) -> tuple[dict[Where
 
 
 def _settled(platform: Platform, source: str) -> str | None:
-    """Give the version of a checkpoint that nobody is copying; None for sources that need no such look."""
+    """Version of a checkpoint that nobody is copying; None for sources that need no such look."""
     model = source.split("/")[1]
     if not source.startswith("models/") or platform.catalog.models[model].checkpoint is None:
         return None
@@ -130,8 +134,8 @@ def _settled(platform: Platform, source: str) -> str | None:
     return seen.version
 
 
-def _wanted(platform: Platform, home: Path, chosen: Collection[str], unread: set[Where]) -> Iterator[Standing]:
-    """Give how the chosen outputs stand, but for those that cannot be made because a source cannot be read."""
+def _standings(platform: Platform, home: Path, chosen: Collection[str], unread: set[Where]) -> Iterator[Standing]:
+    """State of the chosen outputs, but for those that cannot be made because a source cannot be read."""
     store, lost = Store(home), set(unread)
     for of_asset in status(platform, store):
         node = platform.nodes[of_asset.asset]
@@ -152,7 +156,7 @@ def _wanted(platform: Platform, home: Path, chosen: Collection[str], unread: set
 def request(
     instance: dg.DagsterInstance, platform: Platform, wanted: Sequence[tuple[str, Place]], *, title: str
 ) -> str:
-    """Ask Dagster's daemon for a backfill, and give its id.
+    """Ask Dagster's daemon for a backfill, and return its id.
 
     Parameters
     ----------
@@ -176,16 +180,16 @@ def request(
 
 
 def _with_inputs(platform: Platform, names: Sequence[str]) -> set[str]:
-    """Give assets with all that they are made of."""
-    found, waiting = set(), list(names)
+    """Assets with all that they are made of."""
+    reached, waiting = set(), list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in reached:
+            reached.add(name)
             waiting += [read.asset for read in platform.nodes[name].reads.values()]
-    return found
+    return reached
 
 
 def _with_readers(platform: Platform, names: Sequence[str]) -> set[str]:
-    """Give assets with all that is made of them."""
+    """Assets with all that is made of them."""
     return {name for name in platform.nodes if _with_inputs(platform, [name]) & set(names)}

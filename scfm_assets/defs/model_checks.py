@@ -64,8 +64,8 @@ def fingerprint_is_declared(model: str) -> Check:
     def passes(job: Job, _: AttentionIncrement) -> Passed:
         from scfm_assets.core.evaluation import fingerprint_is_declared
 
-        found = {name.removeprefix("model_"): v for name, v in job.said.items() if name.startswith("model_")}
-        return fingerprint_is_declared(found, job.catalog.models[model].expect.as_dict())
+        fingerprint = {name.removeprefix("model_"): v for name, v in job.said.items() if name.startswith("model_")}
+        return fingerprint_is_declared(fingerprint, job.catalog.models[model].expect.as_dict())
 
     doc = "The loaded model has the layers, heads, sizes and vocabulary that the catalog's `expect` names."
     return Check("fingerprint_is_declared", doc, passes)

@@ -54,8 +54,8 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         return entry.model_dump(mode="json", include={"family", "expect"}) | {"options": entry.words}
 
     def collected(c: Catalog, p: Place) -> list[Any]:
-        wanted = entry.model_dump(mode="json", include={"layers", "aggregation", "heads", "attention", "hidden_states"})
-        return [options(c, p), wanted, c.experiment.cell_groups]
+        fields = entry.model_dump(mode="json", include={"layers", "aggregation", "heads", "attention", "hidden_states"})
+        return [options(c, p), fields, c.experiment.cell_groups]
 
     @asset(
         f"{prefix}/tokenized_cells",
@@ -168,7 +168,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         watches=watched,
         format=CELL_EMBEDDINGS,
         checks=[model_checks.EMBEDDINGS_ARE_FINITE],
-        facts=lambda _, found: Facts({"cells": len(found.cells), "obsm": ", ".join(found.obsm)}),
+        facts=lambda _, embeddings: Facts({"cells": len(embeddings.cells), "obsm": ", ".join(embeddings.obsm)}),
         kinds=["safetensors"],
     )
     def cell_embeddings(job: Job, increments: StoredValues, atlas: AnnData) -> CellEmbeddings:

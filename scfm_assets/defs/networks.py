@@ -63,10 +63,10 @@ def network(catalog: Catalog, name: str) -> Node:
     )
     def edges(job: Job) -> pa.Table:
         """One row: an edge TF -> target of the network, with sign and confidence where they are known."""
-        found = sources.read_network(job.catalog, name)
-        report = found.report.as_dict()
-        job.say(version=found.version, digest=found.digest, rows_read=report.pop("rows"), **report)
-        return found.rows()
+        network_table = sources.read_network(job.catalog, name)
+        report = network_table.report.as_dict()
+        job.say(version=network_table.version, digest=network_table.digest, rows_read=report.pop("rows"), **report)
+        return network_table.rows()
 
     return edges
 
@@ -77,12 +77,12 @@ def nodes(catalog: Catalog) -> list[Node]:
 
 
 def reads(catalog: Catalog) -> dict[str, Reads]:
-    """Give the inputs of an asset that reads all networks: ``network_<name>``."""
+    """Inputs of an asset that reads all networks: ``network_<name>``."""
     return {PREFIX + name: same(f"networks/{name}") for name in catalog.networks}
 
 
 def taken_as(catalog: Catalog, place: Place) -> dict[str, Any]:
-    """Give what the catalog says of networks, and decides which of their edges lie in a tissue's panel."""
+    """The part of the catalog that decides which edges of the networks lie in a tissue's panel."""
     named = {name: [entry.organism, entry.ids] for name, entry in catalog.networks.items()}
     return {"organism": catalog.atlases[str(place.tissue)].organism, "networks": named}
 

@@ -22,23 +22,25 @@ LEAST = 0.5
 
 
 def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
-    """Give the part of the catalog that reliability depends on."""
-    asked = {"direction": catalog.experiment.direction, "methods": sorted(catalog.experiment.methods)}
-    return {**asked, "layers": layer_of_model(catalog), **networks.taken_as(catalog, place)}
+    """The part of the catalog that reliability depends on."""
+    settings = {"direction": catalog.experiment.direction, "methods": sorted(catalog.experiment.methods)}
+    return {**settings, "layers": layer_of_model(catalog), **networks.taken_as(catalog, place)}
 
 
 def of_models(job: Job, reliability: pa.Table) -> dict[str, float]:
-    """Give the reliability of each model's scores, the mean over its repeats, networks and methods."""
+    """Reliability of each model's scores, the mean over its repeats, networks and methods."""
     rows = [row for row in reliability.select(["model", "pearson"]).to_pylist() if row["pearson"] is not None]
     of_model = {model: [row["pearson"] for row in rows if row["model"] == model] for model in job.catalog.models}
-    return {model: fmean(own) for model, own in of_model.items() if own}
+    return {model: fmean(values) for model, values in of_model.items() if values}
 
 
 def _repeat_themselves(job: Job, reliability: pa.Table) -> tuple[bool, str]:
-    found = of_models(job, reliability)
-    said = ", ".join(f"{model} {value:.2f}" for model, value in found.items())
-    words = f"split-half reliability: {said} (at least {LEAST})" if found else "no model has scores by groups of cells"
-    return all(value >= LEAST for value in found.values()), words
+    means = of_models(job, reliability)
+    listed = ", ".join(f"{model} {value:.2f}" for model, value in means.items())
+    words = (
+        f"split-half reliability: {listed} (at least {LEAST})" if means else "no model has scores by groups of cells"
+    )
+    return all(value >= LEAST for value in means.values()), words
 
 
 def _facts(job: Job, reliability: pa.Table) -> Facts:
@@ -47,7 +49,7 @@ def _facts(job: Job, reliability: pa.Table) -> Facts:
 
 
 def _halves_of_all(job: Job, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Give what can be halved of every model at its fixed layer, and of the baselines, each when it is asked for."""
+    """Halves of every model at its fixed layer, and of the baselines, each computed when it is asked for."""
     from scfm_assets.core.evaluation import from_attention, from_counts
     from scfm_assets.core.sampling import groups, members
     from scfm_assets.core.scores import chosen_methods
@@ -110,10 +112,10 @@ def nodes(catalog: Catalog) -> list[Node]:
             job.say(reasons=str(known))
             return RELIABILITY.rows([])
         tables = []
-        for model, found in _halves_of_all(job, {**inputs, "panel": panel}).items():
+        for model, halves in _halves_of_all(job, {**inputs, "panel": panel}).items():
             checkpoint = checkpoints.checkpoint_digest(job.catalog, model) if model in job.catalog.models else None
             named = {"tissue": job.tissue, "model": model, "checkpoint": checkpoint}
-            tables.append(reliability_table(found, known, panel, **named))
+            tables.append(reliability_table(halves, known, panel, **named))
         return pa.concat_tables(tables)
 
     return [reliability] if catalog.experiment.cell_groups else []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def edge_rows(catalog: Catalog, place: Place, scores: EdgeScores, networks: Iterable[pa.Table], model: str) -> pa.Table:
-    """Give the rows of `edge_scores` for SQL: the pairs whose first gene is a TF of some network."""
+    """Rows of `edge_scores` for SQL: the pairs whose first gene is a TF of some network."""
     from scfm_assets.core.scores import edge_table
 
     ends = [table.column(end) for table in networks for end in ("tf", "tf_id") if end in table.column_names]
@@ -37,7 +37,7 @@ def edge_rows(catalog: Catalog, place: Place, scores: EdgeScores, networks: Iter
 def evaluation_of(
     catalog: Catalog, place: Place, model: str, universes: TissueUniverses | None = None
 ) -> dict[str, Any]:
-    """Give what `core.evaluation.metric_rows` wants to know about a slice and a model, from the catalog.
+    """Arguments of `core.evaluation.metric_rows` for a slice and a model, from the catalog.
 
     `universes` are the matched ones of the tissue, those that the catalog asks for.
     """

@@ -34,8 +34,8 @@ def _facts(job: Job, curves: pa.Table) -> Facts:
     layers, direction = layer_of_model(job.catalog), job.catalog.experiment.direction
     figure = plots.scaling_curve(metrics, curves, job.tissue, direction=direction, layer_of_model=layers)
     figures = {"scaling_curve": figure, "coverage": plots.coverage(metrics, job.tissue)}
-    shown = {name: plot_files.thumbnail_markdown(drawn) for name, drawn in figures.items()}
-    return Facts({"rows": curves.num_rows}, shown)
+    thumbnails = {name: plot_files.thumbnail_markdown(drawn) for name, drawn in figures.items()}
+    return Facts({"rows": curves.num_rows}, thumbnails)
 
 
 def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
@@ -53,9 +53,9 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
             controls=control_of_model(job.catalog),
         )
         methods = (METHOD, f"{METHOD}_max")
-        own = [s for s in scores if s.role == role and s.universe == UNIVERSE and s.method in methods]
-        said = [f"{s.model} scores {s.value:.3f} against {s.network}: {s.verdict}" for s in own]
-        return all(s.kind != "bad" for s in own), "; ".join(said) or f"no {role} control was judged"
+        judged = [s for s in scores if s.role == role and s.universe == UNIVERSE and s.method in methods]
+        sentences = [f"{s.model} scores {s.value:.3f} against {s.network}: {s.verdict}" for s in judged]
+        return all(s.kind != "bad" for s in judged), "; ".join(sentences) or f"no {role} control was judged"
 
     return passes
 

@@ -29,8 +29,8 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
     def facts(_: Job, chosen: pa.Table) -> Facts:
         from scfm_assets.core.evaluation import optimism_of
 
-        told = {f"optimism_{name}": round(value, 4) for name, value in optimism_of(chosen).items()}
-        return Facts({"rows": chosen.num_rows, **told})
+        optimism = {f"optimism_{name}": round(value, 4) for name, value in optimism_of(chosen).items()}
+        return Facts({"rows": chosen.num_rows, **optimism})
 
     @asset(
         f"{prefix}/selection",

@@ -22,14 +22,14 @@ READS = {"universes": same(ASSET)}
 
 
 def reads(catalog: Catalog) -> dict[str, Reads]:
-    """Give what universes are made of."""
+    """Inputs of the universes."""
     return {"atlas": same("atlas/processed"), "panel": same("atlas/gene_panel"), **networks.reads(catalog)}
 
 
 def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
-    """Give the part of the catalog that universes depend on."""
-    asked = catalog.experiment.model_dump(mode="json", include={"universes"})
-    return {**asked, **networks.taken_as(catalog, place)}
+    """The part of the catalog that universes depend on."""
+    settings = catalog.experiment.model_dump(mode="json", include={"universes"})
+    return {**settings, **networks.taken_as(catalog, place)}
 
 
 def _facts(job: Job, universes: TissueUniverses) -> Facts:
@@ -37,10 +37,10 @@ def _facts(job: Job, universes: TissueUniverses) -> Facts:
     from scfm_assets.figures import balance as plot_balance
     from scfm_assets.figures import files as plot_files
 
-    found = {f"{job.tissue}, {network}": rows for network, rows in balance_of(universes).items()}
-    facts = {"rows": sum(len(own.fixed()) for own in universes.networks)}
-    shown = {"balance": plot_files.thumbnail_markdown(plot_balance.balance(found))} if found else {}
-    return Facts(facts, shown)
+    balances = {f"{job.tissue}, {network}": rows for network, rows in balance_of(universes).items()}
+    facts = {"rows": sum(len(of_network.fixed()) for of_network in universes.networks)}
+    thumbnails = {"balance": plot_files.thumbnail_markdown(plot_balance.balance(balances))} if balances else {}
+    return Facts(facts, thumbnails)
 
 
 CHECKS = (
@@ -78,8 +78,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         gene_ids, symbols = (panel.column(name).to_pylist() for name in ("gene_id", "symbol"))
         counts: Any = atlas.X
         levels = gene_levels(counts, atlas.var_names.get_indexer(gene_ids))
-        found = [] if isinstance(known, NoNetwork) else known
-        asked = job.catalog.experiment.universes
-        return tissue_universes(found, gene_ids, symbols, levels, tissue=job.tissue, asked=asked)
+        references = [] if isinstance(known, NoNetwork) else known
+        settings = job.catalog.experiment.universes
+        return tissue_universes(references, gene_ids, symbols, levels, tissue=job.tissue, asked=settings)
 
     return [universes]

@@ -36,7 +36,7 @@ HYPOTHESES = "evaluation/hypotheses"
 
 
 def declared(catalog: Catalog, _: Place) -> dict[str, Any]:
-    """Give the part of the catalog that the comparison depends on."""
+    """The part of the catalog that the comparison depends on."""
     experiment = catalog.experiment
     of_models = {model: [layer, controls_of(catalog, model)] for model, layer in layer_of_model(catalog).items()}
     controls = control_of_model(catalog)
@@ -45,18 +45,18 @@ def declared(catalog: Catalog, _: Place) -> dict[str, Any]:
 
 def controls_of(catalog: Catalog, model: str) -> tuple[str, ...]:
     """Name the models that are random controls of the same family and options; the layer is compared by its number."""
-    own = catalog.models[model]
+    entry = catalog.models[model]
     return tuple(
         name
         for name, other in catalog.models.items()
-        if name != model and other.control == "random" and (other.family, other.words) == (own.family, own.words)
+        if name != model and other.control == "random" and (other.family, other.words) == (entry.family, entry.words)
     )
 
 
 def _scored(job: Job, inputs: dict[str, Any]) -> list[Scored]:
     from scfm_assets.core.evaluation import Scored
 
-    found = [Scored(baselines.MODEL, inputs[SCORES + baselines.MODEL], "baseline")]
+    scored = [Scored(baselines.MODEL, inputs[SCORES + baselines.MODEL], "baseline")]
     roles: dict[str, Any] = control_of_model(job.catalog)
     for model, layer in layer_of_model(job.catalog).items():
         if SCORES + model not in inputs:
@@ -64,8 +64,8 @@ def _scored(job: Job, inputs: dict[str, Any]) -> list[Scored]:
         scores = with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
         digest = checkpoints.checkpoint_digest(job.catalog, model)
         controls = controls_of(job.catalog, model)
-        found.append(Scored(model, scores, roles.get(model, "model"), digest, layer, controls))
-    return found
+        scored.append(Scored(model, scores, roles.get(model, "model"), digest, layer, controls))
+    return scored
 
 
 def contenders_of(job: Job, inputs: dict[str, Any]) -> list[Contender]:
@@ -80,7 +80,7 @@ def contenders_of(job: Job, inputs: dict[str, Any]) -> list[Contender]:
 def slices(
     job: Job, of_all: dict[str, StoredValues], *, largest_first: bool = False
 ) -> Iterator[tuple[int, list[Contender]]]:
-    """Give the methods of every slice that is there, one slice at a time."""
+    """The methods of every slice that is stored, one slice at a time."""
     for n_cells in reversed(job.grid.counts) if largest_first else job.grid.counts:
         place = Place(job.tissue, n_cells)
         here = {name: scores[place] for name, scores in of_all.items() if place in scores}
@@ -103,7 +103,7 @@ def _facts(job: Job, comparison: pa.Table) -> Facts:
         return Facts({"rows": 0})
     judged = _verdict_rows(job, comparison)
     figure = plot_methods.forest(judged, f"Methods in {job.place}")
-    facts = {f"verdicts_{network}": said for network, said in counted(judged).items()}
+    facts = {f"verdicts_{network}": summary for network, summary in counted(judged).items()}
     return Facts({"rows": comparison.num_rows, **facts}, {"methods": plot_files.thumbnail_markdown(figure)})
 
 
@@ -184,8 +184,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         from scfm_assets.core.universes import grounds_of
 
         judged = _verdict_rows(job, all_of("method_comparison", comparisons))
-        _, found = next(slices(job, scores, largest_first=True), (0, []))
-        by_chance = chance_tests(found, grounds_of(universes, TF_GRID.name), tissue=job.tissue)
+        _, contenders = next(slices(job, scores, largest_first=True), (0, []))
+        by_chance = chance_tests(contenders, grounds_of(universes, TF_GRID.name), tissue=job.tissue)
         return hypotheses_table([*hypotheses(judged), *by_chance])
 
     return [method_comparison, cell_count_comparison, hypotheses]

@@ -184,11 +184,11 @@ def _referred(module: str, code: Code) -> Iterator[Symbol]:
     for name, attribute in code.names:
         if name in code.imports or name in parsed.imports:
             origin, member = code.imports.get(name) or parsed.imports[name]
-            whole = f"{origin}.{member}" if member else origin
-            if _file(whole) is None:
+            qualified = f"{origin}.{member}" if member else origin
+            if _file(qualified) is None:
                 yield Symbol(origin, member)
             elif attribute is not None:
-                yield Symbol(whole, attribute)
+                yield Symbol(qualified, attribute)
         elif name in parsed.statements:
             yield Symbol(module, name)
 

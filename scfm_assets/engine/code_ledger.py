@@ -77,7 +77,7 @@ def enter(reason: str) -> list[str]:
 
 
 def raise_version(asset: str) -> str:
-    """Give an asset's code its next number, with the present code behind it; return the number.
+    """Raise the number of an asset's code, with the present code behind it; return the new one.
 
     Raises
     ------

@@ -62,8 +62,8 @@ class Console:
             soft_wrap=True,
         )
         for folder, reason in catalog.left_out.items():
-            told = f"{catalog.watched / folder} is no model yet: {reason}"
-            self.terminal.print(told, style="yellow", markup=False, soft_wrap=True)
+            message = f"{catalog.watched / folder} is no model yet: {reason}"
+            self.terminal.print(message, style="yellow", markup=False, soft_wrap=True)
 
     def show(self, event: Event) -> None:
         """Tell one event."""
@@ -80,8 +80,8 @@ class Console:
                     f"{event.place!s:<22} {event.asset:<36} {event.seconds:6.2f} s  [dim]{facts}[/]", soft_wrap=True
                 )
                 if "sentence" in event.facts:
-                    told = f"    {event.facts['answer']}: {event.facts['sentence']}"
-                    self.terminal.print(told, markup=False, soft_wrap=True)
+                    answer = f"    {event.facts['answer']}: {event.facts['sentence']}"
+                    self.terminal.print(answer, markup=False, soft_wrap=True)
         elif isinstance(event, Failed):
             self.terminal.print(f"{event.place!s:<22} {event.asset:<36} [bold red]failed[/]", soft_wrap=True)
             self.terminal.print(f"    {event.error}", style="red", markup=False, soft_wrap=True)

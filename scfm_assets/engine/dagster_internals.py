@@ -142,5 +142,5 @@ def materialization_records(
     instance: dg.DagsterInstance, *, limit: int, ascending: bool, **filters: Any
 ) -> list[dg.EventLogRecord]:
     """All assets' materializations in the order of their ids; `filters` are those of `EventRecordsFilter`."""
-    wanted = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION, **filters)
-    return list(instance.event_log_storage.get_event_records(wanted, limit=limit, ascending=ascending))
+    records_filter = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION, **filters)
+    return list(instance.event_log_storage.get_event_records(records_filter, limit=limit, ascending=ascending))

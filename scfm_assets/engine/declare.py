@@ -338,8 +338,8 @@ class Failed:
     @classmethod
     def by(cls, asset: str, place: Place, error: Exception) -> Failed:
         """Tell of an error."""
-        told = str(error) if isinstance(error, ScfmError) else "".join(traceback.format_exception(error))
-        return cls(asset, place, told)
+        message = str(error) if isinstance(error, ScfmError) else "".join(traceback.format_exception(error))
+        return cls(asset, place, message)
 
 
 def _silent(_: Progress | Done | Failed) -> None:

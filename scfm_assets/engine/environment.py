@@ -19,27 +19,27 @@ PACKAGES = (
 
 @cache
 def environment() -> dict[str, Any]:
-    """Give python, platform, commit and packages of this process."""
+    """Python, platform, commit and packages of this process."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "commit": commit(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "packages": {name: installed for name in PACKAGES if (installed := _version(name)) is not None},
     }
 
 
 @cache
 def commit() -> str | None:
-    """Give the commit that the checkout is at, with ``-dirty`` if files differ; None where there is no checkout."""
+    """Commit that the checkout is at, with ``-dirty`` if files differ; None where there is no checkout."""
     folder = project()
     if folder is None:
         return None
     describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
-        told = subprocess.run(describe, capture_output=True, text=True, check=False, timeout=20)
+        completed = subprocess.run(describe, capture_output=True, text=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired):  # no git here: the package's version has to do
         return None
-    return told.stdout.strip() or None
+    return completed.stdout.strip() or None
 
 
 def _version(package: str) -> str | None:

@@ -72,7 +72,7 @@ class AssetStatus:
 def status(platform: Platform, store: Store) -> list[AssetStatus]:
     """Say of every asset what is there, what is stale and why, and how large it is. Nothing is computed."""
     standings: dict[tuple[str, Place], Standing] = {}
-    found = []
+    statuses = []
     for name in in_order(platform):
         node = platform.nodes[name]
         of_asset = AssetStatus(name)
@@ -83,12 +83,12 @@ def status(platform: Platform, store: Store) -> list[AssetStatus]:
             now, before = _sizes(store, node, place)
             of_asset.bytes_now += now
             of_asset.bytes_before += before
-        found.append(of_asset)
-    return found
+        statuses.append(of_asset)
+    return statuses
 
 
 def in_order(platform: Platform) -> list[str]:
-    """Give all assets, inputs first."""
+    """Names of all assets, inputs first."""
     above = {name: {read.asset for read in node.reads.values()} for name, node in platform.nodes.items()}
     return list(TopologicalSorter(above).static_order())
 
@@ -175,7 +175,7 @@ def leftovers(platform: Platform, store: Store, *, keep: int = 0, age: float = A
 
 
 def remove(store: Store, found: list[Leftover]) -> int:
-    """Remove leftovers; give the bytes that this freed. What is gone already is passed over."""
+    """Remove leftovers; return the bytes that this freed. What is gone already is passed over."""
     freed = 0
     for leftover in found:
         path = store.root / leftover.file
@@ -225,7 +225,7 @@ def _of_killed_writers(store: Store, age: float) -> Iterator[Leftover]:
 
 def _unfinished(platform: Platform, store: Store, age: float) -> Iterator[Leftover]:
     """Find sums of killed passes that are made of other inputs, code or settings than a run would use now."""
-    wanted = {
+    resumable = {
         _name(store, store.halfway(node.asset, place, plan.recipe).path)
         for node in platform.nodes.values()
         if node.computes or node.on_request
@@ -235,7 +235,7 @@ def _unfinished(platform: Platform, store: Store, age: float) -> Iterator[Leftov
     }
     for path in sorted(path for path in (store.root / "halfway").rglob("*") if path.is_file()):
         work = path.parent.with_suffix(".safetensors") if path.parent.suffix == ".parts" else path
-        if not path.name.startswith(".") and _name(store, work) not in wanted and _old(path, age):
+        if not path.name.startswith(".") and _name(store, work) not in resumable and _old(path, age):
             yield Leftover(_name(store, path), path.stat().st_size, "unfinished, and nothing would go on from it")
 
 

@@ -18,7 +18,7 @@ HOST_TAG = "scfm/host"
 
 
 def this_host() -> str:
-    """Give the name of this machine."""
+    """Name of this machine."""
     return platform.node()
 
 

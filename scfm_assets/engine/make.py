@@ -75,7 +75,7 @@ def _make(platform: Platform, plan: Plan, job: Job, started: float) -> Output:
     simulated = node.simulated(platform.catalog, job.place)
     tables = _tables(node, job, value, simulated=simulated)
     value = value if node.table is None else tables[node.table]
-    told = node.facts(job, value) if node.facts is not None else Facts()
+    facts = node.facts(job, value) if node.facts is not None else Facts()
     checks = tuple((check.name, *check.passes(job, value)) for check in node.checks)
     output = Output(
         format=node.format,
@@ -86,7 +86,7 @@ def _make(platform: Platform, plan: Plan, job: Job, started: float) -> Output:
         inputs=plan.versions,
         checks=checks,
         facts={},
-        shown=told.shown,
+        shown=facts.shown,
         upstream=plan.materializations,
         sources={label_of(source.asset, at): source.files(at) for source, at in platform.watched(node, job.place)},
         environment=environment(),
@@ -95,7 +95,7 @@ def _make(platform: Platform, plan: Plan, job: Job, started: float) -> Output:
         "seconds": round(time.perf_counter() - started, 3),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
-    return replace(output, facts={**job.said, **told.facts, **cost, "simulated": simulated})
+    return replace(output, facts={**job.said, **facts.facts, **cost, "simulated": simulated})
 
 
 def _tables(node: Node, job: Job, value: Any, *, simulated: bool) -> dict[str, pa.Table]:

@@ -52,7 +52,7 @@ class Outcome:
 
 
 def dagster_home(home: Path) -> Path:
-    """Make the folder of Dagster's own records with the settings that the platform ships, and give it.
+    """Make the folder of Dagster's own records with the settings that the platform ships, and return it.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def run(
 def _observe(
     platform: Platform, chosen: Iterable[str], instance: dg.DagsterInstance, show: Callable[[Any], None]
 ) -> set[tuple[str, Place]]:
-    """Tell Dagster the versions of the sources that have changed; give the sources that cannot be read."""
+    """Tell Dagster the versions of the sources that have changed; return the sources that cannot be read."""
     unseen = set()
     watched = {name for asset in chosen for name in platform.nodes[asset].watches}
     for source in (platform.sources[name] for name in sorted(watched)):
@@ -175,14 +175,14 @@ def _selected(definitions: dg.Definitions, select: str | None, platform: Platfor
 def _stages(platform: Platform, chosen: Iterable[str]) -> Iterator[tuple[Space, list[str]]]:
     """Order the chosen assets so that inputs come first, and group neighbours of one space: they share runs."""
     above = {name: {read.asset for read in node.reads.values()} for name, node in platform.nodes.items()}
-    wanted = set(chosen)
-    order = [name for name in _grouped(TopologicalSorter(above), platform.nodes) if name in wanted]
+    selected = set(chosen)
+    order = [name for name in _grouped(TopologicalSorter(above), platform.nodes) if name in selected]
     for space, assets in groupby(order, key=lambda name: platform.nodes[name].space):
         yield space, list(assets)
 
 
 def _grouped(sorter: TopologicalSorter[str], nodes: Mapping[str, Node]) -> Iterator[str]:
-    """Give a topological order that stays in one space as long as it can."""
+    """Topological order that stays in one space as long as it can."""
     sorter.prepare()
     ready: list[str] = []
     space: Space | None = None

@@ -47,7 +47,7 @@ def serve(
     *,
     variables: Mapping[str, str],
 ) -> int:
-    """Run webserver and daemon until the webserver ends or a signal comes; give the exit status.
+    """Run webserver and daemon until the webserver ends or a signal comes; return the exit status.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def serve(
                 daemon.keep()
                 if time.monotonic() - looked > LOOK_FOR_LOST_RUNS:
                     looked = time.monotonic()
-                    for told in give_up_lost_runs(instance):
-                        tell(told)
+                    for message in give_up_lost_runs(instance):
+                        tell(message)
                 time.sleep(TICK)
         except KeyboardInterrupt:
             tell("stopping")
@@ -193,10 +193,10 @@ def _taken(words: str) -> ScfmError:
 
 
 def _check_port(port: int) -> None:
-    with socket.socket() as asked:
-        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            asked.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
         except OSError as error:
             problem = f"127.0.0.1:{port} cannot be used ({(error.strerror or str(error)).lower()}{_held_by(port)})"
             raise ScfmError("--port", problem, f"Stop that, or take another: scfm ui --port {port + 1}") from error

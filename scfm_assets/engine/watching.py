@@ -32,7 +32,7 @@ class Seen:
 
 
 def look(catalog: Catalog, model: str) -> Seen:
-    """Give the version of a model's files once they are settled and whole. Nothing is built, and nothing raised.
+    """Version of a model's files once they are settled and whole. Nothing is built, and nothing raised.
 
     Parameters
     ----------

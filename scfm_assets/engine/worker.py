@@ -111,7 +111,7 @@ class Worker:
 
 
 def last_version(instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False) -> str | None:
-    """Give the data version of the last materialization (or observation) of an asset at a place, as Dagster has it."""
+    """Data version of the last materialization (or observation) of an asset at a place, as Dagster has it."""
     event = last_event(instance, key, place, observed=observed)
     return (event.tags or {}).get(VERSION_TAG) if event else None
 
@@ -119,7 +119,7 @@ def last_version(instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *
 def last_event(
     instance: dg.DagsterInstance, key: dg.AssetKey, place: Place, *, observed: bool = False
 ) -> dg.AssetMaterialization | dg.AssetObservation | None:
-    """Give the last materialization (or observation) of an asset at a place, as Dagster has it."""
+    """Last materialization (or observation) of an asset at a place, as Dagster has it."""
     fetch = instance.fetch_observations if observed else instance.fetch_materializations
     partitions = [place.key] if place.key is not None else None
     records = fetch(dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=1).records
@@ -127,6 +127,6 @@ def last_event(
 
 
 def _materialization(event: dg.AssetMaterialization | dg.AssetObservation) -> Any:
-    """Give the id that an event tells of; an output of before there were ids has an empty one."""
-    told = event.metadata.get("materialization")
-    return told.value if told else ""
+    """Id that an event tells of; empty for an output that is older than the ids."""
+    entry = event.metadata.get("materialization")
+    return entry.value if entry else ""

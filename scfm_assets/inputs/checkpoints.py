@@ -102,7 +102,7 @@ def _opened(family_name: str, folder: Path, _version: str, options: str) -> Fami
 
 
 def architecture_of(catalog: Catalog, model: str) -> Path | None:
-    """Give the checkpoint folder or the file whose architecture a control takes over."""
+    """The checkpoint folder or the file whose architecture a control takes over."""
     config = catalog.models[model].config
     if config is None:
         return None
@@ -111,13 +111,13 @@ def architecture_of(catalog: Catalog, model: str) -> Path | None:
 
 
 def options_of(catalog: Catalog, model: str) -> dict[str, Any]:
-    """Give a model's options as its family takes them: files as paths on this machine."""
+    """Options of a model as its family takes them: files as paths on this machine."""
     entry = catalog.models[model]
     return {**entry.words, **{name: str(_local(place, hub.fetched_file)) for name, place in entry.files.items()}}
 
 
 def _local(place: str, fetch: Callable[[HubAddress, Path], Path]) -> Path:
-    """Give a path on this machine; what is on the hub is fetched once per process and commit."""
+    """Path on this machine; what is on the hub is fetched once per process and commit."""
     if not is_hub(place):
         return Path(place)
     return _fetched(place, hub.resolved_revision(HubAddress.parse(place), home()), home(), fetch)
@@ -152,8 +152,8 @@ def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
     for tissue in _built_in(catalog):
         atlas = _processed(catalog, tissue)
         counts: Any = atlas.X
-        found = nonzero_medians(counts, atlas.var_names.tolist())
-        medians = {**found, **medians}
+        medians_of_tissue = nonzero_medians(counts, atlas.var_names.tolist())
+        medians = {**medians_of_tissue, **medians}
     network = network_table(sources.world(catalog))
     inputs = ControlInputs(list(medians), medians, network, options={"seed": entry.seed})
     CONTROLS[str(entry.control)].build(folder, inputs)
@@ -173,7 +173,7 @@ def _processed(catalog: Catalog, tissue: str) -> AnnData:
 def ceilings(
     catalog: Catalog, tissue: str, panel: pa.Table, detection: Mapping[str, float]
 ) -> dict[tuple[str, str], float]:
-    """Give the AUROC that planted controls would reach with infinitely many cells, by tissue and model.
+    """The AUROC that planted controls would reach with infinitely many cells, by tissue and model.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def ceilings(
 
 
 def wanted_of(catalog: Catalog, model: str, regulators: pa.Table | None) -> Wanted:
-    """Give what a model's forward passes should leave; `regulators` are the TFs of the panel, None for no groups."""
+    """What a model's forward passes should leave; `regulators` are the TFs of the panel, None for no groups."""
     from scfm_assets.core.attention import Wanted
 
     entry = catalog.models[model]
@@ -222,7 +222,7 @@ def wanted_of(catalog: Catalog, model: str, regulators: pa.Table | None) -> Want
 
 
 def panel_vectors(catalog: Catalog, model: str, panel: pa.Table) -> np.ndarray | None:
-    """Give the static embeddings of the panel's genes, (K, hidden), None where hidden states are not asked for."""
+    """Static embeddings of the panel's genes, (K, hidden); None where hidden states are not asked for."""
     from scfm_assets.core.attention import panel_vectors
 
     if not catalog.models[model].hidden_states:
@@ -231,21 +231,21 @@ def panel_vectors(catalog: Catalog, model: str, panel: pa.Table) -> np.ndarray |
 
 
 def vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, ScfmError]]:
-    """Give the genes that each model of the catalog knows, and for the others what they lack."""
+    """Genes that each model of the catalog knows, and for the others what they lack."""
     from scfm_assets.families import FAMILIES
 
-    found: dict[str, Vocabulary] = {}
+    known: dict[str, Vocabulary] = {}
     missing: dict[str, ScfmError] = {}
     for model, entry in catalog.models.items():
         try:
             folder, options = checkpoint_folder(catalog, model), options_of(catalog, model)
-            found[model] = FAMILIES[entry.family].vocabulary(folder, options)
+            known[model] = FAMILIES[entry.family].vocabulary(folder, options)
         except ScfmError as error:
             missing[model] = error
-    return found, missing
+    return known, missing
 
 
 def names_of(catalog: Catalog, model: str, atlas: AnnData) -> list[str]:
-    """Give the names of an atlas's genes by which a model's vocabulary is asked."""
+    """Names of an atlas's genes by which they are looked up in a model's vocabulary."""
     vocabulary = open_model(catalog, model).vocabulary
     return vocabulary.names_of(atlas.var_names.tolist(), atlas.var["symbol"].tolist())

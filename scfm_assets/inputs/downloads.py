@@ -46,7 +46,7 @@ PASSING = {408, 425, 429}
 
 
 def fetched(url: str, sha256: str) -> Path:
-    """Give the local copy of a download, fetching it first if need be.
+    """Local copy of a download, fetching it first if need be.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _name(url: str) -> str:
 
 
 def _mirrored(url: str) -> Iterator[str]:
-    """Give the places of a mirror where the file of an address may be, as addresses."""
+    """Addresses below a mirror where the file of an address may be."""
     mirror = os.environ.get("SCFM_MIRROR")
     address = urlsplit(url)
     parts = [part for part in re.split(r"[/\\]", unquote(address.path)) if part]
@@ -161,9 +161,9 @@ class _Transfer:
                 if status >= 500 or status in PASSING:
                     raise
                 raise _not_there(url, f"the server answers {status}", self.path) from error
-        found = file_hash(output_file)
-        if self.known is not None and found != self.known:
-            raise _other_content(url, found, self.known, changed=self.changed)
+        sha256 = file_hash(output_file)
+        if self.known is not None and sha256 != self.known:
+            raise _other_content(url, sha256, self.known, changed=self.changed)
 
 
 def _local_path(address: SplitResult) -> Path:
@@ -178,11 +178,11 @@ def _not_there(url: str, reason: str, path: Path) -> ScfmError:
     return ScfmError(shown(url), f"cannot be downloaded: {reason}", remedy)
 
 
-def _other_content(url: str, found: str, known: str, *, changed: bool) -> ScfmError:
+def _other_content(url: str, sha256: str, known: str, *, changed: bool) -> ScfmError:
     if not changed:
-        problem = f"what was downloaded has another SHA-256: {found}, declared is {known}"
+        problem = f"what was downloaded has another SHA-256: {sha256}, declared is {known}"
         return ScfmError(shown(url), problem, "Correct sha256, or the url. Nothing was kept.")
-    problem = f"it has changed since it was first met: its SHA-256 is {found}, and was {known}"
+    problem = f"it has changed since it was first met: its SHA-256 is {sha256}, and was {known}"
     remedy = f"If the change is welcome, remove its entry from {_folder() / 'pins.json'}. Nothing was kept."
     return ScfmError(shown(url), problem, remedy)
 
@@ -191,13 +191,13 @@ class _Line:
     """Says on stderr from time to time how far a download has come; made as pooch wants its progress bars."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.total, self.done, self.said = name, 0, 0, time.monotonic()
+        self.name, self.total, self.done, self.written = name, 0, 0, time.monotonic()
 
     def update(self, n: int) -> None:
         """Count bytes that came."""
         self.done += n
-        if time.monotonic() - self.said >= LINE_SECONDS:
-            self.said = time.monotonic()
+        if time.monotonic() - self.written >= LINE_SECONDS:
+            self.written = time.monotonic()
             of = f" of {self.total / 1e6:,.0f}" if self.total else ""
             sys.stderr.write(f"downloading {self.name}: {self.done / 1e6:,.0f}{of} MB\n")
 
@@ -233,14 +233,14 @@ def _pinned(url: str, path: Path) -> Path:
     """Remember the content that was met first; of two processes that met different ones the second is refused."""
     from pooch import file_hash
 
-    found = file_hash(str(path))
+    sha256 = file_hash(str(path))
     file = _folder() / "pins.json"
     with FileLock(_folder() / ".pins.lock"):
         pins = _pins()
-        known = pins.setdefault(_key(url), {"url": shown(url), "sha256": found})["sha256"]
-        if known != found:
+        known = pins.setdefault(_key(url), {"url": shown(url), "sha256": sha256})["sha256"]
+        if known != sha256:
             path.unlink(missing_ok=True)
-            raise _other_content(url, found, known, changed=True)
+            raise _other_content(url, sha256, known, changed=True)
         with replacing(file) as hidden:
             hidden.write_text(json.dumps(pins, indent=1, sort_keys=True) + "\n")
     return path

@@ -40,7 +40,7 @@ def file_digest(path: Path) -> str:
 
 
 def _stamp(path: Path) -> list[Any]:
-    """Give what changes when a file does; copying tools set its time of modification back, but not that of change."""
+    """What changes when a file does: copying tools set its time of modification back, but not that of change."""
     try:
         stat = path.stat()
     except FileNotFoundError:

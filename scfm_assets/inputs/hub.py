@@ -46,13 +46,13 @@ def present_commit(address: HubAddress) -> str:
         return address.revision
     from huggingface_hub import HfApi
 
-    with _told(address):
-        found = HfApi().model_info(address.repository, revision=address.revision, timeout=10).sha
-    return _commit(address, found)
+    with _explained(address):
+        commit = HfApi().model_info(address.repository, revision=address.revision, timeout=10).sha
+    return _commit(address, commit)
 
 
 def resolved_revision(address: HubAddress, home: Path | None = None) -> str:
-    """Give the commit that an address stands for: as `home` has met it, else as the hub says, else as the cache knows.
+    """Commit that an address stands for: as `home` has met it, else as the hub says, else as the cache knows.
 
     Raises
     ------
@@ -88,12 +88,12 @@ def _record(address: HubAddress, home: Path) -> Path:
 
 
 def _met(address: HubAddress, home: Path) -> str | None:
-    """Give the commit that an address stands for in a home, None if it has not met it."""
+    """Commit that an address stands for in a home, None if it has not met it."""
     if address.is_commit:
         return address.revision
     try:
-        said = json.loads(_record(address, home).read_text())
-        commit = said["commit"]
+        record = json.loads(_record(address, home).read_text())
+        commit = record["commit"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return commit if isinstance(commit, str) and COMMIT.fullmatch(commit) else None
@@ -108,7 +108,7 @@ def _meet(address: HubAddress, commit: str, home: Path) -> None:
 
 
 def _cached_commit(address: HubAddress) -> str | None:
-    """Give the commit at which huggingface's cache last saw a branch or tag."""
+    """Commit at which huggingface's cache last saw a branch or tag."""
     from huggingface_hub import constants
 
     folder = Path(constants.HF_HUB_CACHE) / f"models--{address.repository.replace('/', '--')}"
@@ -119,17 +119,17 @@ def _cached_commit(address: HubAddress) -> str | None:
     return commit if COMMIT.fullmatch(commit) else None
 
 
-def _commit(address: HubAddress, found: str | None) -> str:
-    if found is None or not COMMIT.fullmatch(found):
-        raise ScfmError(str(address), f"the hub names {found!r}, which is no commit", "Is HF_ENDPOINT a hub?")
-    return found
+def _commit(address: HubAddress, commit: str | None) -> str:
+    if commit is None or not COMMIT.fullmatch(commit):
+        raise ScfmError(str(address), f"the hub names {commit!r}, which is no commit", "Is HF_ENDPOINT a hub?")
+    return commit
 
 
 # Its files --------------------------------------------------------------------------------------------------------
 
 
 def fetched_folder(address: HubAddress, home: Path) -> Path:
-    """Give the local folder of a checkpoint, fetching first what is wanted of it and is not there yet.
+    """Local folder of a checkpoint, fetching first what is wanted of it and is not there yet.
 
     The dictionaries that the official Geneformer repository keeps beside its checkpoints come with it.
 
@@ -149,8 +149,8 @@ def fetched_folder(address: HubAddress, home: Path) -> Path:
 
     met = _met(address, home)
     inside = PurePosixPath(address.path)
-    wanted = [str(inside / name) for name in (*BESIDE_WEIGHTS, *WEIGHTS)]
-    root = _snapshot(address.at(met) if met else address, [*wanted, *DICTIONARY_FILES])
+    patterns = [str(inside / name) for name in (*BESIDE_WEIGHTS, *WEIGHTS)]
+    root = _snapshot(address.at(met) if met else address, [*patterns, *DICTIONARY_FILES])
     commit, folder = _commit(address, root.name), root / inside
     if not any((folder / name).is_file() for name in WEIGHTS):
         _snapshot(address.at(commit), [str(inside / name) for name in OLDER_WEIGHTS])
@@ -162,7 +162,7 @@ def fetched_folder(address: HubAddress, home: Path) -> Path:
 
 
 def fetched_file(address: HubAddress, home: Path) -> Path:
-    """Give the local copy of one file of a repository, fetching it first if need be.
+    """Local copy of one file of a repository, fetching it first if need be.
 
     Raises
     ------
@@ -173,9 +173,9 @@ def fetched_file(address: HubAddress, home: Path) -> Path:
         raise ScfmError(str(address), "is no file of data by its name", f"Endings: {', '.join(DATA)}.")
     from huggingface_hub import hf_hub_download
 
-    with _told(address):
-        found = hf_hub_download(address.repository, address.path, revision=_met(address, home) or address.revision)
-    path = Path(found)
+    with _explained(address):
+        local = hf_hub_download(address.repository, address.path, revision=_met(address, home) or address.revision)
+    path = Path(local)
     root = path.parents[len(PurePosixPath(address.path).parts) - 1]
     _meet(address, _commit(address, root.name), home)
     return path
@@ -184,12 +184,12 @@ def fetched_file(address: HubAddress, home: Path) -> Path:
 def _snapshot(address: HubAddress, names: list[str]) -> Path:
     from huggingface_hub import snapshot_download
 
-    with _told(address):
+    with _explained(address):
         return Path(snapshot_download(address.repository, revision=address.revision, allow_patterns=names))
 
 
 @contextmanager
-def _told(address: HubAddress) -> Iterator[None]:
+def _explained(address: HubAddress) -> Iterator[None]:
     """Turn what the library raises into what a user can do about it."""
     from huggingface_hub import errors
 

@@ -59,7 +59,7 @@ def atlas_version(catalog: Catalog, tissue: str) -> str:
 
 
 def atlas_files(catalog: Catalog, tissue: str) -> dict[str, str]:
-    """Give the digest of the file that an atlas comes from, or of the specification that it is simulated by."""
+    """Digest of the file that an atlas comes from, or of the specification that it is simulated by."""
     entry = catalog.atlases[tissue]
     if entry.simulated:
         return {"simulation": atlas_version(catalog, tissue)}
@@ -73,10 +73,10 @@ def _parts_digest(path: Path) -> str:
     """Digest an atlas's file, or the files that its folder consists of."""
     from scfm_assets.core.intake import parts
 
-    found = parts(path)
-    if list(found.values()) == [path]:
+    files = parts(path)
+    if list(files.values()) == [path]:
         return file_digest(path)
-    return digest_json([[name, file_digest(part)] for name, part in found.items()])
+    return digest_json([[name, file_digest(part)] for name, part in files.items()])
 
 
 def gene_table_version(catalog: Catalog, tissue: str) -> str | None:
@@ -137,7 +137,7 @@ def inspection_spec(catalog: Catalog, file: Path, tissue: str | None, organism: 
 
 
 def simulation(catalog: Catalog) -> dict[str, Any]:
-    """Give what the catalog declares of the simulated world, with its tissues."""
+    """What the catalog declares of the simulated world, with its tissues."""
     if catalog.simulation is None:
         raise ScfmError(str(catalog.path), "declares nothing under 'simulation'", "See scfm_assets/catalogs/demo.yaml.")
     tissues = [tissue for tissue, entry in catalog.atlases.items() if entry.simulated]
@@ -189,7 +189,7 @@ def names_version(catalog: Catalog, network: str) -> str | None:
 
 
 def network_files(catalog: Catalog, name: str) -> dict[str, str]:
-    """Give the digest of the file that a network comes from, or of the specification that it is simulated by."""
+    """Digest of the file that a network comes from, or of the specification that it is simulated by."""
     entry = catalog.networks[name]
     if entry.simulated:
         return {"simulation": network_version(catalog, name)}
@@ -231,7 +231,7 @@ def read_network(catalog: Catalog, name: str) -> NetworkTable:
 
 
 def stored_networks(catalog: Catalog, tissue: str, stored: Mapping[str, pa.Table]) -> list[NetworkTable] | NoNetwork:
-    """Give the stored networks of a tissue's organism, or say that there is none."""
+    """The stored networks of a tissue's organism, or the reason that there is none."""
     from scfm_assets.core.evaluation import networks_of
     from scfm_assets.core.networks import network_of_rows
 
@@ -242,7 +242,7 @@ def stored_networks(catalog: Catalog, tissue: str, stored: Mapping[str, pa.Table
 def tfs_of_networks(
     catalog: Catalog, tissue: str, panel: pa.Table, stored: Mapping[str, pa.Table]
 ) -> dict[str, np.ndarray]:
-    """Give the panel indices of each stored network's TFs, of the networks of the tissue's organism."""
+    """Panel indices of each stored network's TFs, of the networks of the tissue's organism."""
     from scfm_assets.core.evaluation import NoNetwork
     from scfm_assets.core.universes import edges_in_panel
 

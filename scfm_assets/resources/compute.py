@@ -112,29 +112,29 @@ class Compute(dg.ConfigurableResource):
         return self.threads or int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
 
     def machine(self) -> Machine:
-        """Say what `auto` stands for here, set the number of threads, and give the rest as `core/` takes it."""
+        """Say what `auto` stands for here, set the number of threads, and return the rest as `core/` takes it."""
         import torch
 
         from scfm_assets.core.attention import Machine
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        return Machine(self._found(), self.precision, bytes_of(self.memory))
+        return Machine(self._chosen_device(), self.precision, bytes_of(self.memory))
 
-    def _found(self) -> str:
+    def _chosen_device(self) -> str:
         import torch
 
-        there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+        available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
         if self.device == "auto":
-            return next(device for device, is_there in there.items() if is_there)
-        if not there[self.device]:
-            known = ", ".join(device for device, is_there in there.items() if is_there)
+            return next(device for device, is_there in available.items() if is_there)
+        if not available[self.device]:
+            known = ", ".join(device for device, is_there in available.items() if is_there)
             raise ScfmError(SETTINGS["device"], f"{self.device} is not there", f"This machine has: {known}.")
         return self.device
 
 
 def _machine_of(settings: Mapping[str, Any]) -> Machine:
-    """Give the machine of a worker: the resource itself, as Dagster injects it, cannot travel."""
+    """The machine of a worker: the resource itself, as Dagster injects it, cannot travel."""
     return Compute(**settings).machine()
 
 
@@ -148,7 +148,7 @@ def bytes_of(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]?i?B|)\s*", text)
-    if found is None or found[2] not in _UNITS or not float(found[1]):
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]?i?B|)\s*", text)
+    if match is None or match[2] not in _UNITS or not float(match[1]):
         raise ScfmError(SETTINGS["memory"], f"{text!r} is no size", "Write it as 8GiB, 500MB or a number of bytes.")
-    return int(float(found[1]) * _UNITS[found[2]])
+    return int(float(match[1]) * _UNITS[match[2]])

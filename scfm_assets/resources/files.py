@@ -28,7 +28,7 @@ class Files(Protocol):
     """Whether it is asked if files that a manifest names are there: somebody may have tidied up a folder."""
 
     def named(self, name: str, materialization: str) -> str:
-        """Give the name under which a file of a materialization is stored."""
+        """Name under which a file of a materialization is stored."""
         ...
 
     def staging(self) -> AbstractContextManager[Stage]:
@@ -40,7 +40,7 @@ class Files(Protocol):
         ...
 
     def at_hand(self, name: str) -> AbstractContextManager[Path]:
-        """Give a local path from which a file can be read."""
+        """Local path from which a file can be read."""
         ...
 
     def holds(self, name: str) -> bool:
@@ -48,15 +48,15 @@ class Files(Protocol):
         ...
 
     def size(self, name: str) -> int:
-        """Give the size of a file in bytes."""
+        """Size of a file in bytes."""
         ...
 
     def listed(self, folder: str, pattern: str) -> list[str]:
-        """Give the names directly in a folder that match a pattern, sorted."""
+        """Names directly in a folder that match a pattern, sorted."""
         ...
 
     def for_sql(self) -> Path:
-        """Give a local folder with all tables (``tables/**/data.parquet``) and manifests, brought up to date."""
+        """Local folder with all tables (``tables/**/data.parquet``) and manifests, brought up to date."""
         ...
 
     def uri(self, name: str) -> str:
@@ -72,12 +72,12 @@ class Folder:
     may_lack: ClassVar[bool] = True
 
     def named(self, name: str, materialization: str) -> str:  # noqa: ARG002 - a rename replaces in one step
-        """Give the name itself: a new file takes the place of the old one."""
+        """The name itself: a new file takes the place of the old one."""
         return name
 
     @contextmanager
     def staging(self) -> Iterator[Stage]:
-        """Give hidden names to write to; rename them all at the end, or remove them after a failure."""
+        """Hidden files to write to: rename them all at the end, or remove them after a failure."""
         staged: list[tuple[Path, Path]] = []
 
         def stage(name: str) -> Path:
@@ -102,7 +102,7 @@ class Folder:
 
     @contextmanager
     def at_hand(self, name: str) -> Iterator[Path]:
-        """Give the file's own path."""
+        """The file's own path."""
         yield self._inside(self.root / name)
 
     def _inside(self, path: Path) -> Path:
@@ -118,19 +118,19 @@ class Folder:
         return self._inside(self.root / name).exists()
 
     def size(self, name: str) -> int:
-        """Give the size of a file in bytes."""
+        """Size of a file in bytes."""
         return self._inside(self.root / name).stat().st_size
 
     def listed(self, folder: str, pattern: str) -> list[str]:
-        """Give the names in a folder that match a pattern."""
+        """Names in a folder that match a pattern."""
         return sorted(path.relative_to(self.root).as_posix() for path in (self.root / folder).glob(pattern))
 
     def for_sql(self) -> Path:
-        """Give the folder itself."""
+        """The folder itself."""
         return self.root
 
     def uri(self, name: str) -> str:
-        """Give the file's path."""
+        """Path of the file."""
         return str(self.root / name)
 
 
@@ -142,12 +142,12 @@ def files_of(home: Path) -> Files:
     ScfmError
         If SCFM_STORE is a URL that cannot be used, or holds a secret.
     """
-    asked = os.environ.get("SCFM_STORE")
-    if not asked:
+    location = os.environ.get("SCFM_STORE")
+    if not location:
         return Folder(home / "store")
-    if not re.match(r"[a-z][a-z0-9+.-]+://", asked):
-        return Folder(Path(asked).expanduser().absolute())
-    url = urlsplit(asked)
+    if not re.match(r"[a-z][a-z0-9+.-]+://", location):
+        return Folder(Path(location).expanduser().absolute())
+    url = urlsplit(location)
     if url.password is not None or url.query or url.fragment:
         problem = f"the URL of {url.scheme} storage holds a password, a query or a fragment"
         raise ScfmError("SCFM_STORE", problem, "Credentials belong where its client looks for them; see its manual.")
@@ -155,4 +155,4 @@ def files_of(home: Path) -> Files:
         return Folder(Path(url.path))
     from scfm_assets.resources.object_storage import Objects
 
-    return Objects.at(asked.rstrip("/"), home)
+    return Objects.at(location.rstrip("/"), home)

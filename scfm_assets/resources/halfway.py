@@ -35,7 +35,7 @@ class HalfwayFile:
     _next: float = field(default_factory=lambda: time.monotonic() + EVERY)
 
     def load(self) -> Mapping[str, np.ndarray] | None:
-        """Give what was left, None if nothing was."""
+        """What was left; None if nothing was."""
         from safetensors.numpy import load_file
 
         return load_file(self.path) if self.path.is_file() else None

@@ -51,7 +51,7 @@ class GpuPods(Block):
         return self
 
     def op_tags(self) -> dict[str, Any]:
-        """Give the tags that Dagster's Kubernetes executor reads."""
+        """The tags that Dagster's Kubernetes executor reads."""
         pod = {
             "node_selector": self.node_selector,
             "tolerations": [toleration.model_dump(exclude_none=True) for toleration in self.tolerations],
@@ -83,13 +83,13 @@ def settings() -> Kubernetes | None:
 
 
 def op_tags(pool: str | None) -> Mapping[str, Any]:
-    """Give the tags of an asset's op: what its pod asks for. They mean nothing outside of Kubernetes."""
-    found = settings() if pool == POOL else None
-    return {} if found is None else found.gpu.op_tags()
+    """Tags of an asset's op: what its pod asks for. They mean nothing outside of Kubernetes."""
+    declared = settings() if pool == POOL else None
+    return {} if declared is None else declared.gpu.op_tags()
 
 
 def executor() -> dg.ExecutorDefinition:
-    """Give what executes the runs that Dagster launches: a pod per asset on Kubernetes, else the run's own process.
+    """Executor of the runs that Dagster launches: a pod per asset on Kubernetes, else the run's own process.
 
     Only the former looks at an asset's own tags.
 

@@ -59,13 +59,13 @@ class Objects:
             raise ScfmError("SCFM_STORE", f"{url} cannot be used: {error}", remedy) from error
 
     def named(self, name: str, materialization: str) -> str:
-        """Give an object of a materialization a name of its own."""
+        """Name of an object, of which each materialization has another."""
         path = Path(name)
         return path.with_name(f"{path.stem}.{materialization}{path.suffix}").as_posix()
 
     @contextmanager
     def staging(self) -> Iterator[Callable[[str], Path]]:
-        """Give temporary files to write to; put them all at the end, manifests last."""
+        """Temporary files to write to; put them all at the end, manifests last."""
         with tempfile.TemporaryDirectory(prefix="scfm-") as folder:
             staged: list[tuple[Path, str]] = []
 
@@ -102,19 +102,19 @@ class Objects:
         return self.system.exists(self._path(name))
 
     def size(self, name: str) -> int:
-        """Give the size of an object in bytes."""
+        """Size of an object in bytes."""
         return int(self.system.info(self._path(name))["size"])
 
     def listed(self, folder: str, pattern: str) -> list[str]:
-        """Give the names directly below a prefix that match a pattern."""
+        """Names directly below a prefix that match a pattern."""
         try:
-            found = self.system.ls(self._path(folder), detail=False)
+            paths = self.system.ls(self._path(folder), detail=False)
         except FileNotFoundError:
             return []
-        return sorted(name for path in found if fnmatch((name := self._name(path)).rpartition("/")[2], pattern))
+        return sorted(name for path in paths if fnmatch((name := self._name(path)).rpartition("/")[2], pattern))
 
     def uri(self, name: str) -> str:
-        """Give the object's URL."""
+        """URL of an object."""
         return f"{self.url}/{name}"
 
     # Manifests --------------------------------------------------------------------------------------------------------
@@ -140,12 +140,12 @@ class Objects:
 
     def _cat(self, names: Iterable[str]) -> dict[str, str]:
         """Read several small objects at once; those that are not there are left out."""
-        asked = {self._path(name): name for name in names}
-        found = self.system.cat(list(asked), on_error="return") if asked else {}
-        for error in found.values():
+        name_of_path = {self._path(name): name for name in names}
+        contents = self.system.cat(list(name_of_path), on_error="return") if name_of_path else {}
+        for error in contents.values():
             if isinstance(error, Exception) and not isinstance(error, FileNotFoundError):
                 raise error
-        return {asked[path]: text.decode() for path, text in found.items() if isinstance(text, bytes)}
+        return {name_of_path[path]: text.decode() for path, text in contents.items() if isinstance(text, bytes)}
 
     # Mirror -----------------------------------------------------------------------------------------------------------
 
@@ -155,30 +155,30 @@ class Objects:
         index = mirror / "index.json"
         known: dict[str, str] = json.loads(index.read_text()) if index.is_file() else {}
         try:
-            there = [self._name(path) for path in self.system.find(self._path("manifests"))]
+            stored = [self._name(path) for path in self.system.find(self._path("manifests"))]
         except FileNotFoundError:
-            there = []
-        manifests = self._cat(name for name in there if _is_manifest(name) or name.endswith(f"/{EARLIER}"))
-        wanted: dict[str, str] = {}
+            stored = []
+        manifests = self._cat(name for name in stored if _is_manifest(name) or name.endswith(f"/{EARLIER}"))
+        current: dict[str, str] = {}
         for name in sorted(manifests, key=lambda name: (name.endswith(f"/{MANIFEST}"), _is_manifest(name))):
             tables = (file for file in _files(json.loads(manifests[name])) if file.startswith("tables/"))
-            wanted |= {_place_of(file): file for file in tables}
-        new = {p: name for p, name in wanted.items() if known.get(p) != name or not (mirror / p).is_file()}
+            current |= {_place_of(file): file for file in tables}
+        new = {p: name for p, name in current.items() if known.get(p) != name or not (mirror / p).is_file()}
         mirror.mkdir(parents=True, exist_ok=True)
         index.write_text(json.dumps({place: name for place, name in known.items() if place not in new}))
         for place, name in new.items():
             try:
                 self._fetch(name, mirror / place)
             except FileNotFoundError:  # replaced while we looked: the next publication tells of it
-                del wanted[place]
+                del current[place]
         shutil.rmtree(mirror / "manifests", ignore_errors=True)
         for name, text in manifests.items():
             if name.endswith(f"/{MANIFEST}"):
                 (mirror / name).parent.mkdir(parents=True, exist_ok=True)
                 (mirror / name).write_text(text)
-        for place in known.keys() - wanted.keys():
+        for place in known.keys() - current.keys():
             (mirror / place).unlink(missing_ok=True)
-        index.write_text(json.dumps(wanted))
+        index.write_text(json.dumps(current))
         return mirror
 
     def _fetch(self, name: str, to: Path) -> None:
@@ -198,10 +198,10 @@ def _is_manifest(name: str) -> bool:
 
 
 def _files(manifest: Mapping[str, Any]) -> list[str]:
-    """Give the names of an output's objects."""
+    """Names of an output's objects."""
     return [*manifest.get("value", ()), *(name for files in manifest["tables"].values() for name in files)]
 
 
 def _place_of(name: str) -> str:
-    """Give a name without the materialization's part: where a newer object takes the place of an older one."""
+    """Name without the materialization's part: where a newer object takes the place of an older one."""
     return re.sub(r"\.[0-9a-f]{16}(\.\w+)$", r"\1", name)

@@ -66,9 +66,9 @@ def attend(
     machines: list[Machine] = []
 
     def on_workers(parts: Sequence[TokenizedCells]) -> Iterator[AttentionIncrement]:
-        there = ray.cluster_resources()
-        wants = {"num_cpus": threads or 1, "num_gpus": _gpus(device, there)}
-        workers = there.get("GPU", 0) if wants["num_gpus"] else there.get("CPU", 1) // wants["num_cpus"]
+        resources = ray.cluster_resources()
+        wants = {"num_cpus": threads or 1, "num_gpus": _gpus(device, resources)}
+        workers = resources.get("GPU", 0) if wants["num_gpus"] else resources.get("CPU", 1) // wants["num_cpus"]
         task = ray.remote(_attend_part).options(**wants)
         question = ray.put(_Question(model, panel, wanted, machine))
         waiting, running = deque(parts), deque()
@@ -76,13 +76,13 @@ def attend(
             while waiting and len(running) < AHEAD * max(1, int(workers)):
                 running.append(task.remote(question, waiting.popleft()))
             try:
-                found, ran_on = ray.get(running.popleft())
+                sums, ran_on = ray.get(running.popleft())
             except ray.exceptions.RayTaskError as error:
                 if isinstance(error.cause, ScfmError):
                     raise error.cause from None
                 raise
             machines.append(ran_on)
-            yield found
+            yield sums
 
     increment = attend_in_parts(cells, on_workers, halfway=halfway, progress=progress)
     return increment, machines[-1] if machines else machine()
@@ -109,9 +109,9 @@ def connected() -> Any:
     return ray
 
 
-def _gpus(device: str, there: Mapping[str, float]) -> int:
+def _gpus(device: str, resources: Mapping[str, float]) -> int:
     """GPUs of one worker: one, where there are any and the device is not another."""
-    return int(device == "cuda" or (device == "auto" and there.get("GPU", 0) >= 1))
+    return int(device == "cuda" or (device == "auto" and resources.get("GPU", 0) >= 1))
 
 
 def _attend_part(question: _Question, cells: TokenizedCells) -> tuple[AttentionIncrement, Machine]:

@@ -132,18 +132,18 @@ class Store:
         return files_of(self.home)
 
     def manifest(self, asset: str, place: Place) -> Manifest | None:
-        """Give what the store holds of an asset at a place, None if nothing (or not all of it) is there."""
+        """Manifest of an asset at a place; None if nothing (or not all of it) is there."""
         return self._read_manifest(self._manifest_file(asset, place), whole=self.files.may_lack)
 
     def revisions(self, asset: str, place: Place, *, whole: bool = True) -> tuple[Manifest, ...]:
-        """Give what the store holds of a model's asset at a place for every checkpoint, oldest first.
+        """Manifests of a model's asset at a place, one for every checkpoint, oldest first.
 
         With `whole` off, those whose files are no longer all there are told of as well.
         """
         folder = self._manifest_file(asset, place).rpartition("/")[0]
         files = self.files.listed(folder, "revision-*.json")
-        found = [manifest for file in files if (manifest := self._read_manifest(file, whole=whole)) is not None]
-        return tuple(sorted(found, key=lambda manifest: (manifest.made_at, manifest.materialization)))
+        manifests = [manifest for file in files if (manifest := self._read_manifest(file, whole=whole)) is not None]
+        return tuple(sorted(manifests, key=lambda manifest: (manifest.made_at, manifest.materialization)))
 
     def take_back(self, asset: str, place: Place, revision: Manifest) -> None:
         """Make an older revision the current one again."""
@@ -157,8 +157,8 @@ class Store:
             return None
         tables = {name: tuple(files) for name, files in read.pop("tables").items()}
         value, checks = tuple(read.pop("value")), tuple((n, p, d) for n, p, d in read.pop("checks"))
-        found = Manifest(**read, value=value, tables=tables, checks=checks)
-        return found if self.holds(found) or not whole else None
+        manifest = Manifest(**read, value=value, tables=tables, checks=checks)
+        return manifest if self.holds(manifest) or not whole else None
 
     def holds(self, manifest: Manifest) -> bool:
         """Tell whether all files of an output are there."""
@@ -210,7 +210,7 @@ class Store:
         stage(file).write_text(text)
 
     def shown(self, asset: str, place: Place) -> dict[str, str]:
-        """Give the Markdown that was shown with the stored output, by name."""
+        """Markdown that was shown with the stored output, by name."""
         try:
             return json.loads(self.files.read_text(self._shown_file(asset, place)))
         except FileNotFoundError:
@@ -227,7 +227,7 @@ class Store:
             return form.read(path)
 
     def halfway(self, asset: str, place: Place, identity: str) -> HalfwayFile:
-        """Give the file in which long work on an output leaves what it has; `identity` digests what it is made of."""
+        """File in which long work on an output leaves what it has; `identity` digests what it is made of."""
         return HalfwayFile(self.root / "halfway" / asset / Path(*place.folders) / f"{identity}.safetensors")
 
     @staticmethod

@@ -243,8 +243,8 @@ def _verdict(catalog: Catalog, study: Study) -> Node:
         """One row: what the study asks, and what its numbers answer by the thresholds that it states."""
         import pyarrow as pa
 
-        found = study.resolve(study.verdict)(_tables(study, loaded), _adjusted(hypotheses))
-        return pa.Table.from_pylist([{"study": study.name, "question": study.question, **asdict(found)}])
+        result = study.resolve(study.verdict)(_tables(study, loaded), _adjusted(hypotheses))
+        return pa.Table.from_pylist([{"study": study.name, "question": study.question, **asdict(result)}])
 
     return verdict
 

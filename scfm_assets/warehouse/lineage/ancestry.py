@@ -120,7 +120,7 @@ with told as (
 
 
 def revisions(con: duckdb.DuckDBPyConnection, of: Materialization) -> list[str]:
-    """Give all materializations of the same asset at the same place, the current one first."""
+    """All materializations of the same asset at the same place, the current one first."""
     here = "select id from told where asset = ? and partition is not distinct from ? order by told_at desc"
     return [name for (name,) in con.execute(CURRENT + here, [of.asset, of.partition]).fetchall()]
 
@@ -137,7 +137,7 @@ from up
 
 
 def ancestors(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, Materialization]:
-    """Give materializations and everything that they were made of, by id."""
+    """Materializations and everything that they were made of, by id."""
     con.execute(ANCESTORS, [list(ids)])
     files: dict[tuple[str, str], dict[str, str]] = {}
     sources = (

@@ -26,7 +26,7 @@ class Chosen:
 
 
 def chosen(con: duckdb.DuckDBPyConnection, name: str, where: Mapping[str, Any]) -> list[Chosen]:
-    """Give the materializations behind a table's rows, of an asset, or of an id, place by place.
+    """The materializations behind a table's rows, of an asset, or of an id, place by place.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ def chosen(con: duckdb.DuckDBPyConnection, name: str, where: Mapping[str, Any]) 
         return made_rows(con, name, where)
     if "model" in where:
         rest = {column: value for column, value in where.items() if column != "model"}
-        if found := made_assets(con, f"models/{where['model']}/{name}", rest):
-            return found
-    if found := made_assets(con, name, where):
-        return found
+        if materializations := made_assets(con, f"models/{where['model']}/{name}", rest):
+            return materializations
+    if materializations := made_assets(con, name, where):
+        return materializations
     if not where and (id_ := id_of(con, name)):
         only = ancestors(con, [id_])[id_]
         return [Chosen(only.asset, only.partition, (id_,))]
@@ -59,7 +59,7 @@ def chosen(con: duckdb.DuckDBPyConnection, name: str, where: Mapping[str, Any]) 
 
 
 def made_rows(con: duckdb.DuckDBPyConnection, table: str, where: Mapping[str, Any]) -> list[Chosen]:
-    """Give the materializations whose rows a table holds now, place by place.
+    """The materializations whose rows a table holds now, place by place.
 
     Parameters
     ----------
@@ -92,27 +92,27 @@ def made_rows(con: duckdb.DuckDBPyConnection, table: str, where: Mapping[str, An
         remedy = f'`scfm sql "from {table}"` shows what there is.'
         raise ScfmError(place, f"no row has {_told(where)}" if where else "has no rows", remedy)
     rows = dict(made)
-    found = con.execute(
+    places = con.execute(
         CURRENT + "select asset, partition, list(id order by told_at desc), tissue, n_cells from told "  # noqa: S608
         "where id in (select unnest(?)) group by all order by tissue, n_cells, asset",
         [list(rows)],
     ).fetchall()
-    lost = sorted(set(rows) - {id_ for _, _, ids, *_ in found for id_ in ids})
+    lost = sorted(set(rows) - {id_ for _, _, ids, *_ in places for id_ in ids})
     if lost:
         problem = f"lineage does not hold yet what made some of its rows (materialization {lost[0]})"
         raise ScfmError(place, problem, "Run `scfm lineage sync`; if that does not help, `scfm run`.")
-    return [Chosen(asset, partition, tuple(ids), sum(rows[i] for i in ids)) for asset, partition, ids, *_ in found]
+    return [Chosen(asset, partition, tuple(ids), sum(rows[i] for i in ids)) for asset, partition, ids, *_ in places]
 
 
 def the_row(con: duckdb.DuckDBPyConnection, table: str, where: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the first row of a table that `made_rows` found."""
+    """First row of a table that `made_rows` found."""
     answer = con.execute(f'from "{table}" where {_like(where)} limit 1', [*where.values()])
     names = [name for name, *_ in answer.description or ()]
     return dict(zip(names, answer.fetchall()[0], strict=True))
 
 
 def made_assets(con: duckdb.DuckDBPyConnection, asset: str, where: Mapping[str, Any]) -> list[Chosen]:
-    """Give all materializations of an asset, place by place; none if there is no such asset.
+    """All materializations of an asset, place by place; none if there is no such asset.
 
     Raises
     ------
@@ -125,18 +125,18 @@ def made_assets(con: duckdb.DuckDBPyConnection, asset: str, where: Mapping[str, 
     unknown = [name for name in where if name not in known]
     if unknown:
         raise ScfmError(asset, f"an asset is not chosen by {unknown[0]}", f"Choose by: {', '.join(sorted(known))}.")
-    found = con.execute(
+    places = con.execute(
         CURRENT + "select asset, partition, list(id order by told_at desc), tissue, n_cells from told "  # noqa: S608
         f"where asset = ? and {_like(where)} group by all order by tissue, n_cells",
         [asset, *where.values()],
     ).fetchall()
-    if not found:
+    if not places:
         raise ScfmError(asset, f"was never materialized with {_told(where)}")
-    return [Chosen(asset, partition, tuple(ids)) for asset, partition, ids, *_ in found]
+    return [Chosen(asset, partition, tuple(ids)) for asset, partition, ids, *_ in places]
 
 
 def _like(where: Mapping[str, Any]) -> str:
-    """Give a condition on declared columns; the values are parameters."""
+    """Condition on declared columns; the values are parameters."""
     terms = [f'starts_with("{name}", ?)' if name == "checkpoint" else f'"{name}" = ?' for name in where]
     return " and ".join(terms) or "true"
 
@@ -155,11 +155,11 @@ def id_of(con: duckdb.DuckDBPyConnection, prefix: str) -> str | None:
     """
     if not prefix:
         return None
-    found = con.execute(
+    ids = con.execute(
         "select materialization from lineage where starts_with(materialization, ?) order by 1 limit 4", [prefix]
     ).fetchall()
-    if len(found) > 1 and found[0][0] != prefix:
-        problem = f"several materializations begin like this: {', '.join(name for (name,) in found)}"
+    if len(ids) > 1 and ids[0][0] != prefix:
+        problem = f"several materializations begin like this: {', '.join(name for (name,) in ids)}"
         place = f"materialization {prefix!r}"
         raise ScfmError(place, problem, "Give more digits.")
-    return found[0][0] if found else None
+    return ids[0][0] if ids else None

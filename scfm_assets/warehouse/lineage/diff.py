@@ -167,13 +167,13 @@ def kind_of(asset: str) -> str:
 
 
 def _sources(left: Side, right: Side) -> Iterator[StepDifference]:
-    found = []
+    differences = []
     for label in sorted({*left.sources, *right.sources}):
         a, b = left.sources.get(label, {}), right.sources.get(label, {})
         if a.keys() != b.keys():
             one = next(iter((a or b).values()))
-            found.append(StepDifference(kind_of(one.asset), one.name, _change(a, b), tuple(_changed_files(a, b))))
-    return iter(sorted(found, key=lambda difference: SOURCES.index(difference.kind)))
+            differences.append(StepDifference(kind_of(one.asset), one.name, _change(a, b), tuple(_changed_files(a, b))))
+    return iter(sorted(differences, key=lambda difference: SOURCES.index(difference.kind)))
 
 
 def _change(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
@@ -216,8 +216,8 @@ def _lacking(left: Side, right: Side) -> Iterator[StepDifference]:
     """Name the steps that only one side has: another choice of models, networks or numbers of cells."""
     for mine, theirs in ((left, right), (right, left)):
         lacking = _steps(mine, (label for label in mine.steps if label not in theirs.steps))
-        told = Counter((step.asset, step.label in theirs.lost) for step in lacking)
-        for (asset, lost), places in told.items():
+        counts = Counter((step.asset, step.label in theirs.lost) for step in lacking)
+        for (asset, lost), places in counts.items():
             side = "A" if mine is left else "B"
             how = f"what {'AB'.replace(side, '')} was made of is not in Dagster's log" if lost else f"only in {side}"
             yield StepDifference("inputs", _counted(asset, places), how)

@@ -37,26 +37,26 @@ def _columns(rows: list[tuple[str, str, str]]) -> list[str]:
     """Align kind, what and how; say a kind once."""
     kinds = max((len(kind) for kind, _, _ in rows), default=0)
     names = max((len(what) for _, what, how in rows if how), default=0)
-    told, before = [], None
+    lines, before = [], None
     for kind, what, how in rows:
-        told.append(f"  {'' if kind == before else kind:{kinds}}  {what:{names if how else 0}}  {how}".rstrip())
+        lines.append(f"  {'' if kind == before else kind:{kinds}}  {what:{names if how else 0}}  {how}".rstrip())
         before = kind
-    return told
+    return lines
 
 
-def _results(found: StepComparison) -> Iterator[str]:
+def _results(comparison: StepComparison) -> Iterator[str]:
     for steps, words in (
-        (found.other, "with other content"),
-        (found.again, "made again with the same content"),
-        (found.shared, "shared: one and the same materialization"),
+        (comparison.other, "with other content"),
+        (comparison.again, "made again with the same content"),
+        (comparison.shared, "shared: one and the same materialization"),
     ):
         if steps:
             yield f"  {len(steps):3} {'step' if len(steps) == 1 else 'steps'} {words}"
-            if steps is not found.shared:
+            if steps is not comparison.shared:
                 yield from _by_asset(steps)
-    if found.unexplained:
+    if comparison.unexplained:
         yield "  Of the same code, configuration and inputs, and still of other content:"
-        yield from _by_asset(found.unexplained)
+        yield from _by_asset(comparison.unexplained)
         yield "  Their device or environment differs, or they are not deterministic."
 
 

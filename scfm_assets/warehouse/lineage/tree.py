@@ -70,11 +70,11 @@ def show(home: Path, name: str, where: Mapping[str, Any], *, everything: bool = 
         If there is no lineage yet, or nothing as asked.
     """
     with ancestry.lineage_of(home) as con:
-        found = lineage_choice.chosen(con, name, where)
-        asked = " ".join([name, *(f"{column}={value}" for column, value in where.items())])
-        if len(found) > 1:
-            return "\n".join(_places(con, found, asked))
-        (one,) = found
+        places = lineage_choice.chosen(con, name, where)
+        request = " ".join([name, *(f"{column}={value}" for column, value in where.items())])
+        if len(places) > 1:
+            return "\n".join(_places(con, places, request))
+        (one,) = places
         made = ancestry.ancestors(con, [one.ids[0]])
         root = made[one.ids[0]]
         model = None if everything else where.get("model")
@@ -86,13 +86,13 @@ def _number(con: duckdb.DuckDBPyConnection, name: str, where: Mapping[str, Any],
     """Name the rows that are meant; of a single one say everything."""
     if not one.rows:
         return
-    told = ", ".join(f"{column} {value}" for column, value in where.items())
+    conditions = ", ".join(f"{column} {value}" for column, value in where.items())
     if one.rows > 1:
         several = f", made by {len(one.ids)} materializations: this is the current one" if len(one.ids) > 1 else ""
-        yield f"{one.rows:,} rows of {name}{f' with {told}' if told else ''}{several}"
+        yield f"{one.rows:,} rows of {name}{f' with {conditions}' if conditions else ''}{several}"
     else:
         row = lineage_choice.the_row(con, name, where)
-        yield f"The row of {name} with {told}" if told else f"The row of {name}"
+        yield f"The row of {name} with {conditions}" if conditions else f"The row of {name}"
         words = ", ".join(f"{column} {_short(value)}" for column, value in row.items() if value is not None)
         yield from wrap(words, WIDTH, initial_indent="  ", subsequent_indent="  ")
     yield ""
@@ -102,15 +102,15 @@ def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _places(con: duckdb.DuckDBPyConnection, found: Sequence[Chosen], asked: str) -> Iterator[str]:
+def _places(con: duckdb.DuckDBPyConnection, places: Sequence[Chosen], request: str) -> Iterator[str]:
     """List the places that have what was asked for."""
-    current = ancestry.ancestors(con, [one.ids[0] for one in found])
-    yield f"{len(found)} places have {asked}. Choose one, by --tissue, --n-cells or its id:"
+    current = ancestry.ancestors(con, [one.ids[0] for one in places])
+    yield f"{len(places)} places have {request}. Choose one, by --tissue, --n-cells or its id:"
     lines = [Line("asset", "where", "id", "content", "checkpoint", "code", "on", "made (UTC)")]
-    lines += [_step(current[one.ids[0]], full=False) for one in found[:MOST_PLACES]]
+    lines += [_step(current[one.ids[0]], full=False) for one in places[:MOST_PLACES]]
     yield from _aligned(lines)
-    if len(found) > MOST_PLACES:
-        yield f"... and {len(found) - MOST_PLACES} more"
+    if len(places) > MOST_PLACES:
+        yield f"... and {len(places) - MOST_PLACES} more"
 
 
 # The tree -----------------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ CLOSED = " …"
 
 
 def _below(made: Made, step: Materialization, walk: Walk) -> list[Line]:
-    """Give the lines of a step and of what it was made of."""
+    """Lines of a step and of what it was made of."""
     walk.printed.add(step.id)
     blocks, above = [], []
     for read in step.inputs:
@@ -219,9 +219,9 @@ def _aligned(lines: Sequence[Line]) -> Iterator[str]:
 
 def _environments(made: Made) -> Iterator[str]:
     """Say by which code, Python and packages the steps were made."""
-    found = Counter(_environment(step) for step in made.values())
-    for words, steps in found.most_common():
-        who = f"{steps} of {len(made)} steps" if len(found) > 1 else "All steps"
+    counts = Counter(_environment(step) for step in made.values())
+    for words, steps in counts.most_common():
+        who = f"{steps} of {len(made)} steps" if len(counts) > 1 else "All steps"
         yield ""
         yield from wrap(f"{who} were made {words}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
@@ -244,9 +244,9 @@ def _revisions(con: duckdb.DuckDBPyConnection, root: Materialization, one: Chose
     rows = [("id", "content", "checkpoint", "made (UTC)", "in the table" if one.rows else "", "differs in")]
     for id_ in others[:MOST_REVISIONS]:
         line = _step(made[id_], full=False)
-        there = "yes" if id_ in one.ids and one.rows else ""
+        in_table = "yes" if id_ in one.ids and one.rows else ""
         differs = lineage_diff.compare(made, id_, root.id).summary
-        rows.append((line.id, line.content, line.checkpoint, line.made, there, differs))
+        rows.append((line.id, line.content, line.checkpoint, line.made, in_table, differs))
     yield from (f"  {line}" for line in _table(rows))
     if len(others) > MOST_REVISIONS:
         yield f"... and {len(others) - MOST_REVISIONS} older ones"
