@@ -53,8 +53,8 @@ def padded(tokens: Tokens, cells: np.ndarray, pad: int) -> np.ndarray:
     lengths = tokens.lengths[cells]
     ids = np.full((len(cells), int(lengths.max())), pad, dtype=np.int64)
     for row, cell in zip(ids, cells, strict=True):
-        found = tokens.row(int(cell))
-        row[: len(found)] = found
+        cell_ids = tokens.row(int(cell))
+        row[: len(cell_ids)] = cell_ids
     return ids
 
 
