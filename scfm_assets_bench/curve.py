@@ -79,7 +79,7 @@ class CurvePlan:
 
 @dataclass(frozen=True)
 class Curve:
-    """What one side found, and the CPU seconds of its two parts.
+    """Results of one side, and the CPU seconds of its two parts.
 
     Attributes
     ----------

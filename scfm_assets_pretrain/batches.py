@@ -27,7 +27,7 @@ def plan(lengths: np.ndarray, steps: int, *, batch_tokens: int, seed: int) -> li
     lengths
         Tokens of each cell, all above zero.
     steps
-        Batches that are wanted.
+        Number of batches.
     batch_tokens
         Most tokens of a batch, padding included.
     seed

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Encode = Callable[[sp.csr_matrix, Sequence[str], Vocabulary, int], Tokens]
 
 FEWEST_GENES = 2
-"""Known genes of a cell that is of any use: one to be told, one to tell it from."""
+"""Known genes of a cell that is of any use: one to predict, one to predict it from."""
 
 
 @dataclass(frozen=True, eq=False)

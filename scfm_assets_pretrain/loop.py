@@ -34,7 +34,7 @@ HALF = "half"
 """Folder in which a state is written before it gets its name."""
 
 EVERY_SECONDS = 1.0
-"""How often progress is told."""
+"""How often progress is reported."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Point:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """What is told while it trains."""
+    """Progress of a running training."""
 
     step: int
     steps: int

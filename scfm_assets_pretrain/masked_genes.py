@@ -1,4 +1,4 @@
-"""The objective: genes of a cell are masked and to be told from the others; logits are made for masked genes only."""
+"""The objective: genes of a cell are masked and predicted from the others; logits are made for masked genes only."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def build(recipe: Recipe, vocabulary: Vocabulary, frequencies: np.ndarray) -> Ma
     learning how common genes are. Its position embeddings are sine waves, and its gene embeddings random ones with sine
     waves of the gene's place among all medians added: near positions, and genes of near medians, look alike from the
     first step. Cells are ranked by count over median, so that neighbours in a cell with the same count have
-    neighbouring medians; begun at random, hundreds of steps go by before that is found. All else is random.
+    neighbouring medians; begun at random, hundreds of steps go by before that is learnt. All else is random.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def save_folder(model: MaskedGenes, vocabulary: Vocabulary, folder: Path) -> Non
 
 
 def options(vocabulary: Vocabulary) -> dict[str, str]:
-    """Say what the family geneformer must be told."""
+    """Options by which the family geneformer opens the model."""
     generation = {"generation": "v1" if vocabulary.cls is None else "v2"}
     return generation | ({"ensembl_mapping": MAPPING_FILE} if vocabulary.aliases else {})
 

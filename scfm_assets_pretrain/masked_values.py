@@ -1,4 +1,4 @@
-"""The objective of binned tokens: values of a cell's genes are masked and told from the others, as scGPT learns."""
+"""The objective of binned tokens: values of a cell's genes are masked and predicted from the others, as in scGPT."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ N_BINS = 51
 """As the published models have, that of zeros included."""
 
 MASK_VALUE, PAD_VALUE = -1.0, -2.0
-"""What stands for a value that is to be told, and beside ``<cls>`` and padding: those of the published models."""
+"""What stands for a value that is to be predicted, and beside ``<cls>`` and padding: those of the published models."""
 
 GENE_RANGE = 0.1
 """scGPT draws the embeddings of genes evenly from minus this to this."""
@@ -242,7 +242,7 @@ def save_folder(model: MaskedValues, vocabulary: Vocabulary, folder: Path) -> No
 
 
 def options(_: Vocabulary) -> dict[str, str]:
-    """Say what the family scgpt must be told: nothing."""
+    """Options by which the family scgpt opens the model: none."""
     return {}
 
 

@@ -30,7 +30,7 @@ class Masking(ABC):
     vocabulary
         Genes and special tokens.
     share
-        Of a cell's genes that are to be told.
+        Share of a cell's genes that is masked.
     seed
         Decides which.
     """
@@ -45,7 +45,7 @@ class Masking(ABC):
         return self._batch(cells, np.random.default_rng(seed_from("training masks", self.seed, step)))
 
     def held_out(self, cells: np.ndarray, index: int) -> Batch:
-        """Mask held-out cells, the same way whenever it is asked."""
+        """Mask held-out cells, the same way at every call."""
         return self._batch(cells, np.random.default_rng(seed_from("held-out masks", self.seed, index)))
 
     @abstractmethod

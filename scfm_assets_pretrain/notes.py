@@ -1,4 +1,4 @@
-"""What is said of a training: beside every revision, and before it begins."""
+"""Records of a training: beside every revision, and before it begins."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Notes:
     Parameters
     ----------
     job, identity
-        What is asked, and what of it decides the weights.
+        The training, and the part of it that decides the weights.
     atlases
         Tissue -> what was taken of its atlas.
     training, held_out

@@ -46,7 +46,7 @@ class Functions:
     save
         Writes model and vocabulary into a folder that the family opens.
     options
-        Says what the family must be told to open it.
+        Options by which the family opens the model.
     """
 
     vocabulary_of: Callable[[Sequence[CorpusCells]], Vocabulary]

@@ -1,4 +1,4 @@
-"""Training of small checkpoints from the atlases of a catalog: what goes in, what is asked, what is left behind."""
+"""Training of small checkpoints from the atlases of a catalog: inputs, settings and what is left behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pretrain(job: TrainingJob, *, fresh: bool, resume: bool, tell: Callable[[Any
     Parameters
     ----------
     job
-        What is asked.
+        The training that is asked for.
     fresh
         Throw away what the folder holds of another or an earlier training.
     resume
@@ -103,7 +103,7 @@ def _difference(name: str, before: Any, now: Any) -> str:
 
 
 def _identity_in(work: Path) -> dict[str, Any] | None:
-    """Read what the training with a state was asked for; one that never came to a state binds nobody."""
+    """Identity of the training that left a state; None for one that never came to a state."""
     if not any(work.glob(STATES)):
         return None
     try:
