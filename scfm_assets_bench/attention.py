@@ -122,7 +122,7 @@ class Measured:
 def compare(case: AttentionCase, settings: Settings, tell: Tell) -> Iterator[Result]:
     """Compare the engine with both baselines: time, memory, error, share of the limit."""
     batch = memory.batch_that_fits(case.shape, case.lengths, case.batch)
-    found = measure(case, batch, settings, tell)
+    measured = measure(case, batch, settings, tell)
 
     def peak_of(side: str) -> int | None:
         tell(f"{case.name}: peak memory, {side}")
@@ -133,20 +133,20 @@ def compare(case: AttentionCase, settings: Settings, tell: Tell) -> Iterator[Res
             tell(f"{case.name}: peak memory of {side} is not known: {error}")
             return None
 
-    peaks = {side: peak_of(side) for side in ("ours", *found.baselines)}
-    for name, side in found.baselines.items():
-        check_same_pairs(case.name, found.ours.value, side.value)
+    peaks = {side: peak_of(side) for side in ("ours", *measured.baselines)}
+    for name, side in measured.baselines.items():
+        check_same_pairs(case.name, measured.ours.value, side.value)
         yield Result(
             BENCH,
             case.name,
             f"typical, batch {batch}" if name == "typical" else name,
-            ratio=side.cpu / found.ours.cpu,
-            seconds=found.ours.cpu,
+            ratio=side.cpu / measured.ours.cpu,
+            seconds=measured.ours.cpu,
             baseline_seconds=side.cpu,
-            error=found.error,
+            error=measured.error,
             peak_bytes=peaks["ours"],
             baseline_peak_bytes=peaks[name],
-            roofline_share=found.share,
+            roofline_share=measured.share,
         )
     yield Result(
         BENCH,
@@ -160,18 +160,18 @@ def compare(case: AttentionCase, settings: Settings, tell: Tell) -> Iterator[Res
         BENCH,
         f"{case.name}: error of eager float32 over ours, both against float64",
         "careful",
-        ratio=found.naive_error / found.error if found.error else None,
-        error=found.error,
+        ratio=measured.naive_error / measured.error if measured.error else None,
+        error=measured.error,
     )
-    rates = f"{found.rates.flops / 1e9:.0f} GFLOP/s and {found.rates.exps / 1e9:.2f} G exp/s"
+    rates = f"{measured.rates.flops / 1e9:.0f} GFLOP/s and {measured.rates.exps / 1e9:.2f} G exp/s"
     yield Result(
         BENCH,
         f"{case.name}: share of the limit at {rates}",
         "limit",
-        ratio=found.share,
-        seconds=found.ours.cpu,
-        baseline_seconds=found.share * found.ours.cpu,
-        roofline_share=found.share,
+        ratio=measured.share,
+        seconds=measured.ours.cpu,
+        baseline_seconds=measured.share * measured.ours.cpu,
+        roofline_share=measured.share,
     )
 
 
@@ -200,7 +200,7 @@ def measure(case: AttentionCase, batch: int, settings: Settings, tell: Tell) -> 
 
 
 def errors(encoder: BertModel, eager: BertModel, cells: BenchCells) -> tuple[float, float]:
-    """Give the largest relative errors of the engine (plain and lifted) and of eager float32, against float64."""
+    """Largest relative errors of the engine (plain and lifted) and of eager float32, against float64."""
     exact, ours, theirs = naive.reference(eager, cells), sum_attention(encoder, cells), naive.careful(eager, cells)
     seen = exact.pairs > 0
     check_same_pairs("float64", ours, exact)

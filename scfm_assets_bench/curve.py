@@ -79,7 +79,7 @@ class CurvePlan:
 
 @dataclass(frozen=True)
 class Curve:
-    """What one side found, and the CPU seconds of its two parts.
+    """Results of one side, and the CPU seconds of its two parts.
 
     Attributes
     ----------
@@ -144,14 +144,14 @@ def compare(plan: CurvePlan, tell: Tell) -> Iterator[Result]:
         ("forward", f"{name}: attention sums ({forwards[0]} typical, {forwards[1]} ours)"),
         ("evaluation", f"{name}: scores, AUROC and intervals"),
     ):
-        own, other = mean([getattr(before, part), getattr(after, part)]), getattr(theirs, part)
+        our_seconds, their_seconds = mean([getattr(before, part), getattr(after, part)]), getattr(theirs, part)
         yield Result(
             BENCH,
             words,
             f"typical, batch {plan.batch}",
-            ratio=other / own,
-            seconds=own,
-            baseline_seconds=other,
+            ratio=their_seconds / our_seconds,
+            seconds=our_seconds,
+            baseline_seconds=their_seconds,
             error=error if part != "forward" else None,
         )
 
@@ -159,7 +159,7 @@ def compare(plan: CurvePlan, tell: Tell) -> Iterator[Result]:
 def typical(plan: CurvePlan, model: BertForMaskedLM, cells: BenchCells, tell: Tell) -> Curve:
     """Forward and evaluate every point and repeat on its own."""
     tfs, targets = edges(plan)
-    members, found, forward, evaluation = cell_sets(plan), {}, 0.0, 0.0
+    members, auroc, forward, evaluation = cell_sets(plan), {}, 0.0, 0.0
     for n_cells in plan.n_cells:
         for repeat in range(REPEATS):
             tell(f"curve, typical: {n_cells} cells, repeat {repeat + 1} of {REPEATS}")
@@ -167,8 +167,8 @@ def typical(plan: CurvePlan, model: BertForMaskedLM, cells: BenchCells, tell: Te
             sums = once(lambda c=chosen: naive.typical(model, c, batch=plan.batch))
             values = once(lambda s=sums.value: _evaluate_typically(plan, s, tfs, targets))
             forward, evaluation = forward + sums.cpu, evaluation + values.cpu
-            found |= {(n_cells, repeat, layer): value for layer, value in values.value.items()}
-    return Curve(found, forward, evaluation)
+            auroc |= {(n_cells, repeat, layer): value for layer, value in values.value.items()}
+    return Curve(auroc, forward, evaluation)
 
 
 def _evaluate_typically(
@@ -195,15 +195,15 @@ def ours(plan: CurvePlan, encoder: BertModel, cells: BenchCells, tell: Tell) -> 
     """Forward the cells that each point adds, once for all repeats; add them to the sums so far and evaluate."""
     panel, network = panel_table(plan), network_of(plan)
     so_far = SumsSoFar()
-    found, forward, evaluation, base = {}, 0.0, 0.0, 0
+    auroc, forward, evaluation, base = {}, 0.0, 0.0, 0
     for n_cells in plan.n_cells:
         tell(f"curve, ours: {n_cells} cells")
         work = once(lambda n=n_cells, b=base: so_far.add(plan, encoder, cells, base=b, n_cells=n))
         values = once(lambda n=n_cells: _evaluate(plan, n, so_far.sums, panel, network))
         forward, evaluation = forward + work.cpu, evaluation + values.cpu
-        found |= values.value
+        auroc |= values.value
         base = n_cells
-    return Curve(found, forward, evaluation)
+    return Curve(auroc, forward, evaluation)
 
 
 class SumsSoFar:
@@ -228,7 +228,7 @@ class SumsSoFar:
 
 
 def zeros_like(sums: AttentionSums) -> AttentionSums:
-    """Give sums over no cell."""
+    """Attention sums over no cell."""
     return type(sums).zeros(sums.layers, len(sums.pairs))
 
 
@@ -275,7 +275,7 @@ def _cell_set_table(plan: CurvePlan, n_cells: int) -> pa.Table:
 
 
 def cell_sets(plan: CurvePlan) -> dict[int, dict[int, np.ndarray]]:
-    """Give the cells of each number of cells and repeat: nested, as ours has them."""
+    """Cells of each number of cells and repeat: nested, as ours has them."""
     orders = _orders(plan)
     return {n: {repeat: orders[repeat, :n] for repeat in range(REPEATS)} for n in plan.n_cells}
 

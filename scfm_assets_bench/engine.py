@@ -32,7 +32,7 @@ def sum_blocks(
     """Sum attention into blocks of cells."""
     from scfm_assets.core.attention import AttentionCollector, stream
 
-    wanted = tuple(layers) if layers else tuple(range(1, encoder.config.num_hidden_layers + 1))
-    collector = AttentionCollector(cells.panel_of_token, cells.n_panel, wanted, block_of_cell, n_blocks)
+    selected = tuple(layers) if layers else tuple(range(1, encoder.config.num_hidden_layers + 1))
+    collector = AttentionCollector(cells.panel_of_token, cells.n_panel, selected, block_of_cell, n_blocks)
     stream(encoder, cells.tokens, collector)
     return collector.blocks

@@ -63,7 +63,7 @@ def interleaved(
     repeats
         Times that each is run.
     tell, what
-        Where progress is told, and what it is called.
+        Where progress is reported, and under which name.
     """
     cpu: dict[str, list[float]] = {name: [] for name in sides}
     wall: dict[str, list[float]] = {name: [] for name in sides}

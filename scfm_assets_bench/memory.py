@@ -29,7 +29,7 @@ def peak_of(
     n_panel: int = PANEL,
     threads: int = 1,
 ) -> int:
-    """Give the bytes that one side ('ours', 'typical', 'careful') needs above its loaded model, at most."""
+    """Most bytes that one side ('ours', 'typical', 'careful') needs above its loaded model."""
     return in_fresh_process(_measure, side, shape, tuple(lengths), (batch, n_panel, threads), threads=threads)
 
 

@@ -44,7 +44,7 @@ class MetricsCase:
 
 
 def cases(settings: Settings) -> list[MetricsCase]:
-    """Give the cases: few and many positives, with ties and without."""
+    """The cases: few and many positives, with ties and without."""
     pairs, positives = (20_000, (20, 160)) if settings.quick else (1_000_000, (161, 8000))
     return [MetricsCase(pairs, n, ties) for n in positives for ties in (False, True)]
 
@@ -193,29 +193,29 @@ def _auroc_of(draws: np.ndarray) -> np.ndarray:
 
 
 def error_of_pairs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int = 3) -> float:
-    """Give the largest difference to scikit-learn, of the value and of resamples drawn by ours."""
+    """Largest difference to scikit-learn, of the value and of resamples drawn by ours."""
     from sklearn.metrics import roc_auc_score
 
     from scfm_assets.core.metrics import bins_of
 
     bins = bins_of(scores, is_positive)
     drawn = joined(draws_of_pairs(bins, resamples=resamples))
-    value, *found = resample_pairs(scores, is_positive, resamples=resamples)
+    value, *resampled_values = resample_pairs(scores, is_positive, resamples=resamples)
     differences = [value - roc_auc_score(is_positive, scores)]
-    for draw, resampled in enumerate(found):
+    for draw, resampled in enumerate(resampled_values):
         weights = weights_of(scores, is_positive, drawn[draw])
         differences.append(resampled - roc_auc_score(is_positive, scores, sample_weight=weights))
     return float(np.max(np.abs(differences)))
 
 
 def error_of_tfs(scores: np.ndarray, is_positive: np.ndarray, *, resamples: int = 3) -> float:
-    """Give the largest difference to scikit-learn, of the value and of the same draws of TFs."""
+    """Largest difference to scikit-learn, of the value and of the same draws of TFs."""
     from sklearn.metrics import roc_auc_score
 
     weights = tf_weights(len(scores), resamples=resamples)
-    value, *found = resample_tfs(scores, is_positive, resamples=resamples)
+    value, *resampled_values = resample_tfs(scores, is_positive, resamples=resamples)
     differences = [value - roc_auc_score(is_positive.ravel(), scores.ravel())]
-    for times, resampled in zip(weights, found, strict=True):
+    for times, resampled in zip(weights, resampled_values, strict=True):
         draw = np.repeat(np.arange(len(scores)), times)
         differences.append(resampled - roc_auc_score(is_positive[draw].ravel(), scores[draw].ravel()))
     return float(np.max(np.abs(differences)))

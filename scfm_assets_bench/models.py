@@ -52,7 +52,7 @@ SHAPES = {
 
 
 def config_of(shape: Shape) -> BertConfig:
-    """Give the configuration of a shape."""
+    """Configuration of a shape."""
     from transformers import BertConfig
 
     return BertConfig(

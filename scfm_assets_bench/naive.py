@@ -61,12 +61,12 @@ def typical(model: BertForMaskedLM, cells: BenchCells, *, batch: int) -> NaiveSu
         ids, mask = _padded(rows)
         with torch.inference_mode():
             maps = model(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
-        found = [_panel_genes(row, cells.panel_of_token) for row in rows]
+        panel_genes = [_panel_genes(row, cells.panel_of_token) for row in rows]
         for layer, attention in enumerate(maps):
             mean = attention.mean(1).numpy()
-            for index, (at, genes) in enumerate(found):
+            for index, (at, genes) in enumerate(panel_genes):
                 np.add.at(plain[layer], np.ix_(genes, genes), mean[index][np.ix_(at, at)])
-        for _, genes in found:
+        for _, genes in panel_genes:
             np.add.at(pairs, np.ix_(genes, genes), 1)
     return NaiveSums(plain, pairs)
 

@@ -29,8 +29,8 @@ class Process:
 
     def __init__(self, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self._here, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there,), daemon=True)
+        self._here, child_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(child_end,), daemon=True)
         kept = {name: os.environ.get(name) for name in THREADS}
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
         try:
@@ -40,7 +40,7 @@ class Process:
                 os.environ.pop(name)
                 if value is not None:
                     os.environ[name] = value
-        there.close()
+        child_end.close()
 
     def __enter__(self) -> Self:
         return self

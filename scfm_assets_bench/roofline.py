@@ -46,12 +46,12 @@ class Rates:
     exps: float
 
     def best(self, other: Rates) -> Rates:
-        """Give the higher of both: a limit is what was reached at any time."""
+        """The higher of both: a limit is what was reached at any time."""
         return Rates(max(self.flops, other.flops), max(self.exps, other.exps))
 
 
 def limit_seconds(shape: Shape, cells: BenchCells, rates: Rates, *, last_layer: int | None = None) -> float:
-    """Give the seconds that the job cannot go below at these rates."""
+    """Seconds that the job cannot go below at these rates."""
     work = [
         work_of(shape, length, panel, last_layer=last_layer)
         for length, panel in zip(cells.lengths, cells.in_panel, strict=True)
@@ -60,7 +60,7 @@ def limit_seconds(shape: Shape, cells: BenchCells, rates: Rates, *, last_layer: 
 
 
 def work_of(shape: Shape, length: int, in_panel: int, *, last_layer: int | None = None) -> tuple[float, float]:
-    """Give FLOP and exps of one cell, see the formula above."""
+    """FLOP and exps of one cell, see the formula above."""
     L, m, n = length, in_panel, last_layer or shape.layers
     h, H, inter = shape.hidden, shape.heads, shape.intermediate
     flop = L * ((n - 1) * (8 * h**2 + 4 * h * inter) + 4 * h**2) + (n - 1) * 4 * L**2 * h + 2 * m * L * h
@@ -110,7 +110,7 @@ def _products(shape: Shape, length: int) -> Sequence[tuple[float, Callable[[], o
 
 
 def _packed(tokens: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> Callable[[], object] | None:
-    """Give the same product by oneDNN with a packed weight; None where this build of torch has no such thing."""
+    """The same product by oneDNN with a packed weight; None where this build of torch has no such thing."""
     import torch
 
     operators = torch.ops.mkldnn
@@ -121,7 +121,7 @@ def _packed(tokens: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> C
 
 
 def _seconds_of(work: Callable[[], object], *, seconds: float) -> float:
-    """Give the CPU seconds of the fastest of several rounds of one piece of work."""
+    """CPU seconds of the fastest of several rounds of one piece of work."""
     work()
     started = time.process_time()
     work()

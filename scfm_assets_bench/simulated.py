@@ -58,11 +58,11 @@ class BenchCells:
         return tuple(int((self.panel_of_token[row] >= 0).sum()) for row in self.rows)
 
     def first(self, n: int) -> BenchCells:
-        """Give the first n cells."""
+        """The first n cells."""
         return self.take(range(min(n, len(self.rows))))
 
     def take(self, cells: Sequence[int]) -> BenchCells:
-        """Give some cells, in this order."""
+        """The chosen cells, in this order."""
         return BenchCells(tuple(self.rows[cell] for cell in cells), self.panel_of_token, self.n_panel)
 
 
@@ -75,16 +75,16 @@ def draw_cells(shape: Shape, lengths: Sequence[int], *, n_panel: int = PANEL, se
     panel_of_token[genes[np.argsort(-log_weight)[:n_panel]]] = rng.permutation(n_panel)
     rows = []
     for length in lengths:
-        wanted = length - 2 * shape.framed
+        n_genes = length - 2 * shape.framed
         # The largest of log weight + Gumbel noise are a draw without replacement (Efraimidis & Spirakis 2006).
         noisy = log_weight + rng.gumbel(size=len(genes))
-        ranked = genes[np.argsort(-noisy)[:wanted]]
+        ranked = genes[np.argsort(-noisy)[:n_genes]]
         rows.append(np.concatenate([[2], ranked, [3]]) if shape.framed else ranked)
     return BenchCells(tuple(rows), panel_of_token, n_panel)
 
 
 def spread_lengths(low: int, high: int, n: int, *, seed: int = 0) -> tuple[int, ...]:
-    """Give n lengths evenly from low to high, shuffled: batches are then as ragged as those of an atlas."""
+    """Lengths of n cells, evenly from low to high, shuffled: batches are then as ragged as those of an atlas."""
     lengths = np.linspace(low, high, n).round().astype(int)
     return tuple(int(length) for length in np.random.default_rng(seed).permutation(lengths))
 
@@ -110,8 +110,8 @@ def _scale_for(density: float, weight: np.ndarray, depth: np.ndarray) -> float:
     low, high = 1e-9, 1e3
     for _ in range(60):
         middle = (low * high) ** 0.5
-        found = float(np.mean(1 - np.exp(-middle * np.outer(few, weight))))
-        low, high = (middle, high) if found < density else (low, middle)
+        share = float(np.mean(1 - np.exp(-middle * np.outer(few, weight))))
+        low, high = (middle, high) if share < density else (low, middle)
     return (low * high) ** 0.5
 
 

@@ -51,7 +51,7 @@ def recorded_instance(folder: Path, events: int) -> Iterator[dg.DagsterInstance]
 
 
 def _entry(number: int) -> Any:
-    """Give one event; the inputs of each are the materializations before it."""
+    """One event, whose inputs are the materializations before it."""
     import dagster as dg
     from dagster._core.events import DagsterEvent, StepMaterializationData
     from dagster._core.events.log import EventLogEntry
@@ -81,7 +81,7 @@ def _entry(number: int) -> Any:
             "dagster/partition/n_cells": str(n_cells),
         },
     )
-    told = DagsterEvent(
+    dagster_event = DagsterEvent(
         "ASSET_MATERIALIZATION", "bench", event_specific_data=StepMaterializationData(event), message=""
     )
     return EventLogEntry(
@@ -91,7 +91,7 @@ def _entry(number: int) -> Any:
         run_id=f"run{number % 1000}",
         timestamp=time.time(),
         job_name="bench",
-        dagster_event=told,
+        dagster_event=dagster_event,
     )
 
 
@@ -109,7 +109,7 @@ FIXED_LAYER = 6
 
 
 def metrics_home(home: Path, slices: tuple[int, int], tell: Tell) -> int:
-    """Fill a store with the tables of many slices; give the number of rows of `metrics`.
+    """Fill a store with the tables of many slices and return the number of rows of `metrics`.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _write(store: Any, asset: str, place: Any, tables: dict[str, pa.Table]) -> N
 
 
 def _grid(**columns: tuple[Any, ...]) -> dict[str, np.ndarray]:
-    """Give all combinations of some values, a column for each."""
+    """All combinations of some values, a column for each."""
     combined = zip(*product(*columns.values()), strict=True)
     return {name: np.array(column) for name, column in zip(columns, combined, strict=True)}
 

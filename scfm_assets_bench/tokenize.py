@@ -81,7 +81,7 @@ def compare(counts: sp.csr_matrix, settings: Settings, tell: Tell) -> Iterator[R
 
 
 def vocabulary_of(n_genes: int) -> tuple[list[str], Vocabulary]:
-    """Give gene ids, and a vocabulary that knows them all."""
+    """Gene ids, and a vocabulary that knows them all."""
     from scfm_assets.core.genes import build_vocabulary
 
     gene_ids = [f"ENSG{gene:011d}" for gene in range(n_genes)]
@@ -98,7 +98,7 @@ def encode(counts: sp.csr_matrix, gene_ids: Sequence[str], vocabulary: Vocabular
 
 
 def rank_error(counts: sp.csr_matrix, ours: Tokens, theirs: Sequence[np.ndarray], vocabulary: Vocabulary) -> float:
-    """Give the largest relative difference of count / median at the same place of both rankings.
+    """Largest relative difference of count / median at the same place of both rankings.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def write_h5ad(path: Path, counts: sp.csr_matrix, times: int) -> None:
 
 
 def _from_disk(path: Path, budget: int) -> tuple[float, int]:
-    """Give the CPU seconds of tokenizing a file, and the largest memory that this process ever had."""
+    """CPU seconds of tokenizing a file, and the largest memory that this process ever had."""
     from scfm_assets.core.disk_tokens import open_counts, write_tokens
     from scfm_assets.core.tokens import tokenize_rows
 

@@ -82,8 +82,8 @@ def _row_by_row(instance: dg.DagsterInstance) -> None:
     import dagster as dg
     import duckdb
 
-    wanted = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION)
-    records = instance.event_log_storage.get_event_records(wanted, limit=SAMPLE, ascending=True)
+    event_filter = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION)
+    records = instance.event_log_storage.get_event_records(event_filter, limit=SAMPLE, ascending=True)
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(f"{folder}/naive.duckdb") as con:
         con.execute("create table lineage (id bigint primary key, run_id text, asset text, partition text, facts json)")
         con.execute("create table lineage_input (id bigint, input text, version text, upstream text)")
@@ -114,8 +114,8 @@ def queries(home: Path, slices: tuple[int, int], repeats: int, tell: Tell) -> It
     read = once(lambda: len(pd.concat(pd.read_parquet(file) for file in sorted(tables.rglob("data.parquet")))))
     for file in sorted(SQL.glob("*.sql")):
         tell(f"asking {file.stem}")
-        asked = file.read_text(encoding="utf-8")
-        ask: Callable[[], str] = lambda asked=asked: query(home, asked)  # noqa: E731
+        sql = file.read_text(encoding="utf-8")
+        ask: Callable[[], str] = lambda sql=sql: query(home, sql)  # noqa: E731
         seconds = median(once(ask).wall for _ in range(repeats))
         yield Result(
             BENCH,

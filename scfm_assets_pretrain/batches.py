@@ -27,7 +27,7 @@ def plan(lengths: np.ndarray, steps: int, *, batch_tokens: int, seed: int) -> li
     lengths
         Tokens of each cell, all above zero.
     steps
-        Batches that are wanted.
+        Number of batches.
     batch_tokens
         Most tokens of a batch, padding included.
     seed
@@ -53,8 +53,8 @@ def padded(tokens: Tokens, cells: np.ndarray, pad: int) -> np.ndarray:
     lengths = tokens.lengths[cells]
     ids = np.full((len(cells), int(lengths.max())), pad, dtype=np.int64)
     for row, cell in zip(ids, cells, strict=True):
-        found = tokens.row(int(cell))
-        row[: len(found)] = found
+        cell_ids = tokens.row(int(cell))
+        row[: len(cell_ids)] = cell_ids
     return ids
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Encode = Callable[[sp.csr_matrix, Sequence[str], Vocabulary, int], Tokens]
 
 FEWEST_GENES = 2
-"""Known genes of a cell that is of any use: one to be told, one to tell it from."""
+"""Known genes of a cell that is of any use: one to predict, one to predict it from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def vocabulary_of(atlases: Sequence[CorpusCells]) -> Vocabulary:
     genes, gene_of = np.unique(np.concatenate(ids), return_inverse=True)
     order = np.argsort(gene_of, kind="stable")
     per_gene = np.split(np.concatenate(values)[order], np.cumsum(np.bincount(gene_of))[:-1])
-    medians = {str(gene): float(np.median(found)) for gene, found in zip(genes, per_gene, strict=True)}
+    medians = {str(gene): float(np.median(scaled)) for gene, scaled in zip(genes, per_gene, strict=True)}
     tokens = {name: i for i, name in enumerate(("<pad>", "<mask>", *medians))}
     return build_vocabulary(tokens, medians, place="vocabulary of the atlases")
 
@@ -124,16 +124,16 @@ def tokenized(
             remedy = f"The vocabulary has genes such as {known!r}: see --tokens, --vocab and gene_table."
             place = f"atlas {atlas.tissue!r}"
             raise ScfmError(place, problem, remedy)
-        found = encode(atlas.counts, names, vocabulary, max_tokens)
-        rows += [found.row(i) for i in range(found.n_cells)]
-        values += [beside for i in range(found.n_cells) if (beside := found.row_values(i)) is not None]
-        tissues.append(np.full(found.n_cells, atlas.tissue))
+        encoded = encode(atlas.counts, names, vocabulary, max_tokens)
+        rows += [encoded.row(i) for i in range(encoded.n_cells)]
+        values += [beside for i in range(encoded.n_cells) if (beside := encoded.row_values(i)) is not None]
+        tissues.append(np.full(encoded.n_cells, atlas.tissue))
         held_out.append(atlas.split.held_out)
     tokens, apart = Tokens.of(rows, values or None), np.concatenate(held_out)
     useful = _genes_of(tokens, vocabulary) >= FEWEST_GENES
     content = [row.tobytes() + (b"" if tokens.values is None else values[i].tobytes()) for i, row in enumerate(rows)]
     secret = {content[i] for i in np.flatnonzero(apart & useful)}
-    repeated = np.array([found in secret for found in content])
+    repeated = np.array([cell in secret for cell in content])
     training, kept = np.flatnonzero(useful & ~apart & ~repeated), np.flatnonzero(useful & apart)
     if not len(training) or not len(kept):
         problem = f"{len(training)} cells to train on and {len(kept)} to hold out"

@@ -24,7 +24,7 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 def revision_folder(folder: Path, step: int) -> Path:
-    """Give the folder of one revision of a model."""
+    """Folder of one revision of a model."""
     return folder / REVISIONS / f"step-{step:06d}"
 
 
@@ -91,14 +91,14 @@ def read_training(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / TRAINING_FILE
     try:
-        found = json.loads(path.read_bytes())
+        record = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise ScfmError(str(path), f"not readable JSON ({error})", "Train anew with --fresh.") from error
-    if not isinstance(found, dict):
+    if not isinstance(record, dict):
         raise ScfmError(str(path), "is no note of a training", "Train anew with --fresh.")
-    return found
+    return record
 
 
 @contextmanager

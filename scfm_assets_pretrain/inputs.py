@@ -32,11 +32,11 @@ class VocabularyFiles:
     vocab: Path | None = None
 
     def as_dict(self) -> dict[str, str]:
-        """Give what is set, as the families take it."""
+        """The files that are set, as the families take them."""
         return {name: str(path) for name, path in self.as_paths().items()}
 
     def as_paths(self) -> dict[str, Path]:
-        """Give what is set, kind -> file."""
+        """The files that are set, by kind."""
         return {name: path for name, path in vars(self).items() if path is not None}
 
 
@@ -78,7 +78,7 @@ class TrainingJob:
     threads: int
 
     def identity(self) -> dict[str, Any]:
-        """Give what decides the weights; a training goes on only where all of it is the same."""
+        """What decides the weights; a training goes on only where all of it is the same."""
         files = {kind: sources.file_digest(path) for kind, path in self.dictionaries.as_paths().items()}
         atlases = {
             tissue: [

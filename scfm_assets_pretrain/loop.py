@@ -34,7 +34,7 @@ HALF = "half"
 """Folder in which a state is written before it gets its name."""
 
 EVERY_SECONDS = 1.0
-"""How often progress is told."""
+"""How often progress is reported."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Point:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """What is told while it trains."""
+    """Progress of a running training."""
 
     step: int
     steps: int
@@ -157,12 +157,12 @@ def train(
 @contextmanager
 def _no_bars() -> Iterator[None]:
     """Keep transformers from drawing a bar whenever a state is written."""
-    shown = logging.is_progress_bar_enabled()
+    was_enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
+        if was_enabled:
             logging.enable_progress_bar()
 
 
@@ -233,10 +233,10 @@ class _Trainer(Trainer):
         self.losses: list[torch.Tensor] = []
         self.tokens = 0
         self.clock = _Clock()
-        self.told = 0.0
+        self.last_report = 0.0
 
     def points(self) -> list[Point]:
-        """Give the points of all evaluations."""
+        """Points of all evaluations."""
         fields: Any = Point.__dataclass_fields__
         history: list[dict[str, Any]] = self.state.log_history
         return [Point(**{name: entry[name] for name in fields}) for entry in history if "held_out" in entry]
@@ -251,7 +251,7 @@ class _Trainer(Trainer):
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.losses.append(loss)
         self.tokens += inputs["input_ids"].numel()
-        if time.perf_counter() - self.told > EVERY_SECONDS:
+        if time.perf_counter() - self.last_report > EVERY_SECONDS:
             self._tell(step + 1, loss.item())
         return loss
 
@@ -285,7 +285,7 @@ class _Trainer(Trainer):
                 shutil.rmtree(other)
 
     def _tell(self, step: int, loss: float, point: Point | None = None) -> None:
-        self.told = time.perf_counter()
+        self.last_report = time.perf_counter()
         tokens, seconds = self.tokens - self.clock.before.tokens, self.clock.since()
         left = seconds / max(step - self.clock.before.step, 1) * (self.recipe.steps - step)
         self.tell(TrainingProgress(step, self.recipe.steps, loss, tokens / max(seconds, 1e-9), left, point))
@@ -316,7 +316,7 @@ class _Clock:
 
 
 def held_out_loss(model: torch.nn.Module, batches: Sequence[Batch]) -> float:
-    """Give the mean loss over all masked places of some batches."""
+    """Mean loss over all masked places of some batches."""
     total = places = 0.0
     training = model.training
     model.eval()

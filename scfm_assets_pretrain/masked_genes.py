@@ -1,4 +1,4 @@
-"""The objective: genes of a cell are masked and to be told from the others; logits are made for masked genes only."""
+"""The objective: genes of a cell are masked and predicted from the others; logits are made for masked genes only."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ MEDIAN_PLACES = 6000
 
 
 class MaskedGenes(BertForMaskedLM):
-    """A BertForMaskedLM that gives the loss of chosen positions, and makes logits for no others."""
+    """A BertForMaskedLM that returns the loss of chosen positions, and makes logits for no others."""
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor, labels: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Give the mean cross-entropy of the labels.
+        """Mean cross-entropy of the labels.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ def build(recipe: Recipe, vocabulary: Vocabulary, frequencies: np.ndarray) -> Ma
     learning how common genes are. Its position embeddings are sine waves, and its gene embeddings random ones with sine
     waves of the gene's place among all medians added: near positions, and genes of near medians, look alike from the
     first step. Cells are ranked by count over median, so that neighbours in a cell with the same count have
-    neighbouring medians; begun at random, hundreds of steps go by before that is found. All else is random.
+    neighbouring medians; begun at random, hundreds of steps go by before that is learnt. All else is random.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def build(recipe: Recipe, vocabulary: Vocabulary, frequencies: np.ndarray) -> Ma
 
 
 def _waves(places: np.ndarray, hidden: int) -> torch.Tensor:
-    """Give sine and cosine waves of wavelengths from 2 pi to 20,000 pi, one row per place."""
+    """Sine and cosine waves of wavelengths from 2 pi to 20,000 pi, one row per place."""
     rates = 10_000.0 ** (-np.arange(0, hidden, 2) / hidden)
     angles = places[:, None] * rates
     waves = np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(len(places), -1)[:, :hidden]
@@ -108,7 +108,7 @@ def _waves(places: np.ndarray, hidden: int) -> torch.Tensor:
 
 
 def unigram(tokens: Tokens, cells: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
-    """Give the frequency of every gene token in some cells, one added to each count.
+    """Frequency of every gene token in some cells, one added to each count.
 
     Returns
     -------
@@ -129,15 +129,15 @@ class GeneMasking(masking.Masking):
     def _batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
         known = self.vocabulary
         ids = batches.padded(self.tokens, cells, int(known.pad or 0))
-        there, positions = self._chosen(cells, ids, rng)
+        is_token, positions = self._chosen(cells, ids, rng)
         labels = ids.ravel()[positions]
         ids.ravel()[positions] = known.mask
-        made = {"input_ids": ids, "attention_mask": there.astype(np.int64), "positions": positions, "labels": labels}
+        made = {"input_ids": ids, "attention_mask": is_token.astype(np.int64), "positions": positions, "labels": labels}
         return {name: torch.from_numpy(array) for name, array in made.items()}
 
 
 def baselines(held_out: list[Batch], frequencies: np.ndarray) -> dict[str, float]:
-    """Give the cross-entropy per masked gene of knowing how common genes are, in nats.
+    """Cross-entropy per masked gene of knowing how common genes are, in nats.
 
     Returns
     -------
@@ -148,14 +148,14 @@ def baselines(held_out: list[Batch], frequencies: np.ndarray) -> dict[str, float
     unseen: list[np.ndarray] = []
     for batch in held_out:
         ids, positions, labels = (batch[name].numpy() for name in ("input_ids", "positions", "labels"))
-        shown = frequencies[ids].sum(1)  # special tokens have none
+        seen_share = frequencies[ids].sum(1)  # special tokens have none
         plain.append(-np.log(frequencies[labels]))
-        unseen.append(plain[-1] + np.log1p(-shown[positions // ids.shape[1]]))
+        unseen.append(plain[-1] + np.log1p(-seen_share[positions // ids.shape[1]]))
     return {"unigram": float(np.concatenate(plain).mean()), "unigram_unseen": float(np.concatenate(unseen).mean())}
 
 
 def as_bert(model: MaskedGenes) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Give configuration and weights of a plain BertForMaskedLM."""
+    """Configuration and weights of a plain BertForMaskedLM."""
     config = {**model.config.to_dict(), "architectures": ["BertForMaskedLM"], "model_type": "bert"}
     dropped = ("_name_or_path", "_attn_implementation", "transformers_version")
     tied = ("cls.predictions.decoder.",)
@@ -191,7 +191,7 @@ def read_vocabulary(dictionaries: Mapping[str, Path]) -> Vocabulary:
 
 
 def dictionaries_of(vocabulary: Vocabulary) -> tuple[dict[str, int], dict[str, float]]:
-    """Give token ids and medians as a Geneformer folder has them."""
+    """Token ids and medians as a Geneformer folder has them."""
     special = {"<pad>": vocabulary.pad, "<mask>": vocabulary.mask, "<cls>": vocabulary.cls, "<eos>": vocabulary.eos}
     genes = vocabulary.gene_ids.tolist()
     tokens = {name: token for name, token in special.items() if token is not None}
@@ -212,9 +212,9 @@ def save_folder(model: MaskedGenes, vocabulary: Vocabulary, folder: Path) -> Non
 
 
 def options(vocabulary: Vocabulary) -> dict[str, str]:
-    """Say what the family geneformer must be told."""
-    told = {"generation": "v1" if vocabulary.cls is None else "v2"}
-    return told | ({"ensembl_mapping": MAPPING_FILE} if vocabulary.aliases else {})
+    """Options by which the family geneformer opens the model."""
+    generation = {"generation": "v1" if vocabulary.cls is None else "v2"}
+    return generation | ({"ensembl_mapping": MAPPING_FILE} if vocabulary.aliases else {})
 
 
 FUNCTIONS = Functions(

@@ -1,4 +1,4 @@
-"""The objective of binned tokens: values of a cell's genes are masked and told from the others, as scGPT learns."""
+"""The objective of binned tokens: values of a cell's genes are masked and predicted from the others, as in scGPT."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ N_BINS = 51
 """As the published models have, that of zeros included."""
 
 MASK_VALUE, PAD_VALUE = -1.0, -2.0
-"""What stands for a value that is to be told, and beside ``<cls>`` and padding: those of the published models."""
+"""What stands for a value that is to be predicted, and beside ``<cls>`` and padding: those of the published models."""
 
 GENE_RANGE = 0.1
 """scGPT draws the embeddings of genes evenly from minus this to this."""
@@ -56,12 +56,12 @@ class Decoder(nn.Module):
         )
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Give one value per state, shape (...,)."""
+        """One value per state, shape (...,)."""
         return self.fc(states).squeeze(-1)
 
 
 class MaskedValues(ScgptEncoder):
-    """An encoder of scGPT that gives the loss of chosen positions."""
+    """An encoder of scGPT that returns the loss of chosen positions."""
 
     def __init__(self, config: ScgptConfig) -> None:
         super().__init__(config)
@@ -75,7 +75,7 @@ class MaskedValues(ScgptEncoder):
         positions: torch.Tensor,
         labels: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """Give the mean squared error of the predicted values.
+        """Mean squared error of the predicted values.
 
         Parameters
         ----------
@@ -137,8 +137,8 @@ def vocabulary_of(atlases: Sequence[CorpusCells]) -> Vocabulary:
     """
     names: set[str] = set()
     for atlas in atlases:
-        found = np.unique(atlas.counts[~atlas.split.held_out].tocsr().indices)
-        names.update(str(atlas.symbols[i] or atlas.gene_ids[i]) for i in found.tolist())
+        expressed = np.unique(atlas.counts[~atlas.split.held_out].tocsr().indices)
+        names.update(str(atlas.symbols[i] or atlas.gene_ids[i]) for i in expressed.tolist())
     pad, cls, eoc = range(len(SPECIAL))
     genes = {name: i for i, name in enumerate(sorted(names - {*SPECIAL}), len(SPECIAL))}
     tokens = {"<pad>": pad, "<cls>": cls, "<eos>": eoc} | genes
@@ -167,7 +167,7 @@ def encode(counts: sp.csr_matrix, names: Sequence[str], vocabulary: Vocabulary, 
 
 
 def mean_bins(tokens: Tokens, cells: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
-    """Give the mean bin of every gene in some cells, where it is expressed.
+    """Mean bin of every gene in some cells, where it is expressed.
 
     Returns
     -------
@@ -186,15 +186,15 @@ class ValueMasking(masking.Masking):
 
     def _batch(self, cells: np.ndarray, rng: np.random.Generator) -> Batch:
         ids = batches.padded(self.tokens, cells, int(self.vocabulary.pad or 0))
-        there, positions = self._chosen(cells, ids, rng)
+        is_token, positions = self._chosen(cells, ids, rng)
         values = np.full(ids.shape, PAD_VALUE, dtype=np.float32)
-        values[there] = np.asarray(self.tokens.take(cells).values)
+        values[is_token] = np.asarray(self.tokens.take(cells).values)
         labels = values.ravel()[positions]
         values.ravel()[positions] = MASK_VALUE
         made = {
             "input_ids": ids,
             "values": values,
-            "attention_mask": there.astype(np.int64),
+            "attention_mask": is_token.astype(np.int64),
             "positions": positions,
             "labels": labels,
         }
@@ -202,7 +202,7 @@ class ValueMasking(masking.Masking):
 
 
 def baselines(held_out: list[Batch], means: np.ndarray) -> dict[str, float]:
-    """Give the mean squared error of knowing the genes' usual bins.
+    """Mean squared error of knowing the genes' usual bins.
 
     Returns
     -------
@@ -242,7 +242,7 @@ def save_folder(model: MaskedValues, vocabulary: Vocabulary, folder: Path) -> No
 
 
 def options(_: Vocabulary) -> dict[str, str]:
-    """Say what the family scgpt must be told: nothing."""
+    """Options by which the family scgpt opens the model: none."""
     return {}
 
 

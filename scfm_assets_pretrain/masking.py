@@ -30,7 +30,7 @@ class Masking(ABC):
     vocabulary
         Genes and special tokens.
     share
-        Of a cell's genes that are to be told.
+        Share of a cell's genes that is masked.
     seed
         Decides which.
     """
@@ -45,7 +45,7 @@ class Masking(ABC):
         return self._batch(cells, np.random.default_rng(seed_from("training masks", self.seed, step)))
 
     def held_out(self, cells: np.ndarray, index: int) -> Batch:
-        """Mask held-out cells, the same way whenever it is asked."""
+        """Mask held-out cells, the same way at every call."""
         return self._batch(cells, np.random.default_rng(seed_from("held-out masks", self.seed, index)))
 
     @abstractmethod
@@ -59,9 +59,9 @@ class Masking(ABC):
         -------
         Where there is a token at all, bool of the shape of `ids`; and the chosen places in ``ids.ravel()``.
         """
-        there = np.arange(ids.shape[1]) < self.tokens.lengths[cells][:, None]
-        genes = there & ~np.isin(ids, self.vocabulary.special_ids)
-        wanted = np.maximum(1, np.rint(self.share * genes.sum(1))).astype(np.int64)
+        is_token = np.arange(ids.shape[1]) < self.tokens.lengths[cells][:, None]
+        genes = is_token & ~np.isin(ids, self.vocabulary.special_ids)
+        n_masked = np.maximum(1, np.rint(self.share * genes.sum(1))).astype(np.int64)
         draws = np.where(genes, rng.random(ids.shape), 2.0)
         order = draws.argsort(axis=1).argsort(axis=1)
-        return there, np.flatnonzero(order < wanted[:, None])
+        return is_token, np.flatnonzero(order < n_masked[:, None])

@@ -1,4 +1,4 @@
-"""What is said of a training: beside every revision, and before it begins."""
+"""Records of a training: beside every revision, and before it begins."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Notes:
     Parameters
     ----------
     job, identity
-        What is asked, and what of it decides the weights.
+        The training, and the part of it that decides the weights.
     atlases
         Tissue -> what was taken of its atlas.
     training, held_out
@@ -90,7 +90,7 @@ class Notes:
             "recipe": job.recipe.as_dict(),
             "cells": {"training": self.training, "held_out": self.held_out},
             "atlases": dict(self.atlases),
-            "simulated": all(told["simulated"] for told in self.atlases.values()),
+            "simulated": all(atlas["simulated"] for atlas in self.atlases.values()),
             "vocabulary": {
                 "source": job.dictionaries.as_dict() or FROM_ATLASES,
                 "digest": self.vocabulary.digest,
@@ -128,11 +128,13 @@ class Notes:
                 "steps": recipe.steps,
                 "held_out_loss": round(record["held_out_loss"], 4),
                 f"{name}_loss": round(loss, 4),
-                **{f"atlas_{tissue}": told["digest"] for tissue, told in self.atlases.items()},
+                **{f"atlas_{tissue}": atlas["digest"] for tissue, atlas in self.atlases.items()},
             },
         }
-        said = f"# Step {record['step']} of {recipe.steps} of a training by `scfm pretrain`; all of it: training.json\n"
-        return said + yaml.safe_dump(model, sort_keys=False)
+        header = (
+            f"# Step {record['step']} of {recipe.steps} of a training by `scfm pretrain`; all of it: training.json\n"
+        )
+        return header + yaml.safe_dump(model, sort_keys=False)
 
 
 def about(catalog: Catalog, atlas: CorpusCells, corpus: Corpus) -> dict[str, Any]:

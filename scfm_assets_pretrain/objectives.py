@@ -46,7 +46,7 @@ class Functions:
     save
         Writes model and vocabulary into a folder that the family opens.
     options
-        Says what the family must be told to open it.
+        Options by which the family opens the model.
     """
 
     vocabulary_of: Callable[[Sequence[CorpusCells]], Vocabulary]
@@ -116,9 +116,9 @@ class Objective:
             problem = f"{recipe.dropout:g}, but the encoder of {self.name} tokens has none"
             raise ScfmError("--dropout", problem, "Leave it out.")
         if unused := [kind for kind in dictionaries if kind not in self.dictionaries]:
-            wanted = " and ".join(_option(kind) for kind in self.dictionaries)
+            allowed = " and ".join(_option(kind) for kind in self.dictionaries)
             problem = f"is no dictionary of {self.name} tokens"
-            raise ScfmError(_option(unused[0]), problem, f"They are read with {wanted}.")
+            raise ScfmError(_option(unused[0]), problem, f"They are read with {allowed}.")
 
 
 def _option(kind: str) -> str:

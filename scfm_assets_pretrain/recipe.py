@@ -29,7 +29,7 @@ class Recipe:
     batch_tokens
         Most tokens of a batch, padding included.
     masked
-        Share of a cell's genes that are to be told, one at least.
+        Share of a cell's genes that is masked, one gene at least.
     learning_rate, warmup, weight_decay
         AdamW; the rate rises linearly over the share `warmup` of the steps and falls linearly to zero.
     dropout

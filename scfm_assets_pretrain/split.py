@@ -53,12 +53,12 @@ def hold_out(barcodes: Sequence[str], donors: Sequence[str], *, share: float, se
     """
     names, sizes = np.unique(np.asarray(donors, dtype=str), return_counts=True)
     chosen: list[str] = []
-    cells, wanted = 0, share * len(barcodes)
+    cells, target = 0, share * len(barcodes)
     for i in sorted(range(len(names)), key=lambda i: seed_from("held-out donor", seed, str(names[i]))):
-        if cells < wanted and cells + sizes[i] <= MOST * wanted:
+        if cells < target and cells + sizes[i] <= MOST * target:
             chosen.append(str(names[i]))
             cells += int(sizes[i])
-    if len(names) > 1 and cells * MOST >= wanted:
+    if len(names) > 1 and cells * MOST >= target:
         rule = f"whole donors, in the order of a digest of seed and name, until {share:.0%} of the cells are held out"
         return Split(np.isin(np.asarray(donors, dtype=str), chosen), rule, tuple(sorted(chosen)))
     limit = int(share * 2**63)

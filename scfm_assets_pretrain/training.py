@@ -67,8 +67,8 @@ class Training:
             self.tell(sentence)
         steps = batches.plan(lengths[corpus.training], recipe.steps, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
         task = loop.Task(self.model, lambda step: masking.training(corpus.training[steps[step]], step), held_out)
-        if whole := folders.revisions(job.folder):  # a process that was killed may not have come to it
-            folders.publish(whole[-1], job.folder)
+        if revisions := folders.revisions(job.folder):  # a process that was killed may not have come to it
+            folders.publish(revisions[-1], job.folder)
         points = loop.train(
             task,
             recipe,
@@ -103,10 +103,10 @@ class Training:
 
 
 def _check_room(folder: Path, weights: int, n_revisions: int) -> None:
-    wanted = weights * (n_revisions + 8)  # the model, two states with two moments each, one being written
+    needed = weights * (n_revisions + 8)  # the model, two states with two moments each, one being written
     free = shutil.disk_usage(folder).free
-    if free < wanted:
-        problem = f"{free / 1e6:,.0f} MB are free, {wanted / 1e6:,.0f} MB are needed"
+    if free < needed:
+        problem = f"{free / 1e6:,.0f} MB are free, {needed / 1e6:,.0f} MB are needed"
         raise ScfmError(str(folder), problem, "Make room, ask for fewer --revisions, or choose another --out.")
 
 

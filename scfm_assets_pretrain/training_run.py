@@ -1,4 +1,4 @@
-"""Training of small checkpoints from the atlases of a catalog: what goes in, what is asked, what is left behind."""
+"""Training of small checkpoints from the atlases of a catalog: inputs, settings and what is left behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pretrain(job: TrainingJob, *, fresh: bool, resume: bool, tell: Callable[[Any
     Parameters
     ----------
     job
-        What is asked.
+        The training that is asked for.
     fresh
         Throw away what the folder holds of another or an earlier training.
     resume
@@ -87,7 +87,7 @@ def _before(job: TrainingJob, identity: dict[str, Any], *, fresh: bool, resume: 
     for known in (begun, record.get("identity") if record else None):
         if known is not None and known != identity:
             differing = sorted(name for name in {*known, *identity} if known.get(name) != identity.get(name))
-            listed = "; ".join(_told_difference(name, known.get(name), identity.get(name)) for name in differing)
+            listed = "; ".join(_difference(name, known.get(name), identity.get(name)) for name in differing)
             problem = f"holds another training: {listed}"
             raise ScfmError(str(folder), problem, "Choose another name, or throw that one away with --fresh.")
     finished = record is not None and record.get("finished") and begun is None
@@ -96,14 +96,14 @@ def _before(job: TrainingJob, identity: dict[str, Any], *, fresh: bool, resume: 
     return record if finished else None
 
 
-def _told_difference(name: str, there: Any, now: Any) -> str:
-    if isinstance(there, int | float) and isinstance(now, int | float):
-        return f"{name} {there}, now {now}"
+def _difference(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, int | float) and isinstance(now, int | float):
+        return f"{name} {before}, now {now}"
     return f"another {name}"
 
 
 def _identity_in(work: Path) -> dict[str, Any] | None:
-    """Read what the training with a state was asked for; one that never came to a state binds nobody."""
+    """Identity of the training that left a state; None for one that never came to a state."""
     if not any(work.glob(STATES)):
         return None
     try:

@@ -69,8 +69,8 @@ def difference_by_layer(
 def _series(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Trace]:
     """Traces over the layers by network and direction, the lesser direction first, so that it lies below."""
     keys = sorted({(row["network"], row["direction"]) for row in rows}, key=lambda key: (key[1] != "tf_keys", key))
-    found = {
+    traces = {
         key: trace_of([row for row in rows if (row["network"], row["direction"]) == key], "layer", "difference")
         for key in keys
     }
-    return {key: trace for key, trace in found.items() if trace is not None}
+    return {key: trace for key, trace in traces.items() if trace is not None}

@@ -39,7 +39,7 @@ def to_png(figure: Figure, max_bytes: int | None = None) -> bytes:
 
 
 def thumbnail_markdown(figure: Figure, alt: str = "figure") -> str:
-    """Give Markdown that holds the picture itself, in less than 50 kB: the metadata of an asset."""
+    """Markdown that holds the picture itself, in less than 50 kB: the metadata of an asset."""
     png = to_png(figure, THUMBNAIL_BYTES * 3 // 4 - 200)  # base64 makes four characters of three bytes
     alt = re.sub(r"[^\w .,:-]", " ", alt)
     return f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})"

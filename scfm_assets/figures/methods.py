@@ -50,12 +50,12 @@ def forest(
     networks = list(dict.fromkeys(row["network"] for row in rows))
     if not networks:
         return nothing("No methods to compare: there is no network with edges in the panel.")
-    said = dict.fromkeys(row["verdict"] for row in rows if row["verdict"] != NULL)
+    present = dict.fromkeys(row["verdict"] for row in rows if row["verdict"] != NULL)
     marks = {"o": "circle", "s": "square", "v": "triangle", "D": "diamond"}
     note = (
         f"{WRITTEN[metric]} in {universe}.  Thick: over TFs, thin: over cells.  Band: the best gene-level null.  "
         f"Ring: random weights that score away from chance.  Verdicts: "
-        + ", ".join(f"{marks[LOOKS[verdict][0]]}: {verdict}" for verdict in LOOKS if verdict in said)
+        + ", ".join(f"{marks[LOOKS[verdict][0]]}: {verdict}" for verdict in LOOKS if verdict in present)
         + "."
     )
     labels = [name_of(row) for row in rows if row["verdict"] != NULL]

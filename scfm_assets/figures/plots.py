@@ -80,46 +80,46 @@ def scaling_curve(
         Panels beside each other.
     """
     network = network or richest_network(metrics, tissue)
-    asked = {"tissue": tissue, "network": network, "universe": universe, "metric": metric}
+    filters = {"tissue": tissue, "network": network, "universe": universe, "metric": metric}
     ways = (direction, "symmetric")
-    fits = [fit for fit in rows_of(curves, weighting="none", **asked) if fit["direction"] in ways]
+    fits = [fit for fit in rows_of(curves, weighting="none", **filters) if fit["direction"] in ways]
     fixed = layer_of_model or {fit["model"]: fit["layer"] for fit in fits}
     rows = [
         row
-        for row in rows_of(metrics, head=None, **asked)
+        for row in rows_of(metrics, head=None, **filters)
         if row["direction"] in ways and row["layer"] in (None, fixed.get(row["model"]))
     ]
     series = _traced(rows, "n_cells", "model", "method")
     if not series or network is None:
         return nothing(f"{tissue}: no {METRICS[metric]} to show, for no network is known for it.")
     models = list(dict.fromkeys(model for model, _ in series if model != BASELINES))
-    shown = list(dict.fromkeys(BASELINES if model == BASELINES else method for model, method in series))
-    shown.sort(key=BASELINES.__eq__)
+    panel_names = list(dict.fromkeys(BASELINES if model == BASELINES else method for model, method in series))
+    panel_names.sort(key=BASELINES.__eq__)
     note = (
         f"How well scores rank the edges of network {network} (universe {universe}).  Dots: repeats.  Bars: 95 % "
         "intervals.  Lines: the best form.  Dashed: the ceiling of what was planted."
     )
     title = f"{METRICS[metric]} over cells in {tissue}"
     right = room_for((_label(method if model == BASELINES else model) for model, method in series), NOTE_ROOM)
-    with panels(len(shown), title, note=note, columns=columns, right=right) as (figure, axes):
-        ends: list[list[End]] = [[] for _ in shown]
-        for ax, panel, labels in zip(axes, shown, ends, strict=True):
+    with panels(len(panel_names), title, note=note, columns=columns, right=right) as (figure, axes):
+        ends: list[list[End]] = [[] for _ in panel_names]
+        for ax, panel, labels in zip(axes, panel_names, ends, strict=True):
             members = [key for key in series if panel == (BASELINES if key[0] == BASELINES else key[1])]
             for i, key in enumerate(members):
                 model, method = key
                 place = i if model == BASELINES else models.index(model)
-                own = [fit for fit in fits if (fit["model"], fit["method"]) == key]
-                best = next((fit for fit in own if fit["verdict"] == "best"), None)
+                series_fits = [fit for fit in fits if (fit["model"], fit["method"]) == key]
+                best = next((fit for fit in series_fits if fit["verdict"] == "best"), None)
                 trace = series[key]
                 draw(ax, trace, place, line=fitted_line(best, trace.x))
-                for ceiling in {fit["ceiling"] for fit in own} - {None}:
+                for ceiling in {fit["ceiling"] for fit in series_fits} - {None}:
                     ax.axhline(ceiling, color=colour_of(place), ls=(0, (5, 3)), lw=1.4, zorder=1)
                     labels.append(End(ceiling, f"ceiling {ceiling:.3f}", colour_of(place)))
                 name = _label(method if model == BASELINES else model)
-                said = said_of(own)
+                end_note = said_of(series_fits)
                 if method in NULLS:
-                    said = f"null, {said}" if said else "null"
-                labels.append(End(trace.mean[-1], name, colour_of(place), said))
+                    end_note = f"null, {end_note}" if end_note else "null"
+                labels.append(End(trace.mean[-1], name, colour_of(place), end_note))
             ax.set_title(_title(panel))
             cell_axis(ax, sorted({row["n_cells"] for row in rows}))
         _finish(axes, metric, rows, ends)
@@ -180,16 +180,16 @@ def coverage(metrics: pa.Table, tissue: str, *, universe: str = TF_GRID.name) ->
     note = "Share of the candidate pairs, and of the positives among them, that some cell holds together."
     with panels(len(networks), f"Coverage over cells in {tissue}, {universe}", note=note, right=1.7) as (figure, axes):
         for ax, network in zip(axes, networks, strict=True):
-            own, ends = [row for row in rows if row["network"] == network], []
+            network_rows, ends = [row for row in rows if row["network"] == network], []
             for place, (column, label) in enumerate(kinds.items()):
-                for whose, values in _alike([row for row in own if row[column] is not None], column).items():
+                for whose, values in _alike([row for row in network_rows if row[column] is not None], column).items():
                     trace = trace_of([{**row, "lo": None, "hi": None} for row in values], "n_cells", column)
                     if trace is not None:
                         draw(ax, trace, place, faint=bool(ends) and ends[-1].label == label)
                         ends.append(End(trace.mean[-1], label, colour_of(place), whose))
             ax.set_ylim(0, 1.03)
             ax.set_title(network)
-            cell_axis(ax, sorted({row["n_cells"] for row in own}))
+            cell_axis(ax, sorted({row["n_cells"] for row in network_rows}))
             label_ends(ax, ends)
         axes[0].set_ylabel("share seen together")
         return figure
@@ -211,8 +211,8 @@ def atlas_qc(n_counts: np.ndarray, n_genes: np.ndarray, cell_types: Sequence[str
     if not len(n_counts):
         return nothing(f"{tissue}: no cells to show.")
     types = Counter(map(str, cell_types)).most_common()
-    shown, rest = types[:11], types[11:]
-    shown += [(f"{len(rest)} others", sum(count for _, count in rest))] if rest else []
+    type_counts, rest = types[:11], types[11:]
+    type_counts += [(f"{len(rest)} others", sum(count for _, count in rest))] if rest else []
     with panels(
         3, f"{tissue}: {len(n_counts):,} cells, {len(types)} cell types", columns=3, right=1.45, share=False
     ) as (figure, axes):
@@ -225,7 +225,7 @@ def atlas_qc(n_counts: np.ndarray, n_genes: np.ndarray, cell_types: Sequence[str
             ax.set_xlabel(f"{unit} per cell")
             plain_log_axis(ax)
         axes[0].set_ylabel("cells")
-        _bars(axes[2], shown)
+        _bars(axes[2], type_counts)
         return figure
 
 
@@ -249,7 +249,7 @@ def _traced(rows: Sequence[Mapping[str, Any]], x: str, *key: str) -> dict[tuple[
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in key), []).append(row)
-    traces = {key: trace_of(own, x) for key, own in groups.items()}
+    traces = {key: trace_of(group, x) for key, group in groups.items()}
     return {key: trace for key, trace in traces.items() if trace is not None}
 
 

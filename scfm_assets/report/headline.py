@@ -104,8 +104,8 @@ def scores_of(
             key = tuple(row[name] for name in ("network", "universe", "model", "checkpoint", "method"))
             series.setdefault(key, {}).setdefault(row["metric"], []).append(row)
     ceilings = {_curve(row): row["ceiling"] for row in rows_of(curves, tissue=tissue) if row["ceiling"] is not None}
-    found = [score for own in series.values() if (score := _score(own, controls, ceilings)) is not None]
-    return judged(sorted(found, key=lambda score: (score.network, score.universe, -score.value)))
+    scores = [score for by_metric in series.values() if (score := _score(by_metric, controls, ceilings)) is not None]
+    return judged(sorted(scores, key=lambda score: (score.network, score.universe, -score.value)))
 
 
 def headline(scores: Sequence[Score], metrics: pa.Table, tissue: str) -> list[Score]:
@@ -118,15 +118,15 @@ def picked(scores: Sequence[Score]) -> list[tuple[str, Score]]:
     """Pick what stands for its role: models by the published method, the best of the baselines and of the nulls."""
     chosen: list[tuple[str, Score]] = []
     for role, title in ROLES.items():
-        own = [score for score in scores if score.role == role]
-        published = [score for score in own if score.method == METHOD]
-        asked = published or [score for score in own if score.method == f"{METHOD}_max"]
-        chosen += [(title, score) for score in (own[:1] if role in ("baseline", "null") else asked)]
+        role_scores = [score for score in scores if score.role == role]
+        published = [score for score in role_scores if score.method == METHOD]
+        attention_scores = published or [score for score in role_scores if score.method == f"{METHOD}_max"]
+        chosen += [(title, score) for score in (role_scores[:1] if role in ("baseline", "null") else attention_scores)]
     return chosen
 
 
 def judged(scores: Sequence[Score]) -> list[Score]:
-    """Give every score its verdict; the best null is the highest of the same network and universe."""
+    """The scores with their verdicts; the best null is the highest of the same network and universe."""
     best: dict[tuple[str, str], Score] = {}
     for score in scores:
         place = score.network, score.universe
@@ -160,13 +160,15 @@ def _judge(score: Score, null: Score | None) -> Score:
 
 
 def _score(
-    own: Mapping[str, list[dict[str, Any]]], controls: Mapping[str, str], ceilings: Mapping[tuple[Any, ...], float]
+    by_metric: Mapping[str, list[dict[str, Any]]],
+    controls: Mapping[str, str],
+    ceilings: Mapping[tuple[Any, ...], float],
 ) -> Score | None:
-    traces = {metric: trace for metric, rows in own.items() if (trace := trace_of(rows, "n_cells")) is not None}
+    traces = {metric: trace for metric, rows in by_metric.items() if (trace := trace_of(rows, "n_cells")) is not None}
     if "auroc" not in traces:
         return None
-    first, trace = own["auroc"][0], traces["auroc"]
-    kinds = {row["interval"] for row in own["auroc"] if row["lo"] is not None}
+    first, trace = by_metric["auroc"][0], traces["auroc"]
+    kinds = {row["interval"] for row in by_metric["auroc"] if row["lo"] is not None}
     lo, hi = (float(limit[0]) if np.isfinite(limit[0]) else None for limit in (trace.lo, trace.hi))
     role = _role(first["model"], first["method"], controls)
     return Score(
@@ -183,12 +185,12 @@ def _score(
         lo=lo,
         hi=hi,
         interval=next((kind for kind in INTERVAL_KINDS if kind in kinds), ""),
-        n_pos=round(_mean(own["auroc"], "n_pos") or 0),
-        base_rate=_mean(own["auroc"], "base_rate"),
-        pair_coverage=_mean(own["auroc"], "pair_coverage"),
-        positive_coverage=_mean(own["auroc"], "positive_coverage"),
+        n_pos=round(_mean(by_metric["auroc"], "n_pos") or 0),
+        base_rate=_mean(by_metric["auroc"], "base_rate"),
+        pair_coverage=_mean(by_metric["auroc"], "pair_coverage"),
+        positive_coverage=_mean(by_metric["auroc"], "positive_coverage"),
         others={metric: float(other.mean[0]) for metric, other in traces.items() if metric != "auroc"},
-        simulated=any(row["simulated"] for row in own["auroc"]),
+        simulated=any(row["simulated"] for row in by_metric["auroc"]),
         role=role,
         ceiling=ceilings.get(_curve(first)),
     )

@@ -35,7 +35,7 @@ def discover() -> dict[str, Study]:
     ScfmError
         If a folder of this package holds no study.
     """
-    packages = [f"{__name__}.{found.name}" for found in pkgutil.iter_modules(__path__) if found.ispkg]
+    packages = [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__) if module.ispkg]
     studies = {study.name: study for study in map(_load, sorted(packages))}
     for study in _offered():
         if study.name in studies:

@@ -18,7 +18,7 @@ BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 def study_page(study: Study) -> str:
     """Markdown of one study: question, ``page.md``, settings, families of tests and tables."""
     settings = [
-        (f"`{name}`", f"`{_shown(setting.default)}`", _bounds(setting), setting.description or "")
+        (f"`{name}`", f"`{_as_yaml(setting.default)}`", _bounds(setting), setting.description or "")
         for name, setting in study.settings.model_fields.items()
     ]
     parts = [
@@ -43,10 +43,10 @@ def _columns(table: Table) -> list[str]:
     return [f"### `{table.name}`", table.doc, _table(("column", "type", "meaning"), rows)]
 
 
-def _shown(value: Any) -> str:
+def _as_yaml(value: Any) -> str:
     """A default as YAML writes it."""
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_shown, value))}]"
+        return f"[{', '.join(map(_as_yaml, value))}]"
     return "null" if value is None else str(value)
 
 

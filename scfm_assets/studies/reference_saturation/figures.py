@@ -63,10 +63,10 @@ def saturation_curves(
         ends: list[list[End]] = [[] for _ in grid]
         for ax, (density, growth), labels in zip(axes, grid, ends, strict=True):
             for share in shares:
-                own = [row for row in rows if (row["density"], row["noise_growth"]) == (density, growth)]
-                own = [row for row in own if row["completeness"] == share]
-                if own:
-                    height = _curve(ax, own, metric, shares.index(share))
+                curve_rows = [row for row in rows if (row["density"], row["noise_growth"]) == (density, growth)]
+                curve_rows = [row for row in curve_rows if row["completeness"] == share]
+                if curve_rows:
+                    height = _curve(ax, curve_rows, metric, shares.index(share))
                     labels.append(End(height, f"{share:.0%}", colour_of(shares.index(share))))
             ax.axhline(CHANCE[metric], color=QUIET, lw=1.4, zorder=1)
             ax.set_title(f"density {density:g}, {_growth(growth)}")
@@ -77,16 +77,16 @@ def saturation_curves(
 
 
 def _curve(ax: Axes, rows: Sequence[Mapping[str, Any]], metric: str, place: int) -> float:
-    """Draw one completeness; gives its last height."""
+    """Draw one completeness and return its last height."""
     colour, ladder = colour_of(place), sorted({row["n_cells"] for row in rows})
     observed, predicted = (
         [np.array([_height(row, metric, prefix) for row in rows if row["n_cells"] == n]) for n in ladder]
         for prefix in ("", "predicted_")
     )
-    mean = np.array([own.mean() for own in observed])
-    error = np.array([own.std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.nan for own in observed])
+    mean = np.array([values.mean() for values in observed])
+    error = np.array([values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan for values in observed])
     x = np.array(ladder) * np.exp(0.02 * (place - 2))
-    ax.plot(ladder, [own.mean() for own in predicted], color=colour, ls=(0, (4, 2)), lw=1.3, alpha=0.8, zorder=2)
+    ax.plot(ladder, [values.mean() for values in predicted], color=colour, ls=(0, (4, 2)), lw=1.3, alpha=0.8, zorder=2)
     ax.vlines(x, mean - error, mean + error, color=colour, lw=1.4, alpha=0.5, zorder=3)
     ax.plot(x, mean, MARKERS[place % len(MARKERS)], color=colour, ms=6, mec="white", mew=0.8, zorder=4)
     return float(mean[-1])
@@ -125,15 +125,15 @@ def saturation_slopes(slopes: pa.Table, *, metric: str = "auroc", method: str | 
         ends = [[End(0.0, "no change", QUIET)] for _ in grid]
         for ax, (density, growth), labels in zip(axes, grid, ends, strict=True):
             for place, hiding in enumerate(hidings):
-                own = [
+                line_rows = [
                     row
                     for row in rows
                     if (row["density"], row["noise_growth"], row["hiding"]) == (density, growth, hiding)
                 ]
-                own.sort(key=lambda row: row["completeness"], reverse=True)
-                if own:
-                    _line(ax, own, place, DODGE * (place - 1))
-                    labels.append(End(own[-1]["value"], hiding, colour_of(place)))
+                line_rows.sort(key=lambda row: row["completeness"], reverse=True)
+                if line_rows:
+                    _line(ax, line_rows, place, DODGE * (place - 1))
+                    labels.append(End(line_rows[-1]["value"], hiding, colour_of(place)))
             ax.axhline(0, color=QUIET, lw=1.4, zorder=1)
             ax.set_title(f"density {density:g}, {_growth(growth)}")
             ax.set_xlabel("share of edges labelled")

@@ -117,7 +117,7 @@ def labels_of(
     draw: int = 0,
     strength: np.ndarray | None = None,
 ) -> list[np.ndarray]:
-    """Give `hide_labels` for several completenesses."""
+    """Results of `hide_labels` for several completenesses."""
     place, edges = "hidden labels", np.asarray(edges, bool)
     if hiding not in HIDINGS:
         raise ScfmError(place, f"no hiding is called {hiding!r}", f"There are: {', '.join(HIDINGS)}.")

@@ -95,21 +95,23 @@ def _estimates(scores_of_n: Mapping[int, np.ndarray], ground: Ground, repeat: in
 def merged(of_repeats: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """Merge the estimates of several repeats, row by row: means of values and of errors, the units of the fewest."""
     rows = []
-    for own in zip(*of_repeats, strict=True):
-        value, error = (np.mean([np.nan if row[of] is None else row[of] for row in own]) for of in ("value", "error"))
-        estimate = Estimate(float(value), float(error), min(row["units"] for row in own))
+    for repeats in zip(*of_repeats, strict=True):
+        value, error = (
+            np.mean([np.nan if row[of] is None else row[of] for row in repeats]) for of in ("value", "error")
+        )
+        estimate = Estimate(float(value), float(error), min(row["units"] for row in repeats))
         lo, hi = estimate.interval()
-        told = {"value": estimate.value, "error": estimate.error, "lo": lo, "hi": hi, "p": estimate.p()}
-        numbers = {of: number if np.isfinite(number) else None for of, number in told.items()}
-        rows.append({**own[0], **numbers, "units": estimate.units})
+        statistics = {"value": estimate.value, "error": estimate.error, "lo": lo, "hi": hi, "p": estimate.p()}
+        numbers = {of: number if np.isfinite(number) else None for of, number in statistics.items()}
+        rows.append({**repeats[0], **numbers, "units": estimate.units})
     return rows
 
 
 def answered(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add the answer of each hiding, by AUROC; where there is one completeness only, nothing is known of others."""
-    found: dict[str, str] = {}
+    answers: dict[str, str] = {}
     for hiding in dict.fromkeys(row["hiding"] for row in rows):
-        own = [row for row in rows if row["hiding"] == hiding and row["metric"] == "auroc"]
-        known = any(row["term"] == "interaction" for row in own)
-        found[hiding] = answer_for_known_edges(own) if known else "underpowered"
-    return [{**row, "answer": found[row["hiding"]]} for row in rows]
+        auroc_rows = [row for row in rows if row["hiding"] == hiding and row["metric"] == "auroc"]
+        known = any(row["term"] == "interaction" for row in auroc_rows)
+        answers[hiding] = answer_for_known_edges(auroc_rows) if known else "underpowered"
+    return [{**row, "answer": answers[row["hiding"]]} for row in rows]

@@ -51,7 +51,7 @@ METRIC_NAMES = ("auroc", "auprc_ratio", "log_auprc_ratio")
 
 
 def slope_weights(x: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Give the weights whose sum of products with y is the least-squares slope of y on x."""
+    """Weights whose sum of products with y is the least-squares slope of y on x."""
     centred = np.asarray(x, float) - np.mean(x)
     return centred / (centred**2).sum()
 
@@ -95,10 +95,10 @@ def _over_seeds(curve: Mapping[tuple[int, float, int], Mapping[str, Any]]) -> li
         for prefix in ("", "predicted_")
     )
     rows = []
-    for metric, own, theirs in zip(METRIC_NAMES, observed, predicted, strict=True):
-        for term, share, found, expected in _terms(shares, own, theirs):
-            beyond = np.where(np.isclose(found, expected, rtol=0, atol=ROUNDING), 0.0, found - expected)
-            estimates = Estimate.of_sample(found), Estimate.of_sample(beyond)
+    for metric, observed_slopes, predicted_slopes in zip(METRIC_NAMES, observed, predicted, strict=True):
+        for term, share, values, expected in _terms(shares, observed_slopes, predicted_slopes):
+            beyond = np.where(np.isclose(values, expected, rtol=0, atol=ROUNDING), 0.0, values - expected)
+            estimates = Estimate.of_sample(values), Estimate.of_sample(beyond)
             rows.append(_row(metric, term, share, *estimates, predicted=float(expected.mean())))
     return rows
 
@@ -112,10 +112,10 @@ def _metrics(row: Mapping[str, Any], prefix: str = "") -> tuple[float, float, fl
 def _terms(shares: Sequence[float], *slopes: np.ndarray) -> list[tuple[Any, ...]]:
     """Take the slope at each completeness, and the interaction, of arrays (..., completenesses)."""
     terms: list[tuple[Any, ...]] = [
-        ("slope", share, *(own[..., i] for own in slopes)) for i, share in enumerate(shares)
+        ("slope", share, *(slope[..., i] for slope in slopes)) for i, share in enumerate(shares)
     ]
     if len(shares) > 1:
-        terms.append(("interaction", None, *(own @ slope_weights(shares) for own in slopes)))
+        terms.append(("interaction", None, *(slope @ slope_weights(shares) for slope in slopes)))
     return terms
 
 
@@ -136,8 +136,8 @@ def _row(
         "excess_hi": excess_hi,
         "excess_p": excess.p(),
     }
-    told = {name: number if np.isfinite(number) else None for name, number in numbers.items()}
-    return {"metric": metric, "term": term, "completeness": share, "units": estimate.units} | told
+    finite = {name: number if np.isfinite(number) else None for name, number in numbers.items()}
+    return {"metric": metric, "term": term, "completeness": share, "units": estimate.units} | finite
 
 
 def slopes_over_tfs(
@@ -179,11 +179,11 @@ def slopes_over_tfs(
             )
             for draw in range(draws if HIDINGS[hiding].drawn else 1)
         ]
-        values, without, predicted = (np.mean(own, axis=0) for own in zip(*parts, strict=True))
+        values, without, predicted = (np.mean(of_draws, axis=0) for of_draws in zip(*parts, strict=True))
         units = int(np.count_nonzero(edges.any(axis=1)))
         for m, metric in enumerate(METRIC_NAMES):
-            taken = (np.tensordot(own, weights, (0, 0))[m] for own in (values, without, predicted))
-            all_tfs, left_out, expected = (np.moveaxis(own, 0, -1) for own in taken)
+            taken = (np.tensordot(metrics, weights, (0, 0))[m] for metrics in (values, without, predicted))
+            all_tfs, left_out, expected = (np.moveaxis(slope, 0, -1) for slope in taken)
             for term, share, value, left, theirs in _terms(completeness, all_tfs, left_out, expected):
                 error = float(jackknife_error(value, left, np.ones(len(left))))
                 estimate = Estimate(float(value), error, units)
@@ -205,15 +205,15 @@ def _of_labels(
     Metrics (N, 3, C), the same without each TF (N, 3, C, R), and those predicted (N, 3, C).
     """
     values, without, predicted = [], [], []
-    whole = CandidatePairs.of_masks(candidates, edges)
-    ranked = whole.of(of_n)
-    complete = [whole.rank(scores).bins for scores in ranked]
+    complete_pairs = CandidatePairs.of_masks(candidates, edges)
+    ranked = complete_pairs.of(of_n)
+    complete = [complete_pairs.rank(scores).bins for scores in ranked]
     for mask in labelled:
         pairs = CandidatePairs.of_masks(candidates, mask)
         shared = over_tfs([pairs.rank(scores) for scores in ranked])
         values.append(_pick(shared.values))
         without.append(_pick(shared.resampled))
-        labels = Labels(pairs.n, whole.n_pos, pairs.n_pos)
+        labels = Labels(pairs.n, complete_pairs.n_pos, pairs.n_pos)
         ratio = [float(apparent_average_precision(bins, labels)) * pairs.n / pairs.n_pos for bins in complete]
         areas = [float(apparent_auroc(float(auroc(bins)), labels)) for bins in complete]
         predicted.append(np.column_stack([areas, ratio, np.log(ratio)]))

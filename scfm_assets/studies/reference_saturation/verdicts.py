@@ -147,10 +147,10 @@ def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
 
 
 def _rise(curves: Mapping[Key, Rows], density: float, method: str, metric: str) -> float:
-    """Give the slope with every edge labelled and the least growth of noise."""
+    """The slope with every edge labelled and the least growth of noise."""
     least = min(key[1] for key in curves)
-    found = next(rows for key, rows in curves.items() if key == (density, least, method, key[3], metric))
-    at, _ = _parts(found)
+    curve = next(rows for key, rows in curves.items() if key == (density, least, method, key[3], metric))
+    at, _ = _parts(curve)
     return float(at[max(at)]["value"])
 
 
@@ -267,5 +267,5 @@ def counted(observed: pa.Table) -> str:
         "yes": "do not rise, and missing labels may be why",
         "underpowered": "do not say",
     }
-    said = ", ".join(f"{counts[answer]} {doing}" for answer, doing in words.items() if counts[answer])
-    return f"Of {len(one)} curves of this catalog (each read with labels hidden at random and by degree), {said}."
+    summary = ", ".join(f"{counts[answer]} {doing}" for answer, doing in words.items() if counts[answer])
+    return f"Of {len(one)} curves of this catalog (each read with labels hidden at random and by degree), {summary}."

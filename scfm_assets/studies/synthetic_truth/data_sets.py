@@ -78,5 +78,5 @@ def data_sets(settings: Settings, simulator: str, donor: Donor | None, seed: int
 
 
 def _again(simulator: Simulator, made: Simulated) -> Simulator:
-    """Give a simulator that does not draw again what it has drawn."""
+    """A simulator that returns what it has already drawn instead of drawing again."""
     return replace(simulator, function=lambda _spec, _rng: made)

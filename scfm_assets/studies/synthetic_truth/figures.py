@@ -53,7 +53,7 @@ def auroc_by_method(scores: pa.Table, *, case: str = NONE) -> Figure:
         "sets.  Shaded: from the lowest to the highest mean of a gene-level null."
     )
     nulls = {place: of_nulls[place].values.mean(axis=0) for place in drawn}
-    best = {place: of_nulls[place].methods[int(own.argmax())].replace("_", " ") for place, own in nulls.items()}
+    best = {place: of_nulls[place].methods[int(means.argmax())].replace("_", " ") for place, means in nulls.items()}
     with panels(len(drawn), title, note=note, width=4.6, right=room_for(best.values())) as (figure, axes):
         for ax, place in zip(axes, drawn, strict=True):
             block = known[place]
@@ -95,10 +95,10 @@ def change_by_case(scores: pa.Table) -> Figure:
             for at, case in enumerate(cases):
                 changes = _changes(known, simulator, case)
                 for name, values in changes.items():
-                    own = methods.index(name)
-                    aside = at + 0.13 * (own - (len(methods) - 1) / 2)
-                    mean = _mean_with_interval(ax, aside, values, own)
-                    ends[name] = End(mean, name.replace("_", " "), colour_of(own))
+                    series = methods.index(name)
+                    aside = at + 0.13 * (series - (len(methods) - 1) / 2)
+                    mean = _mean_with_interval(ax, aside, values, series)
+                    ends[name] = End(mean, name.replace("_", " "), colour_of(series))
             ax.axhline(0, color=QUIET, lw=1.4, zorder=1)
             _name_places(ax, cases)
             ax.set_title(simulator)
@@ -111,9 +111,9 @@ def change_by_case(scores: pa.Table) -> Figure:
 
 def _changes(known: dict[tuple[str, str], Block], simulator: str, case: str) -> dict[str, np.ndarray]:
     """Differences of each method (n_seeds,) in one case; nothing where the simulator does not have it."""
-    clean, own = known[simulator, NONE], known.get((simulator, case))
-    shared = [name for name in own.methods if name in clean.methods] if own else []
-    return {name: (own.of([name]) - clean.of([name]))[:, 0] for name in shared} if own else {}
+    clean, block = known[simulator, NONE], known.get((simulator, case))
+    shared = [name for name in block.methods if name in clean.methods] if block else []
+    return {name: (block.of([name]) - clean.of([name]))[:, 0] for name in shared} if block else {}
 
 
 def agreement(orderings: pa.Table, *, metric: str = "auroc") -> Figure:
@@ -144,9 +144,9 @@ def agreement(orderings: pa.Table, *, metric: str = "auroc") -> Figure:
         f"Kendall's tau of the methods' order by {metric.upper()}: 1 the same order, 0 as good as unrelated, -1 the "
         "opposite.  Left: between simulators; on the diagonal between data sets of one.  Right: a case against none."
     )
-    shown = [("simulators", simulators, of_pairs), ("cases", cases, of_cases)][: 2 if cases else 1]
-    with panels(len(shown), "One order?", note=note, width=4.2, right=0.9, share=False) as (figure, axes):
-        for ax, (name, columns, taus) in zip(axes, shown, strict=True):
+    heat_maps = [("simulators", simulators, of_pairs), ("cases", cases, of_cases)][: 2 if cases else 1]
+    with panels(len(heat_maps), "One order?", note=note, width=4.2, right=0.9, share=False) as (figure, axes):
+        for ax, (name, columns, taus) in zip(axes, heat_maps, strict=True):
             _heat_map(ax, taus, simulators, columns)
             ax.set_title(name)
         return figure
@@ -171,18 +171,18 @@ def moments(masters: pa.Table) -> Figure:
     masters
         Rows of `MASTERS`.
     """
-    own: dict[str, np.ndarray] = {name: masters[name].to_numpy() for name in masters.column_names}
+    columns: dict[str, np.ndarray] = {name: masters[name].to_numpy() for name in masters.column_names}
     note = (
-        f"Hill simulator, {int(own['n_cells'][0]):,} cells, time step {own['dt'][0]:g}.  Bars: two standard errors.  "
-        "Shaded: what steps that stop at zero may take off the mean."
+        f"Hill simulator, {int(columns['n_cells'][0]):,} cells, time step {columns['dt'][0]:g}.  "
+        "Bars: two standard errors.  Shaded: what steps that stop at zero may take off the mean."
     )
     with panels(2, "Master regulators: simulated over expected", note=note, width=3.9, right=1.4) as (figure, axes):
         for ax, what in zip(axes, ("mean", "variance"), strict=True):
-            expected = own[f"{what}_expected"]
+            expected = columns[f"{what}_expected"]
             if what == "mean":
-                ax.fill_between(own["rate"], 1 - own["step_bias"] / expected, 1, color=QUIET, alpha=0.22, lw=0)
+                ax.fill_between(columns["rate"], 1 - columns["step_bias"] / expected, 1, color=QUIET, alpha=0.22, lw=0)
             ax.errorbar(
-                own["rate"], own[what] / expected, 2 * own[f"{what}_error"] / expected,
+                columns["rate"], columns[what] / expected, 2 * columns[f"{what}_error"] / expected,
                 fmt="o", color=colour_of(0), elinewidth=1.4,
             )  # fmt: skip
             ax.axhline(1, color=QUIET, lw=1.4, zorder=1)
@@ -203,7 +203,7 @@ def _dots_and_mean(ax: Axes, at: float, values: np.ndarray, series: int) -> None
 
 
 def _mean_with_interval(ax: Axes, at: float, values: np.ndarray, series: int) -> float:
-    """Draw mean and interval of independent data sets; give the mean."""
+    """Draw mean and interval of independent data sets and return the mean."""
     mean = Estimate.of_sample(values)
     limits = mean.interval(LEVEL)
     style: dict[str, Any] = {"color": colour_of(series), "zorder": 3}

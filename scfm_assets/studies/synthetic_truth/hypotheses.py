@@ -46,18 +46,18 @@ def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
     """
     scores, orderings = tables["scores"], tables["orderings"]
     known, of_nulls = blocks(scores, "auroc"), blocks(scores, "auroc", nulls=True)
-    found: list[Test] = []
+    tests: list[Test] = []
     for (simulator, case), block in known.items():
         if case == NONE:
             nulls = of_nulls[simulator, case].of([null.name for null in NULLS])
-            found += [_beats(simulator, name, block.of([name]) - nulls) for name in block.methods]
+            tests += [_beats(simulator, name, block.of([name]) - nulls) for name in block.methods]
         else:
             clean = known[simulator, NONE]
             shared = [name for name in CORRELATIONS if name in block.methods and name in clean.methods]
-            found += [_misled(simulator, case, name, clean.of([name]) - block.of([name])) for name in shared]
+            tests += [_misled(simulator, case, name, clean.of([name]) - block.of([name])) for name in shared]
     clean_blocks = {simulator: block for (simulator, case), block in known.items() if case == NONE}
-    found += [_agree(one, other, clean_blocks, orderings) for one, other in combinations(clean_blocks, 2)]
-    return found
+    tests += [_agree(one, other, clean_blocks, orderings) for one, other in combinations(clean_blocks, 2)]
+    return tests
 
 
 def _beats(simulator: str, method: str, above: np.ndarray) -> Test:
@@ -112,8 +112,8 @@ def verdict(tables: Mapping[str, pa.Table], tests: pa.Table) -> StudyVerdict:
     for test in rows:
         if test["family"] == BEATS_NULLS:
             by_method.setdefault(test["hypothesis"].split()[0], []).append(test["verdict"])
-    winners = [name for name, said in by_method.items() if set(said) == {"supported"}]
-    open_still = [name for name, said in by_method.items() if "not supported" not in said]
+    winners = [name for name, verdicts in by_method.items() if set(verdicts) == {"supported"}]
+    open_still = [name for name, verdicts in by_method.items() if "not supported" not in verdicts]
     holds = True if winners else None if open_still else False
     simulators = list(dict.fromkeys(scores["simulator"].to_pylist()))
     counted = f"{len(winners)} ({', '.join(winners)})" if winners else "none"

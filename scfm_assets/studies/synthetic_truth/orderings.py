@@ -40,14 +40,17 @@ class Block(NamedTuple):
 
 def blocks(scores: pa.Table, metric: str, *, nulls: bool = False) -> dict[tuple[str, str], Block]:
     """Gather the values of the methods, or of the nulls, by simulator and case, in the order of the table."""
-    own = scores.filter((pc.field("metric") == metric) & (pc.field("is_null") == nulls))
-    found: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
-    for row in own.select(["simulator", "case", "method", "seed", "value"]).to_pylist():
-        place = found.setdefault((row["simulator"], row["case"]), {})
+    selected = scores.filter((pc.field("metric") == metric) & (pc.field("is_null") == nulls))
+    by_place: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
+    for row in selected.select(["simulator", "case", "method", "seed", "value"]).to_pylist():
+        place = by_place.setdefault((row["simulator"], row["case"]), {})
         place.setdefault(row["method"], {})[row["seed"]] = np.nan if row["value"] is None else row["value"]
     return {
-        place: Block(tuple(of), np.array([[own[seed] for seed in sorted(own)] for own in of.values()]).T)
-        for place, of in found.items()
+        place: Block(
+            tuple(by_method),
+            np.array([[by_seed[seed] for seed in sorted(by_seed)] for by_seed in by_method.values()]).T,
+        )
+        for place, by_method in by_place.items()
     }
 
 
@@ -96,15 +99,15 @@ def _comparisons(known: Mapping[Place, Block]) -> Iterator[tuple[str, Place, Pla
 
 
 def kendall(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Give Kendall's tau-a of values (..., n_methods): pairs in one order minus pairs in the other, over all pairs."""
+    """Kendall's tau-a of values (..., n_methods): pairs in one order minus pairs in the other, over all pairs."""
     upper = np.triu_indices(one.shape[-1], 1)
-    turned = [np.sign(own[..., upper[0]] - own[..., upper[1]]) for own in (one, other)]
+    turned = [np.sign(values[..., upper[0]] - values[..., upper[1]]) for values in (one, other)]
     return (turned[0] * turned[1]).mean(axis=-1)
 
 
 def spearman(one: np.ndarray, other: np.ndarray) -> float:
-    """Give Spearman's correlation of values (n_methods,); 0 where one side ties all."""
-    ranks = [rankdata(own) - (len(own) + 1) / 2 for own in (one, other)]
+    """Spearman's correlation of values (n_methods,); 0 where one side ties all."""
+    ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (one, other)]
     length = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
     return float(ranks[0] @ ranks[1] / length) if length > 0 else 0.0
 
@@ -136,7 +139,7 @@ def _between_seeds(values: np.ndarray) -> dict[str, Any]:
     lo = hi = None
     if n > 2:
         kept = [np.delete(np.delete(tau, s, 0), s, 1) for s in range(n)]
-        without = np.array([own[np.triu_indices(n - 1, 1)].mean() for own in kept])
+        without = np.array([matrix[np.triu_indices(n - 1, 1)].mean() for matrix in kept])
         half = float(jackknife_error(value, without, np.ones(n)) * reach(n, level=LEVEL))
         lo, hi = max(value - half, -1.0), min(value + half, 1.0)
     return {"tau": value, "lo": lo, "hi": hi, "interval": "jackknife", "spearman": rho[upper].mean()}
@@ -171,7 +174,7 @@ def ranks(_: Settings, scores: pa.Table, *, resamples: int = RESAMPLES, seed: in
             sd = block.values.std(axis=0, ddof=1) if n > 1 else [None] * len(mean)
             head = {"simulator": simulator, "case": case, "metric": metric, "n_seeds": n}
             rows += [
-                head | dict(zip(("method", "mean", "sd", "rank", "rank_lo", "rank_hi"), own, strict=True))
-                for own in zip(block.methods, mean, sd, rankdata(-mean), lo, hi, strict=True)
+                head | dict(zip(("method", "mean", "sd", "rank", "rank_lo", "rank_hi"), entry, strict=True))
+                for entry in zip(block.methods, mean, sd, rankdata(-mean), lo, hi, strict=True)
             ]
     return RANKS.rows(rows)

@@ -78,13 +78,13 @@ def readings(made: Simulated, methods: Sequence[BaselineMethod]) -> list[dict[st
     rows = []
     for place, method in enumerate(every):
         against = [NO_NULL] * len(METRICS) if method.null else _against_nulls(shared, place, len(methods))
-        for metric, value, lo, hi, own in zip(
+        for metric, value, lo, hi, comparison in zip(
             METRICS, shared.values[place], low[place], high[place], against, strict=True
         ):
-            numbers = {"value": value, "lo": lo, "hi": hi, "above_null": own[1], "p": own[2]}
+            numbers = {"value": value, "lo": lo, "hi": hi, "above_null": comparison[1], "p": comparison[2]}
             rows.append(
                 {"method": method.name, "is_null": method.null, "metric": metric.name, "units": shared.units}
-                | {"n_pos": pairs.n_pos, "n_neg": pairs.n_neg, "hardest_null": own[0], "verdict": own[3]}
+                | {"n_pos": pairs.n_pos, "n_neg": pairs.n_neg, "hardest_null": comparison[0], "verdict": comparison[3]}
                 | {name: float(number) if np.isfinite(number) else None for name, number in numbers.items()}
             )
     return rows
@@ -101,19 +101,19 @@ def _against_nulls(shared: Shared, place: int, first_null: int) -> list[Against]
     one of them is a claim about any of four, so alpha is divided by four.
     """
     of_nulls = [shared.difference(place, first_null + i) for i in range(len(NULLS))]
-    found: list[Against] = []
+    comparisons: list[Against] = []
     for rivals in zip(*of_nulls, strict=True):
         # Rises from 0 to 2 as the method falls behind; what cannot be tested is not beaten.
-        behind = np.nan_to_num([own.p if own.difference > 0 else 2 - own.p for own in rivals], nan=1.0)
+        behind = np.nan_to_num([null.p if null.difference > 0 else 2 - null.p for null in rivals], nan=1.0)
         hardest = int(np.argmax(behind))
         rival = rivals[hardest]
-        worse = any(own.difference < 0 and own.p <= ALPHA / len(rivals) for own in rivals)
+        worse = any(null.difference < 0 and null.p <= ALPHA / len(rivals) for null in rivals)
         power = power_of_difference(SMALLEST["auroc"], rival.error, units=shared.units)
         if behind[hardest] <= ALPHA:
-            said = BEATS
+            verdict = BEATS
         elif worse:
-            said = WORSE
+            verdict = WORSE
         else:
-            said = UNDERPOWERED if rival.metric == "auroc" and not power >= POWER else DOES_NOT_BEAT
-        found.append((NULLS[hardest].name, rival.difference, min(float(behind[hardest]), 1.0), said))
-    return found
+            verdict = UNDERPOWERED if rival.metric == "auroc" and not power >= POWER else DOES_NOT_BEAT
+        comparisons.append((NULLS[hardest].name, rival.difference, min(float(behind[hardest]), 1.0), verdict))
+    return comparisons
