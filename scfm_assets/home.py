@@ -26,7 +26,7 @@ def project() -> Path | None:
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """What a command was told, by its environment and by options, which take precedence.
 
     It is made once by a command and handed down; nothing is written to the environment of this process. Processes that
@@ -36,7 +36,7 @@ class Settings:
     variables: Mapping[str, str]
 
     @classmethod
-    def from_environment(cls, catalog: str | None = None, **options: str) -> Settings:
+    def from_environment(cls, catalog: str | None = None, **options: str) -> RunSettings:
         """Read the environment; `catalog` and options, by the names of their variables, replace what it says."""
         chosen = {"SCFM_HOME": str(home()), **options}
         if catalog is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import BertModel
 
     from scfm_assets.core.attention import AttentionSums
-    from scfm_assets_bench.settings import Settings, Tell
+    from scfm_assets_bench.settings import BenchSettings, Tell
 
 BENCH = "attention"
 
@@ -75,7 +75,7 @@ class AttentionCase:
         return f"{self.shape.name}, {self.words}"
 
 
-def cases(settings: Settings) -> list[AttentionCase]:
+def cases(settings: BenchSettings) -> list[AttentionCase]:
     """Choose the cases: those of one model, or of all."""
     v1, v1_12, v2 = (SHAPES[key] for key in ("v1-6l", "v1-12l", "v2-104m"))
     if settings.quick:
@@ -92,7 +92,7 @@ def cases(settings: Settings) -> list[AttentionCase]:
     return [case for case in every if settings.model in {None, _key(case.shape)}]
 
 
-def run(settings: Settings, tell: Tell) -> Iterator[Result]:
+def run(settings: BenchSettings, tell: Tell) -> Iterator[Result]:
     """Compare every case, then what grows, what is saved and what two processes give."""
     for case in cases(settings):
         yield from compare(case, settings, tell)
@@ -119,7 +119,7 @@ class Measured:
     naive_error: float
 
 
-def compare(case: AttentionCase, settings: Settings, tell: Tell) -> Iterator[Result]:
+def compare(case: AttentionCase, settings: BenchSettings, tell: Tell) -> Iterator[Result]:
     """Compare the engine with both baselines: time, memory, error, share of the limit."""
     batch = memory.batch_that_fits(case.shape, case.lengths, case.batch)
     measured = measure(case, batch, settings, tell)
@@ -175,7 +175,7 @@ def compare(case: AttentionCase, settings: Settings, tell: Tell) -> Iterator[Res
     )
 
 
-def measure(case: AttentionCase, batch: int, settings: Settings, tell: Tell) -> Measured:
+def measure(case: AttentionCase, batch: int, settings: BenchSettings, tell: Tell) -> Measured:
     """Run all sides of a case in turn, with the rates of the machine before and after; no model outlives it."""
     shape, length = case.shape, int(np.median(case.lengths))
     tell(f"{case.name}: building models")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from scfm_assets.core.attention import AttentionSums
     from scfm_assets.core.networks import NetworkTable
-    from scfm_assets_bench.settings import Settings, Tell
+    from scfm_assets_bench.settings import BenchSettings, Tell
 
 BENCH = "curve"
 
@@ -99,7 +99,7 @@ class Curve:
         return self.forward + self.evaluation
 
 
-def plan_of(settings: Settings) -> CurvePlan:
+def plan_of(settings: BenchSettings) -> CurvePlan:
     """Scale the curve down.
 
     Raises
@@ -119,7 +119,7 @@ def plan_of(settings: Settings) -> CurvePlan:
     return CurvePlan(shape, n_cells, lengths, n_tfs, resamples=20 if settings.quick else 200, batch=batch)
 
 
-def run(settings: Settings, tell: Tell) -> Iterator[Result]:
+def run(settings: BenchSettings, tell: Tell) -> Iterator[Result]:
     """Run both sides and compare them: whole, and each part."""
     yield from compare(plan_of(settings), tell)
 

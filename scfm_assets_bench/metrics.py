@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from scfm_assets.core.metrics import Bins
-    from scfm_assets_bench.settings import Settings, Tell
+    from scfm_assets_bench.settings import BenchSettings, Tell
 
 BENCH = "metrics"
 RESAMPLES = 1000
@@ -43,13 +43,13 @@ class MetricsCase:
         return f"{self.pairs:,} pairs, {self.positives:,} positives, {'ties' if self.ties else 'no ties'}"
 
 
-def cases(settings: Settings) -> list[MetricsCase]:
+def cases(settings: BenchSettings) -> list[MetricsCase]:
     """The cases: few and many positives, with ties and without."""
     pairs, positives = (20_000, (20, 160)) if settings.quick else (1_000_000, (161, 8000))
     return [MetricsCase(pairs, n, ties) for n in positives for ties in (False, True)]
 
 
-def run(settings: Settings, tell: Tell) -> Iterator[Result]:
+def run(settings: BenchSettings, tell: Tell) -> Iterator[Result]:
     """Compare bootstraps over pairs, then one over TFs."""
     for case in cases(settings):
         scores, is_positive = draw_scores(case.pairs, case.positives, ties=case.ties)
@@ -80,7 +80,7 @@ def compare(
     one_resample: Callable[[], np.ndarray],
     *,
     error: float,
-    settings: Settings,
+    settings: BenchSettings,
     tell: Tell,
 ) -> Result:
     """Time all resamples of ours and single ones of scikit-learn in turn."""

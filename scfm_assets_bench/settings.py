@@ -10,7 +10,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class BenchSettings:
     """Choices that all benchmarks share.
 
     Attributes

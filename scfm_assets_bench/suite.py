@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from scfm_assets_bench.record import Result
-    from scfm_assets_bench.settings import Settings, Tell
+    from scfm_assets_bench.settings import BenchSettings, Tell
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Bench:
     """
 
     name: str
-    run: Callable[[Settings, Tell], Iterator[Result]]
+    run: Callable[[BenchSettings, Tell], Iterator[Result]]
     notes: tuple[str, ...]
     clock: str = "process CPU time"
 
@@ -49,7 +49,7 @@ BENCHES = (
 )
 
 
-def run_json(benches: Sequence[Bench], settings: Settings, *, say: Tell, tell: Tell) -> None:
+def run_json(benches: Sequence[Bench], settings: BenchSettings, *, say: Tell, tell: Tell) -> None:
     """Say one JSON object per result, as soon as it is there."""
     with threads_limited_to(settings.threads):
         tell(machine.facts(settings.threads))
@@ -58,7 +58,7 @@ def run_json(benches: Sequence[Bench], settings: Settings, *, say: Tell, tell: T
                 say(result.to_json())
 
 
-def run_tables(benches: Sequence[Bench], settings: Settings, *, tell: Tell) -> None:
+def run_tables(benches: Sequence[Bench], settings: BenchSettings, *, tell: Tell) -> None:
     """Show a table per benchmark, with the machine and what is in each side."""
     from rich.console import Console
 
@@ -73,7 +73,7 @@ def run_tables(benches: Sequence[Bench], settings: Settings, *, tell: Tell) -> N
             _show(console, bench, settings, tell)
 
 
-def _show(console: Console, bench: Bench, settings: Settings, tell: Tell) -> None:
+def _show(console: Console, bench: Bench, settings: BenchSettings, tell: Tell) -> None:
     results: list[Result] = []
     try:
         for result in bench.run(settings, tell):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.tokens import Tokens
-    from scfm_assets_bench.settings import Settings, Tell
+    from scfm_assets_bench.settings import BenchSettings, Tell
 
 BENCH = "tokenize"
 MAX_TOKENS = 2048
@@ -42,7 +42,7 @@ NOTES = (
 )
 
 
-def run(settings: Settings, tell: Tell) -> Iterator[Result]:
+def run(settings: BenchSettings, tell: Tell) -> Iterator[Result]:
     """Compare in memory, then tokenize an atlas on disk."""
     n_cells, n_genes = (2_000, 2_000) if settings.quick else (20_000, 20_000)
     tell(f"drawing {n_cells:,} cells x {n_genes:,} genes")
@@ -51,7 +51,7 @@ def run(settings: Settings, tell: Tell) -> Iterator[Result]:
     yield on_disk(counts, 10 if settings.full else 1, tell)
 
 
-def compare(counts: sp.csr_matrix, settings: Settings, tell: Tell) -> Iterator[Result]:
+def compare(counts: sp.csr_matrix, settings: BenchSettings, tell: Tell) -> Iterator[Result]:
     """Compare the rates of all, and their ranks."""
     n_cells, n_genes = shape_of(counts)
     gene_ids, vocabulary = vocabulary_of(n_genes)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
-    from scfm_assets_bench.settings import Settings, Tell
+    from scfm_assets_bench.settings import BenchSettings, Tell
 
 BENCH = "warehouse"
 SQL = PACKAGE / "sql"
@@ -32,7 +32,7 @@ NOTES = (
 )
 
 
-def run(settings: Settings, tell: Tell) -> Iterator[Result]:
+def run(settings: BenchSettings, tell: Tell) -> Iterator[Result]:
     """Project lineage, look for news, and ask the ten questions."""
     with tempfile.TemporaryDirectory(prefix="scfm-bench-") as folder:
         yield from lineage(Path(folder) / "lineage", 2_000 if settings.quick else 100_000, tell)

@@ -41,9 +41,9 @@ def bench(
     on two quiet cores, `--quick` three.
     """
     from scfm_assets_bench import suite
-    from scfm_assets_bench.settings import Settings
+    from scfm_assets_bench.settings import BenchSettings
 
-    settings = Settings(model=model, repeats=repeats, threads=threads, quick=quick, full=full, scale=scale)
+    settings = BenchSettings(model=model, repeats=repeats, threads=threads, quick=quick, full=full, scale=scale)
     chosen = [each for each in suite.BENCHES if which in {each.name, "all"}]
 
     def tell(words: str) -> None:

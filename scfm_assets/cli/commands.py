@@ -24,7 +24,7 @@ from scfm_assets.errors import ScfmError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scfm_assets.home import Settings
+    from scfm_assets.home import RunSettings
 
 
 class Group(click.Group):
@@ -65,13 +65,13 @@ def _compute_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _settings(catalog: str | None, **compute: object) -> Settings:
+def _settings(catalog: str | None, **compute: object) -> RunSettings:
     """Read the environment; options of `_compute_options` stand under the variables of the compute resource."""
-    from scfm_assets.home import Settings
+    from scfm_assets.home import RunSettings
     from scfm_assets.resources.compute import SETTINGS
 
     given = {SETTINGS[name]: str(value) for name, value in compute.items() if value is not None}
-    return Settings.from_environment(catalog, **given)
+    return RunSettings.from_environment(catalog, **given)
 
 
 @main.command()

@@ -19,6 +19,6 @@ catalog_option = click.option(
 def choose(catalog: str | None) -> Catalog:
     """Load the catalog that an option names, else the environment."""
     from scfm_assets import catalog as catalogs
-    from scfm_assets.home import Settings
+    from scfm_assets.home import RunSettings
 
-    return catalogs.load(Settings.from_environment(catalog).catalog)
+    return catalogs.load(RunSettings.from_environment(catalog).catalog)

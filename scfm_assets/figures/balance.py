@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from scfm_assets.core.universes import Difference
+    from scfm_assets.core.universes import Imbalance
 
 
-def balance(differences: Mapping[str, Sequence[Difference]], title: str = "Balance of expression") -> Figure:
+def balance(differences: Mapping[str, Sequence[Imbalance]], title: str = "Balance of expression") -> Figure:
     """Draw standardised differences of positives and negatives, before matching (hollow) and after (filled).
 
     Parameters

@@ -11,7 +11,7 @@ from scfm_assets_bench import attention, memory, naive, roofline, workers
 from scfm_assets_bench.engine import sum_attention
 from scfm_assets_bench.models import SHAPES, base_encoder, collecting_encoder, config_of, masked_language_model
 from scfm_assets_bench.processes import DiedError
-from scfm_assets_bench.settings import Settings
+from scfm_assets_bench.settings import BenchSettings
 from scfm_assets_bench.simulated import draw_cells, spread_lengths
 from scfm_assets_tests.bench.tiny import FRAMED, TINY, silent
 
@@ -87,7 +87,7 @@ def test_a_case_gives_a_line_per_baseline_and_one_each_for_memory_error_and_limi
     peaks = {"ours": 10, "typical": 400, "careful": 30}
     monkeypatch.setattr(memory, "peak_of", lambda side, *_, **__: peaks[side])
     case = attention.AttentionCase(TINY, "a few tokens", LENGTHS, batch=2, exact=3, n_panel=100)
-    typical, careful, memory_line, error, limit = attention.compare(case, Settings(repeats=2), silent)
+    typical, careful, memory_line, error, limit = attention.compare(case, BenchSettings(repeats=2), silent)
     assert (typical.baseline, careful.baseline) == ("typical, batch 2", "careful")
     for line in (typical, careful):
         assert line.ratio == line.baseline_seconds / line.seconds
@@ -112,7 +112,7 @@ def test_a_side_that_dies_for_want_of_memory_has_no_peak_but_a_time(monkeypatch)
 
     monkeypatch.setattr(memory, "peak_of", peak_of)
     case = attention.AttentionCase(TINY, "a few tokens", LENGTHS, batch=2, exact=1, n_panel=100)
-    typical, careful, memory_line, *_ = attention.compare(case, Settings(repeats=1), told.append)
+    typical, careful, memory_line, *_ = attention.compare(case, BenchSettings(repeats=1), told.append)
     assert (typical.baseline_peak_bytes, careful.baseline_peak_bytes, memory_line.ratio) == (None, 10, None)
     assert typical.ratio > 0
     assert any("not known: exit code -9" in words for words in told)
@@ -185,10 +185,10 @@ def test_a_batch_is_halved_until_its_maps_fit(monkeypatch):
 
 
 def test_every_model_has_a_case_and_quick_ones_are_small():
-    everything = attention.cases(Settings())
+    everything = attention.cases(BenchSettings())
     assert {case.shape.name for case in everything} == {"V1-6L", "V1-12L", "V2-104M"}
     for model in SHAPES:
-        assert attention.cases(Settings(model=model))
-        quick = attention.cases(Settings(model=model, quick=True))
+        assert attention.cases(BenchSettings(model=model))
+        quick = attention.cases(BenchSettings(model=model, quick=True))
         assert {case.shape for case in quick} == {SHAPES[model]}
         assert max(max(case.lengths) for case in quick) <= 500

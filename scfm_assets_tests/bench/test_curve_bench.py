@@ -8,7 +8,7 @@ import pytest
 from scfm_assets.errors import ScfmError
 from scfm_assets_bench import curve
 from scfm_assets_bench.models import collecting_encoder, masked_language_model
-from scfm_assets_bench.settings import Settings
+from scfm_assets_bench.settings import BenchSettings
 from scfm_assets_bench.simulated import draw_cells, spread_lengths
 from scfm_assets_tests.bench.tiny import TINY, silent
 
@@ -53,10 +53,10 @@ def test_repeats_are_nested_and_share_no_cell():
 
 
 def test_a_curve_is_scaled_in_cells_and_pairs_and_nothing_else():
-    plan = curve.plan_of(Settings())
+    plan = curve.plan_of(BenchSettings())
     assert plan.n_cells == (1, 2, 4, 6, 8, 12, 20, 30, 40)
     assert (plan.n_tfs, plan.n_panel, plan.resamples, len(plan.lengths)) == (40, 1000, 200, 80)
-    whole = curve.plan_of(Settings(scale=1.0))
+    whole = curve.plan_of(BenchSettings(scale=1.0))
     assert whole.n_cells == curve.LADDER
     assert (whole.n_tfs, whole.resamples, len(whole.lengths)) == (1000, 200, 2000)
     assert (min(plan.lengths), max(plan.lengths)) == (min(whole.lengths), max(whole.lengths)) == (500, 1500)
@@ -64,4 +64,4 @@ def test_a_curve_is_scaled_in_cells_and_pairs_and_nothing_else():
 
 def test_a_scale_at_which_points_fall_together_is_refused():
     with pytest.raises(ScfmError, match="must differ"):
-        curve.plan_of(Settings(scale=0.01))
+        curve.plan_of(BenchSettings(scale=0.01))

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from scfm_assets_bench import metrics, naive
-from scfm_assets_bench.settings import Settings
+from scfm_assets_bench.settings import BenchSettings
 from scfm_assets_bench.simulated import draw_scores
 from scfm_assets_tests.bench.tiny import silent
 
@@ -46,7 +46,7 @@ def test_the_baselines_resample_whole_pairs_and_whole_tfs():
 
 def test_every_case_gives_one_line_with_its_error(monkeypatch):
     monkeypatch.setattr(metrics, "cases", lambda _: [metrics.MetricsCase(2000, 30, ties=True)])
-    lines = list(metrics.run(Settings(quick=True, repeats=1), silent))
+    lines = list(metrics.run(BenchSettings(quick=True, repeats=1), silent))
     assert [line.case.partition(":")[0] for line in lines] == ["2,000 pairs, 30 positives, ties", "20 TFs x 500 genes"]
     for line in lines:
         assert line.error <= 1e-12
@@ -55,7 +55,7 @@ def test_every_case_gives_one_line_with_its_error(monkeypatch):
 
 
 def test_the_cases_are_those_of_the_report():
-    cases = metrics.cases(Settings())
+    cases = metrics.cases(BenchSettings())
     assert {(case.pairs, case.positives, case.ties) for case in cases} == {
         (1_000_000, positives, ties) for positives in (161, 8000) for ties in (False, True)
     }

@@ -5,7 +5,7 @@ import numpy as np
 
 from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets_bench import naive, tokenize
-from scfm_assets_bench.settings import Settings
+from scfm_assets_bench.settings import BenchSettings
 from scfm_assets_bench.simulated import draw_counts
 from scfm_assets_tests.bench.tiny import silent
 
@@ -19,7 +19,7 @@ def test_simulated_counts_are_as_sparse_as_asked_for():
 
 def test_all_ways_of_ranking_agree_but_for_the_order_of_ties():
     counts = draw_counts(520, 400, density=0.2)
-    lines = list(tokenize.compare(counts, Settings(repeats=1), silent))
+    lines = list(tokenize.compare(counts, BenchSettings(repeats=1), silent))
     assert [line.baseline for line in lines] == ["Geneformer-like", "rows sliced"]
     assert all(line.error < 1e-6 for line in lines)
 

@@ -23,7 +23,7 @@ from dagster._core.remote_origin import (
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 
 from scfm_assets.catalog import SETTLE_SECONDS
-from scfm_assets.core.evaluation import checks
+from scfm_assets.core import evaluation
 from scfm_assets.defs import jobs
 from scfm_assets.defs.automation import AUTOMATION, CONDITION, checkpoint_watcher
 from scfm_assets.engine.dagster_internals import VERSION_TAG
@@ -118,7 +118,7 @@ def test_nothing_is_asked_for_while_something_is_missing(home: Home) -> None:
 
 def test_what_a_failed_blocking_check_holds_back_is_not_asked_for(rerun: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     automation = Automation(rerun)
-    monkeypatch.setattr(checks, "sums_hold_their_cells", lambda *_: (False, "they do not"))
+    monkeypatch.setattr(evaluation, "sums_hold_their_cells", lambda *_: (False, "they do not"))
     with pytest.raises(AssertionError):
         automation.materialize("models/random/attention", Place("sim_one", 30), **{FORCE_TAG: "true"})
     assert automation.tick() == Counter()
@@ -203,7 +203,8 @@ def test_the_watcher_tells_each_content_once(home: Home, mine: Path) -> None:
     automation_has_looked(home)
     watcher = Watcher(home)
     first = watcher.tick()
-    assert first == {"mine": checkpoints.checkpoint_version(home.catalog, "mine")}
+    # A control's version is known before it is built.
+    assert first == {model: checkpoints.checkpoint_version(home.catalog, model) for model in ("planted", "mine")}
     assert watcher.tick() == {}
     for file in mine.iterdir():
         file.touch()
@@ -222,7 +223,7 @@ def test_the_watcher_does_not_repeat_what_scfm_run_has_told(home: Home, mine: Pa
     observe(home, dg.AssetKey(["models", "mine", "checkpoint"]), checkpoints.checkpoint_version(home.catalog, "mine"))
     assert watcher.tick() == {}
     (mine / "gene_median.json").write_text(before)
-    assert watcher.tick() == first  # the earlier content is back
+    assert watcher.tick() == {"mine": first["mine"]}  # the earlier content is back
 
 
 @pytest.mark.usefixtures("settled", "mine")

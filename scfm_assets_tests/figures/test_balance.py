@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from scfm_assets.core.universes.matched_universes import Difference
+from scfm_assets.core.universes.matched_universes import Imbalance
 from scfm_assets.figures.balance import balance
 from scfm_assets.figures.files import thumbnail_markdown
 
 ROWS = (
-    Difference("TF", "mean", 0.8, 0.04),
-    Difference("TF", "detection", -0.3, -0.02),
-    Difference("target", "mean", 0.2, 0.0),
-    Difference("target", "detection", float("nan"), 0.01),
+    Imbalance("TF", "mean", 0.8, 0.04),
+    Imbalance("TF", "detection", -0.3, -0.02),
+    Imbalance("target", "mean", 0.2, 0.0),
+    Imbalance("target", "detection", float("nan"), 0.01),
 )
 
 

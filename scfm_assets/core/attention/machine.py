@@ -57,7 +57,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """What goes at once.
 
     Attributes
@@ -134,7 +134,7 @@ class Need:
         return self.bytes(self.longest, FEWEST_ROWS)
 
 
-def plan(machine: Machine, need: Need, *, place: str) -> Plan:
+def plan(machine: Machine, need: Need, *, place: str) -> MemoryPlan:
     """Fit batch and chunk into the memory.
 
     Raises
@@ -147,7 +147,7 @@ def plan(machine: Machine, need: Need, *, place: str) -> Plan:
     tokens = machine.tokens if machine.tokens is not None else TOKENS_ON_GPU * on_gpu
     budget = machine.memory if machine.memory is not None else _free(machine.device)
     if budget is None:
-        return Plan(tokens, rows)
+        return MemoryPlan(tokens, rows)
     if need.least > budget:
         problem = (
             f"a cell of {need.longest} tokens needs {_mebibytes(need.least)} MiB beside the model "
@@ -157,7 +157,7 @@ def plan(machine: Machine, need: Need, *, place: str) -> Plan:
         raise ScfmError(place, problem, remedy)
     while need.bytes(need.longest, rows) > budget:
         rows = max(FEWEST_ROWS, rows // 2)
-    return Plan(min(tokens, (budget - need.bytes(0, rows)) // need.per_token), rows)
+    return MemoryPlan(min(tokens, (budget - need.bytes(0, rows)) // need.per_token), rows)
 
 
 def _free(device: str) -> int | None:

@@ -1,7 +1,7 @@
 """Which pairs are ranked, and which of them are edges."""
 
 from scfm_assets.core.universes.grounds import Ground, grounds_of
-from scfm_assets.core.universes.matched_universes import LIMIT, Difference, MaskedUniverse
+from scfm_assets.core.universes.matched_universes import LIMIT, Imbalance, MaskedUniverse
 from scfm_assets.core.universes.of_tissue import (
     TissueUniverses,
     are_balanced,
@@ -27,8 +27,8 @@ __all__ = [
     "TF_GRID",
     "UNIVERSES",
     "AnyUniverse",
-    "Difference",
     "Ground",
+    "Imbalance",
     "MaskedUniverse",
     "PanelEdges",
     "Reference",

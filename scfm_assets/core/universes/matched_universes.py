@@ -219,7 +219,7 @@ def _last_balanced_turn(
 # Balance ------------------------------------------------------------------------------------------------------------
 
 
-class Difference(NamedTuple):
+class Imbalance(NamedTuple):
     """How far positives lie above negatives in one level of one end, in standard deviations."""
 
     end: str
@@ -230,7 +230,7 @@ class Difference(NamedTuple):
     """Of the pairs of the universe."""
 
 
-def balance(universe: MaskedUniverse, edges: PanelEdges, levels: GeneLevels) -> tuple[Difference, ...]:
+def balance(universe: MaskedUniverse, edges: PanelEdges, levels: GeneLevels) -> tuple[Imbalance, ...]:
     """Compare positives and negatives in mean and detection of TF and target; NaN without two of each kind."""
     grid = tf_grid_of(edges)
     before, after = (
@@ -241,7 +241,7 @@ def balance(universe: MaskedUniverse, edges: PanelEdges, levels: GeneLevels) -> 
         for candidate, positive in ((grid, edges.mask), (universe.candidate, universe.positive))
     )
     names = [(end, level) for end in ("TF", "target") for level in ("mean", "detection")]
-    return tuple(Difference(*name, float(was), float(now)) for name, was, now in zip(names, before, after, strict=True))
+    return tuple(Imbalance(*name, float(was), float(now)) for name, was, now in zip(names, before, after, strict=True))
 
 
 def standardised_difference(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:

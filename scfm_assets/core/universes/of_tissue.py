@@ -13,7 +13,7 @@ from scfm_assets.core.sampling import GeneLevels
 from scfm_assets.core.statistics import Labels, best_auroc, best_average_precision, uninformed_average_precision
 from scfm_assets.core.universes.matched_universes import (
     LIMIT,
-    Difference,
+    Imbalance,
     MaskedUniverse,
     balance,
     degree_matched,
@@ -205,7 +205,7 @@ def _every(universes: TissueUniverses) -> Iterator[tuple[NetworkUniverses, Maske
     return ((network, universe) for network in universes.networks for universe in network.fixed())
 
 
-def balance_of(universes: TissueUniverses) -> dict[str, tuple[Difference, ...]]:
+def balance_of(universes: TissueUniverses) -> dict[str, tuple[Imbalance, ...]]:
     """Balance of each network's expression-matched universe, as `plot_balance` draws it."""
     return {
         network.network: balance(universe, network.edges, universes.levels)

@@ -9,7 +9,7 @@ import numpy as np
 from scfm_assets.core.statistics import Estimate
 from scfm_assets.figures.style import MARKERS, QUIET, End, colour_of, label_ends, nothing, panels, room_for
 from scfm_assets.studies.synthetic_truth.data_sets import NONE
-from scfm_assets.studies.synthetic_truth.orderings import LEVEL, Block, blocks
+from scfm_assets.studies.synthetic_truth.orderings import LEVEL, SeedBlock, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,7 +109,7 @@ def change_by_case(scores: pa.Table) -> Figure:
         return figure
 
 
-def _changes(known: dict[tuple[str, str], Block], simulator: str, case: str) -> dict[str, np.ndarray]:
+def _changes(known: dict[tuple[str, str], SeedBlock], simulator: str, case: str) -> dict[str, np.ndarray]:
     """Differences of each method (n_seeds,) in one case; nothing where the simulator does not have it."""
     clean, block = known[simulator, NONE], known.get((simulator, case))
     shared = [name for name in block.methods if name in clean.methods] if block else []

@@ -13,7 +13,7 @@ from scfm_assets.core.evaluation import SMALLEST
 from scfm_assets.core.statistics import ALPHA, Estimate, Test
 from scfm_assets.studies.study import StudyVerdict
 from scfm_assets.studies.synthetic_truth.data_sets import NONE
-from scfm_assets.studies.synthetic_truth.orderings import Block, blocks, kendall
+from scfm_assets.studies.synthetic_truth.orderings import SeedBlock, blocks, kendall
 from scfm_assets.studies.synthetic_truth.scores import NULLS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _test(family: str, hypothesis: str, statistic: str, estimate: Estimate) -> T
     return estimate.as_test(STUDY, family, hypothesis, statistic, smallest=SMALLEST["auroc"], sided="greater")
 
 
-def _agree(one: str, other: str, of: dict[str, Block], orderings: pa.Table) -> Test:
+def _agree(one: str, other: str, of: dict[str, SeedBlock], orderings: pa.Table) -> Test:
     """Test by signs whether tau of one data set each is above 0; ties count against it."""
     methods = [name for name in of[one].methods if name in of[other].methods]
     taus = kendall(of[one].of(methods), of[other].of(methods)) if len(methods) > 1 else np.empty(0)

@@ -27,7 +27,7 @@ COMPARED = ("auroc", "auprc_ratio")
 RESAMPLES, LEVEL = 1000, 0.95
 
 
-class Block(NamedTuple):
+class SeedBlock(NamedTuple):
     """One metric of one simulator and case: methods, and values (n_seeds, n_methods)."""
 
     methods: tuple[str, ...]
@@ -38,7 +38,7 @@ class Block(NamedTuple):
         return self.values[:, [self.methods.index(name) for name in methods]]
 
 
-def blocks(scores: pa.Table, metric: str, *, nulls: bool = False) -> dict[tuple[str, str], Block]:
+def blocks(scores: pa.Table, metric: str, *, nulls: bool = False) -> dict[tuple[str, str], SeedBlock]:
     """Gather the values of the methods, or of the nulls, by simulator and case, in the order of the table."""
     selected = scores.filter((pc.field("metric") == metric) & (pc.field("is_null") == nulls))
     by_place: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
@@ -46,7 +46,7 @@ def blocks(scores: pa.Table, metric: str, *, nulls: bool = False) -> dict[tuple[
         place = by_place.setdefault((row["simulator"], row["case"]), {})
         place.setdefault(row["method"], {})[row["seed"]] = np.nan if row["value"] is None else row["value"]
     return {
-        place: Block(
+        place: SeedBlock(
             tuple(by_method),
             np.array([[by_seed[seed] for seed in sorted(by_seed)] for by_seed in by_method.values()]).T,
         )
@@ -91,7 +91,7 @@ def orderings(_: Settings, scores: pa.Table, *, resamples: int = RESAMPLES, seed
 Place = tuple[str, str]
 
 
-def _comparisons(known: Mapping[Place, Block]) -> Iterator[tuple[str, Place, Place]]:
+def _comparisons(known: Mapping[Place, SeedBlock]) -> Iterator[tuple[str, Place, Place]]:
     clean = [place for place in known if place[1] == NONE]
     yield from (("simulators", one, other) for one, other in combinations(clean, 2))
     yield from (("cases", one, other) for one in clean for other in known if other[0] == one[0] and other != one)

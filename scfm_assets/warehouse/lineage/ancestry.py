@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Input:
+class ReadInput:
     """Something that a materialization was made of: another materialization, or a source with its files."""
 
     label: str
@@ -57,7 +57,7 @@ class Materialization:
     platform: str | None
     commit: str | None
     made_at: datetime
-    inputs: tuple[Input, ...]
+    inputs: tuple[ReadInput, ...]
 
     @cached_property
     def label(self) -> str:
@@ -145,7 +145,7 @@ def ancestors(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, M
     )
     for reader, source, file, digest in con.execute(f"{sources} order by file").fetchall():
         files.setdefault((reader, source), {})[file] = digest
-    inputs: dict[str, list[Input]] = {}
+    inputs: dict[str, list[ReadInput]] = {}
     read = (
         "select i.materialization, i.input, i.asset, i.partition, i.version, i.upstream "
         "from lineage_input i semi join wanted on i.materialization = id "
@@ -153,7 +153,7 @@ def ancestors(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, M
     )
     for reader, label, asset, partition, version, upstream in con.execute(read).fetchall():
         behind = files.get((reader, label), {})
-        inputs.setdefault(reader, []).append(Input(label, asset, partition, version, upstream, behind))
+        inputs.setdefault(reader, []).append(ReadInput(label, asset, partition, version, upstream, behind))
     answer = con.execute(
         "select materialization as id, asset, partition, tissue, n_cells, data_version as version, "
         "code_version as code, config, checkpoint, device, precision, packages, python, platform, "

@@ -11,7 +11,7 @@ from scfm_assets.errors import ScfmError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from scfm_assets.warehouse.lineage.ancestry import Input, Made, Materialization
+    from scfm_assets.warehouse.lineage.ancestry import Made, Materialization, ReadInput
 
 KINDS = {"atlas": "data", "models": "weights", "networks": "networks"}
 """First part of a source's name -> what it brings."""
@@ -83,7 +83,7 @@ class Side:
     """
 
     steps: dict[str, dict[str, Materialization]] = field(default_factory=dict)
-    sources: dict[str, dict[str, Input]] = field(default_factory=dict)
+    sources: dict[str, dict[str, ReadInput]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
 
     @classmethod
@@ -183,7 +183,7 @@ def _change(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     return f"{_joined(version[:12] for version in a)} → {_joined(version[:12] for version in b)}"
 
 
-def _changed_files(a: Mapping[str, Input], b: Mapping[str, Input]) -> Iterator[tuple[str, str]]:
+def _changed_files(a: Mapping[str, ReadInput], b: Mapping[str, ReadInput]) -> Iterator[tuple[str, str]]:
     if len(a) == len(b) == 1:
         (old,), (new,) = a.values(), b.values()
         for file in sorted({*old.files, *new.files}):

@@ -164,7 +164,7 @@ def _events_since(instance: dg.DagsterInstance, known: Position) -> Iterator[dg.
 
 
 @dataclass(frozen=True)
-class Materialization:
+class MaterializationRows:
     """What one event of ours says was made, and of what."""
 
     row: dict[str, Any]
@@ -189,9 +189,9 @@ class Materialization:
         return {"materialization": self.row["materialization"]}
 
 
-def _blocks(records: Iterator[dg.EventLogRecord]) -> Iterator[list[Materialization]]:
+def _blocks(records: Iterator[dg.EventLogRecord]) -> Iterator[list[MaterializationRows]]:
     """What our events say, many at a time."""
-    block: list[Materialization] = []
+    block: list[MaterializationRows] = []
     for record in records:
         event = _materialization(record)
         if event is not None:
@@ -203,7 +203,7 @@ def _blocks(records: Iterator[dg.EventLogRecord]) -> Iterator[list[Materializati
         yield block
 
 
-def _materialization(record: dg.EventLogRecord) -> Materialization | None:
+def _materialization(record: dg.EventLogRecord) -> MaterializationRows | None:
     """Take from an event what becomes rows; None for one that is not ours."""
     event = record.asset_materialization
     metadata: dict[str, Any] = {name: value.value for name, value in event.metadata.items()} if event else {}
@@ -234,7 +234,7 @@ def _materialization(record: dg.EventLogRecord) -> Materialization | None:
         "made_at": _naive(datetime.fromisoformat(made_of["made_at"])),
         "recorded_at": _time(record.timestamp),
     }
-    return Materialization(row, made_of)
+    return MaterializationRows(row, made_of)
 
 
 def _fingerprint(facts: Mapping[str, Any]) -> str | None:
@@ -293,7 +293,7 @@ def _rows(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return table.rows(rows, stamped=())
 
 
-def _insert_events(con: duckdb.DuckDBPyConnection, block: list[Materialization]) -> int:
+def _insert_events(con: duckdb.DuckDBPyConnection, block: list[MaterializationRows]) -> int:
     """Insert what is new; return the number of rows added to `lineage`."""
     first = {event.row["materialization"]: event for event in reversed(block)}.values()
     con.register("new_inputs", _rows(LINEAGE_INPUT, chain.from_iterable(event.inputs() for event in first)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from scfm_assets.warehouse.lineage.ancestry import Input, Made, Materialization
+    from scfm_assets.warehouse.lineage.ancestry import Made, Materialization, ReadInput
     from scfm_assets.warehouse.lineage.choice import Chosen
 
 WIDTH = 110
@@ -158,7 +158,7 @@ def _below(made: Made, step: Materialization, walk: Walk) -> list[Line]:
     return [_step(step, full=walk.full), *_hung(blocks)]
 
 
-def _block(made: Made, read: Input, walk: Walk) -> list[Line]:
+def _block(made: Made, read: ReadInput, walk: Walk) -> list[Line]:
     step = made.get(read.upstream or "")
     if walk.is_closed(read.asset):
         line = _step(step, full=walk.full) if step else _source(read, full=walk.full)
@@ -192,7 +192,7 @@ def _step(step: Materialization, *, full: bool) -> Line:
     )
 
 
-def _source(read: Input, *, full: bool) -> Line:
+def _source(read: ReadInput, *, full: bool) -> Line:
     return Line(read.asset, read.partition or "", "source", _cut(read.version, 12, full=full))
 
 
@@ -200,7 +200,7 @@ def _cut(digest: str, digits: int, *, full: bool) -> str:
     return digest if full else digest[:digits]
 
 
-def _above(made: Made, reads: Sequence[Input]) -> Iterator[str]:
+def _above(made: Made, reads: Sequence[ReadInput]) -> Iterator[str]:
     for asset, group in groupby(reads, key=lambda read: read.asset):
         steps = [made[read.upstream] for read in group if read.upstream is not None and read.upstream in made]
         counts = [f"{step.n_cells}" for step in steps if step.n_cells]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import BertConfig
 
-from scfm_assets.core.attention.machine import FEWEST_ROWS, ROWS_ON_CPU, Need, Plan, plan
+from scfm_assets.core.attention.machine import FEWEST_ROWS, ROWS_ON_CPU, MemoryPlan, Need, plan
 from scfm_assets.core.attention.passes import Machine, States
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.attention.small_encoder import (
@@ -32,8 +32,8 @@ LEAST = 11 * MIB + 1000 * 2048 + FEWEST_ROWS * 8192
 
 
 def test_without_a_budget_cells_pass_one_by_one_on_a_cpu():
-    assert plan(Machine(), NEED, place="here") == Plan(tokens=0, rows=ROWS_ON_CPU)
-    assert plan(Machine(tokens=5000), NEED, place="here") == Plan(tokens=5000, rows=ROWS_ON_CPU)
+    assert plan(Machine(), NEED, place="here") == MemoryPlan(tokens=0, rows=ROWS_ON_CPU)
+    assert plan(Machine(tokens=5000), NEED, place="here") == MemoryPlan(tokens=5000, rows=ROWS_ON_CPU)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def test_without_a_budget_cells_pass_one_by_one_on_a_cpu():
 def test_rows_and_tokens_follow_from_the_budget(spare, tokens, rows):
     """The closed form: fixed + pairs + tokens x per_token + rows x per_row."""
     found = plan(Machine(memory=LEAST + spare, tokens=10_000), NEED, place="here")
-    assert found == Plan(tokens, rows)
+    assert found == MemoryPlan(tokens, rows)
     assert NEED.bytes(max(1000, found.tokens), found.rows) <= LEAST + spare
     alone = plan(Machine(memory=LEAST + spare), NEED, place="here")
-    assert alone == Plan(0, rows)
+    assert alone == MemoryPlan(0, rows)
 
 
 def test_need_is_counted_from_the_encoders_shape():
@@ -81,7 +81,7 @@ def test_a_budget_that_is_too_small_is_refused_with_the_one_that_suffices():
     named = re.fullmatch(r"Give at least (\d+) MiB \(--memory \1MiB\), or fewer layers\.", str(caught.value.remedy))
     assert named is not None
     assert plan(Machine(memory=int(named[1]) * MIB), NEED, place="here").rows >= FEWEST_ROWS
-    assert plan(Machine(memory=LEAST), NEED, place="here") == Plan(0, FEWEST_ROWS)
+    assert plan(Machine(memory=LEAST), NEED, place="here") == MemoryPlan(0, FEWEST_ROWS)
 
 
 def test_the_budget_named_for_a_stream_suffices_for_it():
