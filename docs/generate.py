@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mkdocs.structure.files import File, Files
 
 from scfm_assets import catalog as catalogs
-from scfm_assets.definitions import platform
+from scfm_assets.defs.assemble import platform
 from scfm_assets.home import PACKAGE
 
 if TYPE_CHECKING:
