@@ -50,9 +50,10 @@ def look(catalog: Catalog, model: str) -> Seen:
             question = _QUESTIONS.setdefault((model, *addresses), _Question(addresses))
             if reason := question.ask(lambda: checkpoints.checkpoint_files(catalog, model)):
                 return Seen(None, reason)
-        if entry.control is not None:
-            return Seen(checkpoints.checkpoint_version(catalog, model))
         folder = checkpoints.known_folder(catalog, model)
+        if entry.control is not None:
+            built = folder.is_dir()
+            return Seen(checkpoints.checkpoint_version(catalog, model)) if built else Seen(None, "is not built yet")
         files = FAMILIES[entry.family].digest_inputs(folder, checkpoints.options_of(catalog, model))
         if reason := unsettled(folder, files):
             return Seen(None, reason)
