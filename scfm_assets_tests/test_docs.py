@@ -33,11 +33,11 @@ from transformers import BertConfig, BertForMaskedLM
 
 from scfm_assets import catalog, families
 from scfm_assets.cli.commands import main
-from scfm_assets.core.intake.inspection import audit_file
+from scfm_assets.core.intake.inspection import inspect_file
 from scfm_assets.core.statistics import tests_table
 from scfm_assets.defs import assemble
 from scfm_assets.home import PACKAGE, project
-from scfm_assets.inputs.sources import audit_spec
+from scfm_assets.inputs.sources import inspection_spec
 from scfm_assets.resources import kubernetes
 from scfm_assets.warehouse.query import query
 from scfm_assets_tests.platforms import TINY, Home
@@ -287,7 +287,7 @@ def _leads(page: Path, link: str, generated: set[Path]) -> bool:
 def test_the_refusal_that_a_page_quotes_is_what_validate_says() -> None:
     (quoted,) = [block.code for block in blocks("text") if "Counts must be raw integers" in block.code]
     file = Path(str(files("scanpy.datasets") / "10x_pbmc68k_reduced.h5ad"))
-    inspected = audit_file(file, audit_spec(catalog.load("demo"), file, None), [])
+    inspected = inspect_file(file, inspection_spec(catalog.load("demo"), file, None), [])
     assert words(quoted) in words(inspected.text())
     assert not inspected.ok
 
