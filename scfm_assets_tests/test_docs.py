@@ -34,7 +34,7 @@ from transformers import BertConfig, BertForMaskedLM
 from scfm_assets import catalog, families
 from scfm_assets.cli.commands import main
 from scfm_assets.core.intake.inspection import inspect_file
-from scfm_assets.core.statistics import tests_table
+from scfm_assets.core.statistics import tests_table as adjusted
 from scfm_assets.defs import assemble
 from scfm_assets.home import PACKAGE, project
 from scfm_assets.inputs.sources import inspection_spec
@@ -147,7 +147,7 @@ def test_the_study_of_the_page_is_a_study(tmp_path: Path, monkeypatch: pytest.Mo
         tables = study.resolve(control)()
         tests = study.resolve(study.tests)(tables)
         assert {test.family for test in tests} == set(study.families)
-        assert study.resolve(study.verdict)(tables, tests_table(tests)).answer in expected
+        assert study.resolve(study.verdict)(tables, adjusted(tests)).answer in expected
         assert list(study.resolve(study.figures)(tables)) == ["gains"]
 
 

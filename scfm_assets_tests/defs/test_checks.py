@@ -13,7 +13,7 @@ import pytest
 from anndata import read_h5ad
 
 from scfm_assets.core.attention import increments
-from scfm_assets.core.metrics import metrics
+from scfm_assets.core.metrics import METRICS_OF_PLACES
 from scfm_assets.core.sampling import cells
 from scfm_assets.core.scores import edges
 from scfm_assets.engine.runner import Outcome
@@ -143,7 +143,7 @@ def test_cells_drawn_twice_stop_before_tokens(rerun: Home, monkeypatch: pytest.M
         orders[:, 1] = orders[:, 0]
         return orders
 
-    monkeypatch.setattr(cells, "cell_orders", doubled)
+    monkeypatch.setattr("scfm_assets.core.sampling.cell_orders", doubled)
     told = broken(rerun, "atlas/cell_sets", "repeats_hold_their_cells", below="models/random/tokenized_cells")
     assert told == "repeat 0 holds 19, repeat 1 holds 19 distinct cells instead of 20"
 
@@ -154,14 +154,14 @@ def test_sums_that_lost_a_cell_stop_before_edge_scores(rerun: Home, monkeypatch:
     def losing(*given: Any) -> dict[int, Any]:
         return {r: replace(sums, n_cells=sums.n_cells - (r == 1)) for r, sums in honest(*given).items()}
 
-    monkeypatch.setattr(increments, "sum_increments", losing)
+    monkeypatch.setattr("scfm_assets.core.attention.sum_increments", losing)
     told = broken(rerun, "models/random/attention", "sums_hold_their_cells", below="models/random/edge_scores")
     assert told == "repeat 1 sums 19 cells instead of 20"
 
 
 def test_a_ranking_that_favours_any_labels_stops_before_curves(rerun: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = metrics.auroc
-    monkeypatch.setattr(metrics, "auroc", lambda bins: 0.5 + 0.5 * honest(bins))
+    honest = METRICS_OF_PLACES["auroc"]
+    monkeypatch.setitem(METRICS_OF_PLACES, "auroc", lambda *places: 0.5 + 0.5 * honest(*places))
     told = broken(rerun, "evaluation/metrics", "permuted_labels_score_half", below="scaling/curves")
     assert "furthest from 0.5 is" in told
 
@@ -180,7 +180,7 @@ def test_edge_scores_that_are_no_numbers_stop_before_metrics(rerun: Home, monkey
         rerun.store.manifest("networks/truth", Place()), rerun.platform.nodes["networks/truth"].format
     )
     tfs = truth["tf"].to_pylist()
-    monkeypatch.setattr(edges, "from_attention", spoiled)
+    monkeypatch.setattr("scfm_assets.core.scores.from_attention", spoiled)
     told = broken(rerun, "models/random/edge_scores", "scores_are_finite", below="evaluation/metrics")
     assert "1 values" in told
 
