@@ -51,7 +51,7 @@ def nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("forwarded in the asset's own process")
 
-    monkeypatch.setattr(increments, "attend", refuse)
+    monkeypatch.setattr("scfm_assets.core.attention.attend", refuse)
 
 
 @pytest.mark.long

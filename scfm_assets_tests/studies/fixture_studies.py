@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scfm_assets.cli.new_study import write_study
-from scfm_assets.defs import studies as study_assets
+from scfm_assets.defs.studies import assets as study_assets
 from scfm_assets.engine.declare import Job
 from scfm_assets.engine.platform import Platform
 from scfm_assets.resources.store import Store
