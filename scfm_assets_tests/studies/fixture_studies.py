@@ -14,6 +14,7 @@ import pytest
 from scfm_assets.cli.new_study import write_study
 from scfm_assets.defs.studies import assets as study_assets
 from scfm_assets.engine.declare import Job
+from scfm_assets.engine.make import materialize
 from scfm_assets.engine.platform import Platform
 from scfm_assets.resources.store import Store
 from scfm_assets.studies import _load
@@ -63,7 +64,7 @@ def make(platform: Platform, store: Store, asset: str, **options: Any) -> list[A
     node, values = platform.nodes[asset], []
     for place in platform.grid.places(node.space):
         job = Job(platform.catalog, platform.grid, place, store, platform.compute)
-        manifest, _ = platform.materialize(node, job, **options)
+        manifest, _ = materialize(platform, node, job, **options)
         values.append(store.read(manifest, node.format))
     return values
 
@@ -74,5 +75,5 @@ def stale(platform: Platform, store: Store) -> set[str]:
         name
         for name, node in platform.nodes.items()
         for place in platform.grid.places(node.space)
-        if store.manifest(name, place) is not None and platform.fresh(node, place, store) is None
+        if store.manifest(name, place) is not None and platform.plan(node, place, store).kept is None
     }
