@@ -65,8 +65,10 @@ def _first_line(documented: Any) -> str:
 
 
 def _table_page() -> dict[str, str]:
+    from scfm_assets.studies import discover
     from scfm_assets.tables.page import tables_page
 
+    discover()  # registers the tables of the studies
     return {"reference/tables.md": tables_page()}
 
 

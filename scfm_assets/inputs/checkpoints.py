@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from scfm_assets.catalog import HubAddress, is_hub
-from scfm_assets.core.base import digest_json
+from scfm_assets.core.base import digest_json, replacing
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
 from scfm_assets.inputs import hub, sources
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CONTROLS = "1"
 """Version of how controls are built; raise it when the same specification gives other weights."""
+BUILT = "built.json"
+"""Digests of a control's files as they were built, beside them."""
 
 
 def checkpoint_folder(catalog: Catalog, model: str) -> Path:
@@ -35,6 +37,8 @@ def checkpoint_folder(catalog: Catalog, model: str) -> Path:
     folder = known_folder(catalog, model)
     if catalog.models[model].control is not None and not folder.exists():
         _build_control(catalog, model, folder)
+        with replacing(folder / BUILT) as hidden:
+            hidden.write_text(json.dumps(checkpoint_files(catalog, model)))
     return folder
 
 
@@ -59,10 +63,14 @@ def control_identity(catalog: Catalog, model: str) -> str:
 
 
 def checkpoint_version(catalog: Catalog, model: str) -> str:
-    """Digest a model's weights, configuration and dictionaries; of a control, which need not be built, its identity."""
+    """Digest a model's weights, configuration and dictionaries.
+
+    A control need not be built to be asked: it is known by what it is built from, and by its files only where
+    somebody has changed them since.
+    """
     entry = catalog.models[model]
     how = [entry.family, entry.words, sorted(entry.files)]
-    if entry.control is not None:
+    if entry.control is not None and not _changed_since_built(catalog, model):
         return digest_json([how, control_identity(catalog, model)])
     return digest_json([how, *map(list, checkpoint_files(catalog, model).items())])
 
@@ -80,6 +88,15 @@ def checkpoint_files(catalog: Catalog, model: str) -> dict[str, str]:
         path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}": sources.file_digest(path)
         for path in files
     }
+
+
+def _changed_since_built(catalog: Catalog, model: str) -> bool:
+    """Whether the files of a control are others than those that were built."""
+    try:
+        built = json.loads((known_folder(catalog, model) / BUILT).read_text())
+    except FileNotFoundError:
+        return False
+    return built != checkpoint_files(catalog, model)
 
 
 def checkpoint_digest(catalog: Catalog, model: str) -> str:

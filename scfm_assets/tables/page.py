@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scfm_assets.tables.columns import MATERIALIZATION
 from scfm_assets.tables.lineage import LATEST, LINEAGE_TABLES
-from scfm_assets.tables.platform import SUBJECTS
+from scfm_assets.tables.platform import SUBJECTS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,9 +28,12 @@ def tables_page(subjects: Mapping[str, Sequence[Table]] | None = None) -> str:
     Parameters
     ----------
     subjects
-        Heading -> its tables; all tables of the warehouse if None.
+        Heading -> its tables; all tables of the warehouse if None, with those of the studies that are registered.
     """
-    subjects = subjects or {**SUBJECTS, "Lineage": (*LINEAGE_TABLES, LATEST)}
+    if subjects is None:
+        shared = {table.name for tables in SUBJECTS.values() for table in tables}
+        of_studies = tuple(table for name, table in TABLES.items() if name not in shared)
+        subjects = {**SUBJECTS, "Of one study": of_studies, "Lineage": (*LINEAGE_TABLES, LATEST)}
     return "\n".join([BEFORE, *(line for item in subjects.items() for line in _subject(*item))])
 
 

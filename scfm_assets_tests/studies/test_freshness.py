@@ -88,7 +88,7 @@ def test_a_changed_default_is_told_as_settings_and_changed_code_as_code(
     edit(folder / "scores.py", "SEED = 0", "SEED = 1")
     with loaded(folder) as study:
         (scores,) = [one for one in status(with_study(platform, study), store) if one.asset == STEPS[0]]
-    assert scores.standings[0].why.startswith("code 1.")
+    assert scores.standings[0].why.startswith("code: ")
 
 
 def test_a_changed_simulator_makes_outputs_stale_and_a_room_that_is_not_imported_does_not(
