@@ -13,6 +13,7 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 
 import pytest
+from filelock import FileLock
 
 from scfm_assets_tests.platforms import TINY, Home, open_home
 
@@ -34,15 +35,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """The tiny catalog, run to the end once. Tests must not change it."""
-    folder = tmp_path_factory.mktemp("finished")
-    with open_home(folder, deepcopy(TINY)) as found:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SCFM_HOME", str(folder))
-            outcome = found.run()
-        assert outcome.success, outcome
-        yield found
+def finished(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Home]:
+    """The tiny catalog, run to the end once by whichever process of the tests is first. Tests must not change it."""
+    root = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        root = root.parent  # what the processes of xdist share
+    folder = root / "finished"
+    with FileLock(root / "finished.lock"):
+        if not folder.exists():
+            hidden = root / ".finished"
+            shutil.rmtree(hidden, ignore_errors=True)
+            hidden.mkdir()
+            with open_home(hidden, deepcopy(TINY)) as home, pytest.MonkeyPatch.context() as patch:
+                patch.setenv("SCFM_HOME", str(hidden))
+                outcome = home.run()
+            assert outcome.success, outcome
+            hidden.rename(folder)
+    with open_home(folder) as home:
+        yield home
 
 
 @pytest.fixture

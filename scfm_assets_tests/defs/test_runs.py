@@ -23,7 +23,7 @@ from scfm_assets.engine.runner import Outcome
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import TABLE
-from scfm_assets_tests.platforms import TINY, Home, atlas_file, open_home
+from scfm_assets_tests.platforms import SMALLEST, TINY, Home, atlas_file, open_home
 
 
 def computed(outcome: Outcome) -> Counter[str]:
@@ -35,8 +35,15 @@ def where(outcome: Outcome, asset: str) -> set[str]:
 
 
 @pytest.fixture
+def smallest(home: Home) -> Home:
+    """One model and one number of cells, where it matters how a run goes and not what comes out."""
+    home.write(deepcopy(SMALLEST))
+    return home
+
+
+@pytest.fixture
 def files(home: Home) -> Home:
-    """Two atlases from files, read by the random control."""
+    """Two atlases from files beside a simulated one, read by the random control."""
     catalog = deepcopy(TINY)
     for i, tissue in enumerate(("left", "right")):
         path = atlas_file(home.folder / f"{tissue}.h5ad", seed=i)
@@ -233,19 +240,19 @@ def test_a_tissue_without_a_network_says_so_instead_of_failing(home: Home, tmp_p
     assert "no reference network for organism 'mouse'" in manifest.facts["reasons"]
 
 
-def test_tissues_can_be_shared_among_processes(finished: Home, home: Home) -> None:
+def test_tissues_can_be_shared_among_processes(finished: Home, smallest: Home) -> None:
     heard = []
-    outcome = home.run(jobs=2, show=heard.append)
+    outcome = smallest.run(jobs=2, show=heard.append)
     assert outcome.success, outcome.failed
     assert computed(outcome) == Counter(
         node.asset
-        for node in home.platform.nodes.values()
-        for _ in home.platform.grid.places(node.space)
+        for node in smallest.platform.nodes.values()
+        for _ in smallest.platform.grid.places(node.space)
         if not node.on_request
     )
     assert {done.asset for done in outcome.computed} <= {getattr(event, "asset", None) for event in heard}
-    place = Place("sim_two", 40)
-    one, other = (h.store.manifest("models/planted/attention", place) for h in (finished, home))
+    place = Place("sim_two", 10)
+    one, other = (h.store.manifest("models/planted/attention", place) for h in (finished, smallest))
     assert one.version == other.version  # to the last bit, whichever process did it
 
 
@@ -277,9 +284,9 @@ def works(process: str) -> bool:
 
 
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_a_run_that_is_stopped_leaves_nothing_half_done_and_goes_on_later(home: Home, blow: int, code: int) -> None:
-    command = [sys.executable, "-m", "scfm_assets.cli", "run", "--catalog", str(home.folder / "catalog.yaml")]
-    environment = {**os.environ, "SCFM_HOME": str(home.folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+def test_a_run_that_is_stopped_leaves_nothing_half_done_and_goes_on_later(smallest: Home, blow: int, code: int) -> None:
+    command = [sys.executable, "-m", "scfm_assets.cli", "run", "--catalog", str(smallest.folder / "catalog.yaml")]
+    environment = {**os.environ, "SCFM_HOME": str(smallest.folder), "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([*command, "--jobs", "1"], env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if "attention_increment" in line:
@@ -287,7 +294,7 @@ def test_a_run_that_is_stopped_leaves_nothing_half_done_and_goes_on_later(home: 
                 break
         process.stdout.read()
         assert process.wait(timeout=60) == code
-    with open_home(home.folder) as again:
+    with open_home(smallest.folder) as again:
         before = again.store.manifest("atlas/processed", Place("sim_one")).version
         outcome = again.run()
         assert outcome.success
