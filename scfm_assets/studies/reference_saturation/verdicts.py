@@ -133,11 +133,8 @@ def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
         at, interaction = _parts(rows)
         rise = _rise(curves, density, method, metric)
         if growth == 0 and metric in ASKED and not HIDINGS[hiding].control:
-            tests.append(
-                _test(
-                    EXPLAINED, key, "interaction, log2 n x completeness", _of(interaction), rise=rise, sided="greater"
-                )
-            )
+            crossed = "interaction, log2 n x completeness"
+            tests.append(_test(EXPLAINED, key, crossed, _of(interaction), rise=rise, sided="greater"))
         if growth == 0 and hiding == "random" and metric == "auroc":
             beyond = _over_error(interaction["excess"], interaction["excess_lo"], interaction["units"])
             tests.append(_test(BEYOND, key, "interaction, observed - predicted", beyond, rise=rise, sided="two-sided"))
