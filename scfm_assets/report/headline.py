@@ -30,10 +30,7 @@ ROLES = {
     "baseline": "Best baseline",
     "null": "Best null",
 }
-NAMES = (
-    *("model", "checkpoint", "method", "layer", "direction"),
-    *("network", "network_version", "universe", "n_cells"),
-)
+NAMES = ("model", "method", "layer", "direction", "network", "universe", "n_cells")
 MEANS = ("base_rate", "pair_coverage", "positive_coverage")
 NULLS = frozenset(method.name for method in SCORED_NULLS)
 
@@ -43,12 +40,10 @@ class Score:
     """The AUROC of one method at the largest n_cells, averaged over repeats, and what goes with it."""
 
     model: str
-    checkpoint: str | None
     method: str
     layer: int | None
     direction: str
     network: str
-    network_version: str
     universe: str
     n_cells: int
     value: float
