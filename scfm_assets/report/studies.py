@@ -55,13 +55,14 @@ def study_page(
     tests
         Its rows of `tests`.
     """
+    answer = verdict["answer"]
     return str(
         fill(
             "study",
             anchor=anchor(name),
             title=title,
             verdict=verdict,
-            answer=mark(_sentence(verdict["answer"]), HOLDS[verdict["holds"]]),
+            answer=mark(f"{answer[:1].upper()}{answer[1:]}.", HOLDS[verdict["holds"]]),
             figures={
                 called.replace("_", " ").capitalize(): Html(to_svg(figure, f"{name}-{called}"))
                 for called, figure in figures.items()
@@ -70,10 +71,6 @@ def study_page(
             tests=tests_table(tests),
         )
     )
-
-
-def _sentence(answer: str) -> str:
-    return f"{answer[:1].upper()}{answer[1:]}."
 
 
 def tests_table(tests: pa.Table) -> Html:

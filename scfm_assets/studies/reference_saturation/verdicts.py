@@ -94,11 +94,11 @@ def _parts(curve: Iterable[Mapping[str, Any]]) -> tuple[dict[float, Mapping[str,
     return {row["completeness"]: row for row in rows if row["term"] == "slope"}, interaction
 
 
-def curves_of(slopes: pa.Table, by: Sequence[str] = GROUPS) -> dict[Key, Rows]:
+def curves_of(slopes: pa.Table) -> dict[Key, Rows]:
     """Gather the rows of each curve, hiding and metric; those are the last two parts of the key."""
     curves: dict[Key, Rows] = defaultdict(list)
     for row in slopes.to_pylist():
-        curves[tuple(row[name] for name in (*by, "hiding", "metric"))].append(row)
+        curves[tuple(row[name] for name in (*GROUPS, "hiding", "metric"))].append(row)
     return dict(curves)
 
 
