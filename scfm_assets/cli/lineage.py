@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -88,14 +88,14 @@ def diff(a: str, b: str) -> None:
     from scfm_assets.warehouse.lineage import diff_text as lineage_diff_text
 
     with ancestry.lineage_of(homes.home()) as con:
-        ids = [lineage_choice.id_of(con, prefix) for prefix in (a, b)]
-        for prefix, id_ in zip((a, b), ids, strict=True):
-            if id_ is None:
-                place = f"materialization {prefix!r}"
-                raise ScfmError(place, "there is none that begins like this", "`scfm lineage show` lists them.")
-        old, new = map(str, ids)
+        old, new = (lineage_choice.id_of(con, prefix) or _none_begins(prefix) for prefix in (a, b))
         comparison = lineage_diff.compare(ancestry.ancestors(con, [old, new]), old, new)
     click.echo(lineage_diff_text.as_text(comparison))
+
+
+def _none_begins(prefix: str) -> NoReturn:
+    place, problem = f"materialization {prefix!r}", "there is none that begins like this"
+    raise ScfmError(place, problem, "`scfm lineage show` lists them.")
 
 
 @lineage.command()

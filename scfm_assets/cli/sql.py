@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from scfm_assets.errors import ScfmError
-from scfm_assets.home import PACKAGE
+from scfm_assets.home import PACKAGE, home
+from scfm_assets.warehouse.query import FORMATS
+from scfm_assets.warehouse.query import query as ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,35 +46,29 @@ def sql(query: str | None, form: Form) -> None:
     QUERY may be the path of an .sql file; without one a prompt starts. The tables are views in SCFM_HOME/scfm.duckdb,
     which any DuckDB client can open while runs write.
     """
-    from scfm_assets import home as homes
-    from scfm_assets.warehouse.publish import query as ask
-
-    home = homes.home()
     if query is None:
-        prompt(home, form)
+        prompt(home(), form)
         return
     if query.endswith(".sql") and Path(query).is_file():
         query = Path(query).read_text(encoding="utf-8")
-    click.echo(ask(home, query, form))
+    click.echo(ask(home(), query, form))
 
 
-def prompt(home: Path, form: Form) -> None:
+def prompt(folder: Path, form: Form) -> None:
     """Answer statements from the terminal (or from standard input) until there are no more."""
-    from scfm_assets.warehouse.publish import query as ask
-
-    ask(home, "select 1")  # says what to do where there is no warehouse yet
+    ask(folder, "select 1")  # says what to do where there is no warehouse yet
     talks = sys.stdin.isatty()
     if talks:
         import readline  # noqa: F401 - gives the prompt its history and editing
 
-        click.echo(f"{home / 'scfm.duckdb'}, read-only. .help says what can be asked, .quit leaves.")
+        click.echo(f"{folder / 'scfm.duckdb'}, read-only. .help says what can be asked, .quit leaves.")
     failed = False
     for statement in _statements(talks=talks):
         try:
             if statement.startswith("."):
-                form = _command(home, statement, form)
+                form = _command(folder, statement, form)
             else:
-                click.echo(ask(home, statement, form))
+                click.echo(ask(folder, statement, form))
         except ScfmError as error:
             failed = True
             click.secho(str(error), fg="red", err=True)
@@ -113,36 +109,30 @@ def _line(*, talks: bool, goes_on: bool) -> str | None:
             click.echo()
 
 
-def _command(home: Path, command: str, form: Form) -> Form:
+def _command(folder: Path, command: str, form: Form) -> Form:
     """Do what a dot command says; return the format from here on."""
-    from scfm_assets.warehouse.publish import query as ask
-    from scfm_assets.warehouse.query import FORMATS
-
     name, _, of = command.rstrip(";").partition(" ")
     of = of.strip()
     if name in {".quit", ".exit"}:
         raise EOFError
-    if name == ".tables":
-        click.echo(ask(home, TABLES, form))
-    elif name == ".columns":
-        click.echo(ask(home, COLUMNS.format(of.replace("'", "''")), form))
-    elif name == ".queries":
-        click.echo("\n".join(sorted(_queries(home))))
-    elif name == ".run":
-        click.echo(ask(home, _query_named(home, of), form))
-    elif name == ".format" and of in FORMATS:
+    if name == ".format" and of in FORMATS:
         return of  # pyright: ignore[reportReturnType] - just checked
-    else:
-        click.echo(HELP)
+    answers = {
+        ".tables": lambda: ask(folder, TABLES, form),
+        ".columns": lambda: ask(folder, COLUMNS.format(of.replace("'", "''")), form),
+        ".queries": lambda: "\n".join(sorted(_queries(folder))),
+        ".run": lambda: ask(folder, _query_named(folder, of), form),
+    }
+    click.echo(answers.get(name, lambda: HELP)())
     return form
 
 
-def _queries(home: Path) -> dict[str, Path]:
-    return {file.stem: file for folder in (QUERIES, home / "sql") for file in folder.glob("*.sql")}
+def _queries(folder: Path) -> dict[str, Path]:
+    return {file.stem: file for place in (QUERIES, folder / "sql") for file in place.glob("*.sql")}
 
 
-def _query_named(home: Path, name: str) -> str:
-    files = _queries(home)
+def _query_named(folder: Path, name: str) -> str:
+    files = _queries(folder)
     if name not in files:
         raise ScfmError(".run", f"there is no query {name!r}", f"There are: {', '.join(sorted(files))}.")
     return files[name].read_text(encoding="utf-8")

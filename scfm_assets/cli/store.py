@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import click
@@ -31,10 +32,9 @@ def status(catalog: str | None, *, why: bool) -> None:
     click.echo(_table(statuses))
     if why:
         for standing in (s for asset in statuses for s in asset.standings if s.state is not housekeeping.State.FRESH):
-            click.echo(f"{standing.asset} {standing.place}: {standing.state.value}{_because(standing.why)}")
-    elif any(
-        asset.count(state) for asset in statuses for state in (housekeeping.State.STALE, housekeeping.State.MISSING)
-    ):
+            because = f" ({standing.why})" if standing.why else ""
+            click.echo(f"{standing.asset} {standing.place}: {standing.state.value}{because}")
+    elif any(s.state is not housekeeping.State.FRESH for asset in statuses for s in asset.standings):
         click.echo("`scfm status --why` says why; `scfm run` makes what is stale or missing.")
 
 
@@ -86,24 +86,20 @@ def _table(statuses: Iterable[AssetStatus]) -> str:
     from scfm_assets.engine.housekeeping import State
     from scfm_assets.warehouse.text_table import text_table
 
-    head = ["asset", "fresh", "stale", "missing", "size", "of earlier checkpoints"]
+    head, assets = ["asset", "fresh", "stale", "missing", "size", "of earlier checkpoints"], list(statuses)
     rows = [
         [asset.asset, *(str(asset.count(s) or ".") for s in State), size(asset.bytes_now), size(asset.bytes_before)]
-        for asset in statuses
+        for asset in assets
     ]
-    assets = list(statuses)
     sums = [sum(asset.count(state) for asset in assets) for state in State]
     total = [size(sum(getattr(asset, name) for asset in assets)) for name in ("bytes_now", "bytes_before")]
     rows.append(["all", *map(str, sums), *total])
     return "\n".join(text_table(head, rows, right=range(1, len(head))))
 
 
-def _because(why: str) -> str:
-    return f" ({why})" if why else ""
-
-
 def _reasons(leftovers: Iterable[Leftover]) -> Iterable[str]:
     """Sum leftovers up by what they are."""
-    for why, files in groupby(sorted(leftovers, key=lambda leftover: leftover.why), key=lambda leftover: leftover.why):
+    why_of = attrgetter("why")
+    for why, files in groupby(sorted(leftovers, key=why_of), key=why_of):
         alike = list(files)
         yield f"{size(sum(leftover.size for leftover in alike)):>8}  {len(alike):>4} files  {why}"

@@ -66,9 +66,7 @@ def _quality(job: Job, atlas: AnnData) -> Facts:
         "counts_from": str(atlas.uns["scfm"]["counts_from"]),
         "repairs": "; ".join(f"{r['n']:,} {r['what'].replace('_', ' ')} ({r['example']})" for r in repairs) or "none",
     }
-    figure = plots.atlas_qc(
-        obs["n_counts"].to_numpy(), obs["n_genes"].to_numpy(), obs["cell_type"].to_numpy(), job.tissue
-    )
+    figure = plots.atlas_qc(*(obs[name].to_numpy() for name in ("n_counts", "n_genes", "cell_type")), job.tissue)
     return Facts(facts, {"quality": plot_files.thumbnail_markdown(figure)})
 
 
@@ -77,8 +75,7 @@ def _quality_table(_: Job, atlas: AnnData) -> pa.Table:
     groups = obs.groupby(["cell_type", "donor"], observed=True)
     summary = groups.agg(
         cells=("n_counts", "size"), median_counts=("n_counts", "median"), median_genes=("n_genes", "median")
-    )
-    summary = summary.reset_index()
+    ).reset_index()
     return ATLAS_QC.from_columns({name: summary[name].tolist() for name in summary})
 
 
@@ -151,10 +148,8 @@ def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
     from scfm_assets.core.sampling import cell_orders, cell_set_table, shared
 
     experiment, types = job.catalog.experiment, atlas.obs["cell_type"].to_numpy()
-    barcodes = atlas.obs_names.to_numpy()
-    orders = cell_orders(
-        types, barcodes, repeats=experiment.repeats, length=max(experiment.n_cells), seed=experiment.seed
-    )
+    how = {"repeats": experiment.repeats, "length": max(experiment.n_cells), "seed": experiment.seed}
+    orders = cell_orders(types, atlas.obs_names.to_numpy(), **how)
     n_groups = max(experiment.cell_groups, 1)
     table = cell_set_table(orders, job.n_cells, experiment.n_cells, n_groups=n_groups, seed=experiment.seed)
     job.say(shared_cells=shared(table, job.n_cells))

@@ -18,7 +18,7 @@ from scfm_assets.partitions import Place, Relation, Space
 from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import Compute
 from scfm_assets.resources.store import Manifest, Store, StoreFolder
-from scfm_assets.tables.columns import MATERIALIZATION
+from scfm_assets.tables.columns import MATERIALIZATION, Column
 from scfm_assets.tables.platform import TABLES
 
 OWNER = "team:scfm"
@@ -33,15 +33,11 @@ OUTPUTS = {
 def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
     """Turn a declaration into a Dagster asset."""
     grid, key = platform.grid, dg.AssetKey(node.asset.split("/"))
+    above = {read.asset: (read.relation, platform.nodes[read.asset].space) for read in node.reads.values()}
+    above |= {name: (Relation.SAME, platform.sources[name].space) for name in node.watches}
     deps = [
-        dg.AssetDep(dg.AssetKey(name.split("/")), partition_mapping=mapping)
-        for name, mapping in {
-            **{
-                read.asset: read.relation.mapping(grid, node.space, platform.nodes[read.asset].space)
-                for read in node.reads.values()
-            },
-            **{name: Relation.SAME.mapping(grid, node.space, platform.sources[name].space) for name in node.watches},
-        }.items()
+        dg.AssetDep(dg.AssetKey(name.split("/")), partition_mapping=relation.mapping(grid, node.space, space))
+        for name, (relation, space) in above.items()
     ]
 
     @dg.asset(
@@ -74,11 +70,10 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
         job = Job(platform.catalog, platform.grid, place, store.open(), compute, context.log.info)
         try:
             manifest, facts = make.materialize(platform, node, job, force=FORCE_TAG in context.run.tags)
-        except ScfmError as error:
-            LISTENER.get()(Failed.by(node.asset, place, error))
-            raise dg.Failure(str(error), allow_retries=False) from error
         except Exception as error:
             LISTENER.get()(Failed.by(node.asset, place, error))
+            if isinstance(error, ScfmError):
+                raise dg.Failure(str(error), allow_retries=False) from error
             raise
         if facts.facts.get("kept"):
             context.log.info("fresh: inputs, code and configuration are those of the stored output, which is kept")
@@ -115,17 +110,12 @@ def made_of(manifest: Manifest) -> dict[str, Any]:
 def _columns(name: str) -> dg.TableSchema:
     """A table's columns, their meaning, limits and key, as the UI shows them."""
     table = TABLES[name]
-    columns = [
-        dg.TableColumn(
-            c.name,
-            c.type,
-            c.doc,
-            dg.TableColumnConstraints(
-                nullable=c.nullable, unique=(c.name,) == table.key, other=[c.check] if c.check else []
-            ),
-        )
-        for c in (*table.columns, MATERIALIZATION)
-    ]
+
+    def limits(c: Column) -> dg.TableColumnConstraints:
+        other = [c.check] if c.check else []
+        return dg.TableColumnConstraints(nullable=c.nullable, unique=(c.name,) == table.key, other=other)
+
+    columns = [dg.TableColumn(c.name, c.type, c.doc, limits(c)) for c in (*table.columns, MATERIALIZATION)]
     key = [f"unique ({', '.join(table.key)})"] if table.key else []
     return dg.TableSchema(columns, dg.TableConstraints(key))
 

@@ -6,29 +6,31 @@ import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from scfm_assets.core.base import digest_arrays
 from scfm_assets.resources.store import ARRAYS, Arrays, Format
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
-def _arrays_of(value: Any) -> Arrays:
-    return Arrays(*value.to_tensors())
+def _stored_by(to_arrays: Callable[[Any], Arrays], from_arrays: Callable[[Arrays], Any]) -> Format:
+    """Store values as the arrays that they are made into, and back from."""
+    return Format(
+        ARRAYS.suffix,
+        lambda path, value: ARRAYS.write(path, to_arrays(value)),
+        lambda path: from_arrays(ARRAYS.read(path)),
+        lambda value: ARRAYS.digest(to_arrays(value)),
+    )
 
 
 def _stored_as(module: str, name: str) -> Format:
     """Store values of a class of `core/` that offers ``to_tensors`` and ``from_tensors``, imported when one is read."""
 
-    def read(path: Path) -> Any:
-        stored = ARRAYS.read(path)
+    def from_arrays(stored: Arrays) -> Any:
         return getattr(import_module(module), name).from_tensors(stored.tensors, stored.words)
 
-    return Format(
-        ARRAYS.suffix,
-        lambda path, value: ARRAYS.write(path, _arrays_of(value)),
-        read,
-        lambda value: ARRAYS.digest(_arrays_of(value)),
-    )
+    return _stored_by(lambda value: Arrays(*value.to_tensors()), from_arrays)
 
 
 def _of_repeats(value: Any) -> Arrays:
@@ -37,10 +39,9 @@ def _of_repeats(value: Any) -> Arrays:
     return Arrays(tensors, {"repeats": json.dumps(sorted(value))})
 
 
-def _to_repeats(path: Path) -> Any:
+def _to_repeats(stored: Arrays) -> Any:
     from scfm_assets.core.attention import AttentionSums
 
-    stored = ARRAYS.read(path)
     return {r: AttentionSums.from_tensors(stored.tensors, f"repeat{r}.") for r in json.loads(stored.words["repeats"])}
 
 
@@ -49,26 +50,11 @@ INCREMENT = _stored_as("scfm_assets.core.attention.increments", "AttentionIncrem
 CELL_EMBEDDINGS = _stored_as("scfm_assets.core.attention.embeddings", "CellEmbeddings")
 UNIVERSES = _stored_as("scfm_assets.core.universes.of_tissue", "TissueUniverses")
 EDGES = _stored_as("scfm_assets.core.scores.edges", "EdgeScores")
-ATTENTION = Format(
-    ARRAYS.suffix,
-    lambda path, value: ARRAYS.write(path, _of_repeats(value)),
-    _to_repeats,
-    lambda value: ARRAYS.digest(_of_repeats(value)),
-)
+ATTENTION = _stored_by(_of_repeats, _to_repeats)
 
 
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def _digest_text(text: str) -> str:
-    from scfm_assets.core.base import digest_arrays
-
-    return digest_arrays(text)
-
-
-HTML = Format(".html", _write_text, _read_text, _digest_text)
+HTML = Format(".html", _write_text, lambda path: path.read_text(encoding="utf-8"), digest_arrays)

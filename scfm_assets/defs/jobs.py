@@ -28,6 +28,11 @@ CLICK = (
     "A click on Launch run starts a run of some seconds, which looks up what is missing or stale and asks for that in "
     "one backfill (named in its log, shown under Runs > Backfills). If everything is fresh, nothing is asked for."
 )
+AT_NIGHT = (
+    "Looks whether atlases, networks, code or catalog have changed, and asks in one backfill for what has "
+    "become stale; what was never made is left alone, and so is everything while a backfill is at work. A "
+    "source that cannot be read fails the run, after the others have been looked at."
+)
 
 
 def jobs(platform: Platform, home: Path) -> list[dg.JobDefinition]:
@@ -38,41 +43,22 @@ def jobs(platform: Platform, home: Path) -> list[dg.JobDefinition]:
     curves = _with_inputs(platform, ["scaling/curves", "report"]) & unasked
     tagged = {name for name, node in platform.nodes.items() if STUDY in node.tags}
     studies = tagged | _with_inputs(platform, sorted(on_request))
+    refreshed = _with_readers(platform, networks) & unasked
+    by_click = (
+        ("everything", "All assets of the catalog but the studies.", unasked),
+        ("studies", "The studies, and all that they are made of.", studies),
+        ("scaling_curve", "The scaling curves and the report, and all that leads to them.", curves),
+        ("refresh_networks", "The reference networks, and all that is made of them.", refreshed),
+    )
     return [
-        _job(platform, home, "everything", f"All assets of the catalog but the studies. {CLICK}", unasked),
-        _job(platform, home, "studies", f"The studies, and all that they are made of. {CLICK}", studies),
-        _job(
-            platform,
-            home,
-            "scaling_curve",
-            f"The scaling curves and the report, and all that leads to them. {CLICK}",
-            curves,
-        ),
-        _job(
-            platform,
-            home,
-            "refresh_networks",
-            f"The reference networks, and all that is made of them. {CLICK}",
-            _with_readers(platform, networks) & unasked,
-        ),
-        _job(
-            platform,
-            home,
-            NIGHTLY_JOB,
-            "Looks whether atlases, networks, code or catalog have changed, and asks in one backfill for what has "
-            "become stale; what was never made is left alone, and so is everything while a backfill is at work. A "
-            "source that cannot be read fails the run, after the others have been looked at.",
-            list(platform.nodes),
-            nightly=True,
-        ),
+        *(_job(platform, home, name, f"{doc} {CLICK}", assets) for name, doc, assets in by_click),
+        _job(platform, home, NIGHTLY_JOB, AT_NIGHT, set(platform.nodes), nightly=True),
     ]
 
 
 def _job(
-    platform: Platform, home: Path, name: str, doc: str, assets: Iterable[str], *, nightly: bool = False
+    platform: Platform, home: Path, name: str, doc: str, chosen: set[str], *, nightly: bool = False
 ) -> dg.JobDefinition:
-    chosen = set(assets)
-
     @dg.op(name=f"ask_for_{name}")
     def ask(context: dg.OpExecutionContext) -> None:
         instance = context.instance
@@ -81,14 +67,11 @@ def _job(
             return
         versions, unread = _read_sources(platform, chosen)
         states = {State.STALE} if nightly else {State.STALE, State.MISSING}
-        standings = [
-            standing for standing in _standings(platform, home, chosen, set(unread)) if standing.state in states
-        ]
-        if standings:
-            backfill = request(
-                instance, platform, [(standing.asset, standing.place) for standing in standings], title=name
-            )
-            context.log.info(f"backfill {backfill} asks for {len(standings)} outputs")
+        standings = _standings(platform, home, chosen, set(unread))
+        wanted = [(standing.asset, standing.place) for standing in standings if standing.state in states]
+        if wanted:
+            backfill = request(instance, platform, wanted, title=name)
+            context.log.info(f"backfill {backfill} asks for {len(wanted)} outputs")
         else:
             context.log.info("everything is fresh")
         # Told after the backfill was added: automation finds what is made of a changed source in progress.

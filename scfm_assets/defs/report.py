@@ -102,9 +102,8 @@ def _context(
         if sentence
     }
     versions = {f"atlas/processed {place}": manifest.version for place, manifest in atlases.manifests.items()}
-    versions |= {
-        f"models/{model}/checkpoint": checkpoints.checkpoint_version(catalog, model) for model in catalog.models
-    }
+    for model in catalog.models:
+        versions[f"models/{model}/checkpoint"] = checkpoints.checkpoint_version(catalog, model)
     for other in others.values():
         versions |= {manifest.asset: manifest.version for manifest in other.manifests.values()}
     return {

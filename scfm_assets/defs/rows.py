@@ -23,15 +23,18 @@ def edge_rows(catalog: Catalog, place: Place, scores: EdgeScores, networks: Iter
 
     ends = [table.column(end) for table in networks for end in ("tf", "tf_id") if end in table.column_names]
     tfs = {tf for end in ends for tf in end.unique().to_pylist()}
-    return edge_table(
-        scores,
-        tfs,
-        tissue=str(place.tissue),
-        n_cells=int(place.n_cells or 0),
-        model=model,
-        checkpoint=checkpoint_digest(catalog, model) if model in catalog.models else None,
-        simulated=catalog.atlases[str(place.tissue)].simulated,
-    )
+    return edge_table(scores, tfs, **_whose(catalog, place, model))
+
+
+def _whose(catalog: Catalog, place: Place, model: str) -> dict[str, Any]:
+    """What every row of a slice and a model says."""
+    return {
+        "tissue": str(place.tissue),
+        "n_cells": int(place.n_cells or 0),
+        "model": model,
+        "checkpoint": checkpoint_digest(catalog, model) if model in catalog.models else None,
+        "simulated": catalog.atlases[str(place.tissue)].simulated,
+    }
 
 
 def evaluation_of(
@@ -51,9 +54,5 @@ def evaluation_of(
         "matched": {} if universes is None else universes.matched,
         "directions": [direction for direction in DIRECTIONS if direction.name in experiment.directions],
         "intervals": Intervals(**experiment.intervals.model_dump()),
-        "tissue": str(place.tissue),
-        "n_cells": int(place.n_cells or 0),
-        "model": model,
-        "checkpoint": checkpoint_digest(catalog, model) if model in catalog.models else None,
-        "simulated": catalog.atlases[str(place.tissue)].simulated,
+        **_whose(catalog, place, model),
     }

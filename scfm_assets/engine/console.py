@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich import console as rich_console
 from rich.table import Table
 
-from scfm_assets.engine.declare import Done, Failed, Progress
+from scfm_assets.engine.declare import Failed, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,31 +73,27 @@ class Console:
         self._stop()
         self.begun.pop(event.place, None)
         self.now.pop(event.place, None)
-        if isinstance(event, Done):
-            if not event.kept:
-                facts = ", ".join(f"{event.facts[k]:,} {k.replace('_', ' ')}" for k in SHOWN if k in event.facts)
-                self.terminal.print(
-                    f"{event.place!s:<22} {event.asset:<36} {event.seconds:6.2f} s  [dim]{facts}[/]", soft_wrap=True
-                )
-                if "sentence" in event.facts:
-                    answer = f"    {event.facts['answer']}: {event.facts['sentence']}"
-                    self.terminal.print(answer, markup=False, soft_wrap=True)
-        elif isinstance(event, Failed):
-            self.terminal.print(f"{event.place!s:<22} {event.asset:<36} [bold red]failed[/]", soft_wrap=True)
+        about = f"{event.place!s:<22} {event.asset:<36}"
+        if isinstance(event, Failed):
+            self.terminal.print(f"{about} [bold red]failed[/]", soft_wrap=True)
             self.terminal.print(f"    {event.error}", style="red", markup=False, soft_wrap=True)
+        elif not event.kept:
+            facts = ", ".join(f"{event.facts[k]:,} {k.replace('_', ' ')}" for k in SHOWN if k in event.facts)
+            self.terminal.print(f"{about} {event.seconds:6.2f} s  [dim]{facts}[/]", soft_wrap=True)
+            if "sentence" in event.facts:
+                answer = f"    {event.facts['answer']}: {event.facts['sentence']}"
+                self.terminal.print(answer, markup=False, soft_wrap=True)
 
     def sum_up(self, outcome: Outcome, catalog: Catalog, home: Path, warehouse: Path, *, seconds: float) -> None:
         """Show the headline numbers, what was done, and where to look next."""
         self._stop()
         self._headlines(warehouse, catalog)
-        for tissue, places in groupby(
-            sorted(outcome.blocked, key=lambda b: str(b[1].tissue)), key=lambda b: b[1].tissue
-        ):
+        blocked = sorted(outcome.blocked, key=lambda b: str(b[1].tissue))
+        for tissue, places in groupby(blocked, key=lambda b: b[1].tissue):
             assets = sorted({asset for asset, _ in places})
             listed = f"{', '.join(assets[:4])}{' ...' if len(assets) > 4 else ''}"
-            self.terminal.print(
-                f"{tissue or 'all tissues'}: not made, for want of what they read: {listed}", style="yellow"
-            )
+            message = f"{tissue or 'all tissues'}: not made, for want of what they read: {listed}"
+            self.terminal.print(message, style="yellow")
         counts = f"{len(outcome.computed)} computed, {len(outcome.failed)} failed, {len(outcome.blocked)} not made"
         nothing = " (everything was fresh)" if not (outcome.computed or outcome.failed or outcome.blocked) else ""
         self.terminal.print(f"[bold]{counts}{nothing}[/] in {seconds:.1f} s")
@@ -109,13 +105,9 @@ class Console:
         import duckdb
 
         with duckdb.connect(str(warehouse), read_only=True) as con:
-            views = {
-                name for (name,) in con.execute("select view_name from duckdb_views() where not internal").fetchall()
-            }
-            rows = con.execute(HEADLINES).fetchall() if {"metrics", "scaling_curves"} <= views else []
+            views = con.execute("select view_name from duckdb_views() where not internal").fetchall()
+            rows = con.execute(HEADLINES).fetchall() if {("metrics",), ("scaling_curves",)} <= set(views) else []
         rows = [row for row in rows if row[0] in catalog.atlases]
-        if not rows:
-            return
         for (tissue, network), group in groupby(rows, key=lambda row: row[:2]):
             self._headline(tissue, network, list(group))
 

@@ -73,12 +73,8 @@ def add_backfill(
     -------
     Id of the backfill.
     """
-    subset = AssetGraphSubset(
-        partitions_subsets_by_asset_key={
-            key: definition.empty_subset().with_partition_keys(keys) for key, (definition, keys) in partitions.items()
-        },
-        non_partitioned_asset_keys=unpartitioned,
-    )
+    subsets = {key: of.empty_subset().with_partition_keys(keys) for key, (of, keys) in partitions.items()}
+    subset = AssetGraphSubset(partitions_subsets_by_asset_key=subsets, non_partitioned_asset_keys=unpartitioned)
     backfill = PartitionBackfill.from_asset_graph_subset(
         backfill_id=make_new_backfill_id(),
         backfill_timestamp=time.time(),

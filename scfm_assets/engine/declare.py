@@ -342,11 +342,7 @@ class Failed:
         return cls(asset, place, message)
 
 
-def _silent(_: Progress | Done | Failed) -> None:
-    """Listen to nothing."""
-
-
-LISTENER: ContextVar[Callable[[Progress | Done | Failed], None]] = ContextVar("listener", default=_silent)
+LISTENER: ContextVar[Callable[[Progress | Done | Failed], None]] = ContextVar("listener", default=lambda _: None)
 """Whoever wants to show what happens: `scfm run` sets it."""
 
 FORCE_TAG = "scfm/force"

@@ -8,13 +8,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from graphlib import TopologicalSorter
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.errors import ScfmError
 from scfm_assets.resources.files import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from scfm_assets.engine.declare import Node
@@ -123,17 +124,14 @@ def _reasons(plan: Plan, stored: Manifest, known: Mapping[tuple[str, Place], Sta
 
 def _sizes(store: Store, node: Node, place: Place) -> tuple[int, int]:
     current = store.manifest(node.asset, place)
-    now = _files(current) if current else set()
-    before = {file for revision in store.revisions(node.asset, place) for file in _files(revision)} - now
-    return _bytes(store, now), _bytes(store, before)
+    now = _files(current.value, current.tables) if current else set()
+    revisions = store.revisions(node.asset, place)
+    before = {file for revision in revisions for file in _files(revision.value, revision.tables)} - now
+    return sum(map(store.files.size, now)), sum(map(store.files.size, before))
 
 
-def _files(manifest: Manifest) -> set[str]:
-    return {*manifest.value, *(file for files in manifest.tables.values() for file in files)}
-
-
-def _bytes(store: Store, files: set[str]) -> int:
-    return sum(store.files.size(file) for file in files)
+def _files(value: Iterable[str], tables: Mapping[str, Iterable[str]]) -> set[str]:
+    return {*value, *chain.from_iterable(tables.values())}
 
 
 # What nobody needs ------------------------------------------------------------------------------------------------
@@ -196,18 +194,13 @@ def _superseded(store: Store, keep: int) -> Iterator[Leftover]:
             continue
         earlier = [r for r in revisions if r["materialization"] != current["materialization"]]
         earlier.sort(key=lambda revision: revision["made_at"], reverse=True)
-        needed = {*_names(current), *(name for revision in earlier[:keep] for name in _names(revision))}
+        needed = set().union(*(_files(kept["value"], kept["tables"]) for kept in (current, *earlier[:keep])))
         for revision in earlier[keep:]:
-            tables = {name for files in revision["tables"].values() for name in files}
-            for name in sorted(set(revision["value"]) - needed - tables):
+            for name in sorted(set(revision["value"]) - needed - _files((), revision["tables"])):
                 path = store.root / name
                 if store.files.holds(name):
                     why = f"{revision['asset']} of checkpoint {revision['facts']['checkpoint']}, which was superseded"
                     yield Leftover(name, path.stat().st_size, why)
-
-
-def _names(manifest: Mapping[str, Any]) -> set[str]:
-    return {*manifest["value"], *(name for files in manifest["tables"].values() for name in files)}
 
 
 def _read(file: Path) -> dict[str, Any] | None:

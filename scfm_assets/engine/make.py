@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -77,7 +77,12 @@ def _make(platform: Platform, plan: Plan, job: Job, started: float) -> Output:
     value = value if node.table is None else tables[node.table]
     facts = node.facts(job, value) if node.facts is not None else Facts()
     checks = tuple((check.name, *check.passes(job, value)) for check in node.checks)
-    output = Output(
+    sources = {label_of(source.asset, at): source.files(at) for source, at in platform.watched(node, job.place)}
+    cost = {
+        "seconds": round(time.perf_counter() - started, 3),
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    return Output(
         format=node.format,
         value=value,
         tables=tables,
@@ -85,17 +90,12 @@ def _make(platform: Platform, plan: Plan, job: Job, started: float) -> Output:
         config=plan.config,
         inputs=plan.versions,
         checks=checks,
-        facts={},
+        facts={**job.said, **facts.facts, **cost, "simulated": simulated},
         shown=facts.shown,
         upstream=plan.materializations,
-        sources={label_of(source.asset, at): source.files(at) for source, at in platform.watched(node, job.place)},
+        sources=sources,
         environment=environment(),
     )
-    cost = {
-        "seconds": round(time.perf_counter() - started, 3),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }
-    return replace(output, facts={**job.said, **facts.facts, **cost, "simulated": simulated})
 
 
 def _tables(node: Node, job: Job, value: Any, *, simulated: bool) -> dict[str, pa.Table]:

@@ -67,10 +67,6 @@ class Plan:
             if not (needed and read.may_lack):
                 yield from ((read.asset, place, manifest) for place, manifest in manifests.items())
 
-    def is_of(self, manifest: Manifest) -> bool:
-        """Whether a stored output was made of what the plan names."""
-        return manifest.made_of(self.code, self.config, self.versions)
-
     def changes(self, stored: Manifest) -> Iterator[str]:
         """Say what differs from what a stored output was made of: code, settings or inputs."""
         if stored.code != self.code:

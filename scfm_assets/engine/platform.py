@@ -77,7 +77,7 @@ class Platform:
 
     def _fits(self, plan: Plan, manifest: Manifest) -> bool:
         valid = usable(plan.node, manifest) is not None and plan.node.still_valid(self.grid, manifest)
-        return valid and plan.is_of(manifest)
+        return valid and manifest.made_of(plan.code, plan.config, plan.versions)
 
 
 def refused(node: Node, manifest: Manifest) -> list[str]:

@@ -149,9 +149,8 @@ def _observe(
                 unseen.add((source.asset, place))
                 continue
             if last_version(instance, key, place, observed=True) != version:
-                instance.report_runless_asset_event(
-                    dg.AssetObservation(asset_key=key, partition=place.key, tags={VERSION_TAG: version})
-                )
+                observation = dg.AssetObservation(key, partition=place.key, tags={VERSION_TAG: version})
+                instance.report_runless_asset_event(observation)
     return unseen
 
 
@@ -162,9 +161,8 @@ def _selected(definitions: dg.Definitions, select: str | None, platform: Platfor
     try:
         keys = dg.AssetSelection.from_string(select).resolve(graph)
     except Exception as error:  # Dagster's parser raises its own and antlr's errors
-        raise ScfmError(
-            "--select", f"{select!r} is not an asset selection: {error}", 'For example: key:"networks/*"'
-        ) from error
+        problem = f"{select!r} is not an asset selection: {error}"
+        raise ScfmError("--select", problem, 'For example: key:"networks/*"') from error
     chosen = {"/".join(key.path) for key in keys} & set(platform.nodes)
     if not chosen:
         known = ", ".join(sorted(platform.nodes))

@@ -34,9 +34,8 @@ HEALTHY = 300.0
 PATIENCE = 30.0
 """Seconds in which processes may stop by themselves."""
 
-SETTINGS = {
-    "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600",  # the first digest of a large checkpoint takes its time
-}
+SETTINGS = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
+"""Environment of both: the first digest of a large checkpoint takes its time."""
 
 
 def serve(

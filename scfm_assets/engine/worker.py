@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -90,7 +90,10 @@ class Worker:
         One of the same content is not enough: its rows name another materialization, which lineage would never hear of.
         """
         event = last_event(self.instance, dg.AssetKey(plan.node.asset.split("/")), plan.place)
-        return plan.kept is not None and event is not None and plan.kept.materialization == _materialization(event)
+        if plan.kept is None or event is None:
+            return False
+        told = event.metadata.get("materialization")  # which an output that is older than the ids does not have
+        return plan.kept.materialization == (told.value if told else "")
 
     def _execute(self, nodes: Sequence[Node], place: Place) -> None:
         """Materialize assets at one place in one Dagster run. Failures reach the listener from inside."""
@@ -124,9 +127,3 @@ def last_event(
     partitions = [place.key] if place.key is not None else None
     records = fetch(dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=1).records
     return (records[0].asset_observation or records[0].asset_materialization) if records else None
-
-
-def _materialization(event: dg.AssetMaterialization | dg.AssetObservation) -> Any:
-    """Id that an event tells of; empty for an output that is older than the ids."""
-    entry = event.metadata.get("materialization")
-    return entry.value if entry else ""

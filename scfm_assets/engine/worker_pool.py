@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, suppress
+from dataclasses import KW_ONLY, dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ TICK = 0.25
 _worker: Worker | None = None
 
 
+@dataclass(eq=False)
 class WorkerPool(AbstractContextManager["WorkerPool"]):
     """Processes that start when there is work for more than one.
 
@@ -61,22 +63,17 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
         Called in this process with everything that happens in the others.
     """
 
-    def __init__(
-        self,
-        jobs: int,
-        catalog: Catalog,
-        assemble: Assemble,
-        home: Path,
-        instance: dg.DagsterInstance,
-        *,
-        force: bool,
-        listen: Callable[[Event], None],
-    ) -> None:
-        self._jobs, self._catalog, self._home, self._instance = jobs, catalog, home, instance
-        self._assemble, self._force, self._listen = assemble, force, listen
-        self._pool: ProcessPoolExecutor | None = None
-        self._events: Any = None
-        self._listener: threading.Thread | None = None
+    jobs: int
+    catalog: Catalog
+    assemble: Assemble
+    home: Path
+    instance: dg.DagsterInstance
+    _: KW_ONLY
+    force: bool
+    listen: Callable[[Event], None]
+    _pool: ProcessPoolExecutor | None = field(default=None, init=False)
+    _events: Any = field(default=None, init=False)
+    _listener: threading.Thread | None = field(default=None, init=False)
 
     def work(
         self, assets: Sequence[str], shares: Sequence[list[Place]], unseen: set[tuple[str, Place]]
@@ -105,22 +102,22 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
             self._listener.join()
 
     def _start(self) -> ProcessPoolExecutor:
-        threads = str(max(1, (os.cpu_count() or 1) // self._jobs))
+        threads = str(max(1, (os.cpu_count() or 1) // self.jobs))
         for name in THREADS:  # read when the libraries are loaded, so they must be there before the processes start
             os.environ.setdefault(name, threads)
         context = multiprocessing.get_context("spawn")
         self._events = context.Queue()
         self._listener = threading.Thread(target=self._hear, daemon=True)
         self._listener.start()
-        catalog = (str(self._catalog.path), self._catalog.dropped)
-        instance = reference_to(self._instance)
-        settings = (self._assemble, catalog, str(self._home), instance, self._force, self._events)
-        self._pool = ProcessPoolExecutor(self._jobs, context, _begin, settings)
+        catalog = (str(self.catalog.path), self.catalog.dropped)
+        instance = reference_to(self.instance)
+        settings = (self.assemble, catalog, str(self.home), instance, self.force, self._events)
+        self._pool = ProcessPoolExecutor(self.jobs, context, _begin, settings)
         return self._pool
 
     def _hear(self) -> None:
         while (event := self._events.get()) is not None:
-            self._listen(event)
+            self.listen(event)
 
 
 def _begin(  # noqa: PLR0917 - a process starts with positional arguments

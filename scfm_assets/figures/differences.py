@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.figures.style import QUIET, End, colour_of, label_ends, layer_axis, nothing, panels, room_for
-from scfm_assets.figures.traces import Trace, aside, draw, rows_of, trace_of
+from scfm_assets.figures.traces import aside, draw, rows_of, traces_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import pyarrow as pa
     from matplotlib.figure import Figure
 
@@ -48,8 +46,10 @@ def difference_by_layer(
     with panels(len(methods), title, note=note, right=room_for(networks)) as (figure, axes):
         ends: list[list[End]] = [[End(0.0, "no change", QUIET)] for _ in methods]
         for ax, method, labels in zip(axes, methods, ends, strict=True):
-            series = _series([row for row in rows if row["method"] == method])
-            for (network, direction), trace in series.items():
+            of_method = [row for row in rows if row["method"] == method]
+            series = traces_of(of_method, "layer", "network", "direction", y="difference")
+            # The lesser direction first, so that it lies below.
+            for (network, direction), trace in sorted(series.items(), key=lambda s: (s[0][1] != "tf_keys", s[0])):
                 place, faint = networks.index(network), direction == "tf_keys"
                 moved = aside(trace, DODGE * (2 * place + faint - len(networks) + 0.5))
                 draw(ax, moved, place, faint=faint)
@@ -64,13 +64,3 @@ def difference_by_layer(
         for ax, labels in zip(axes, ends, strict=True):
             label_ends(ax, labels)
         return figure
-
-
-def _series(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Trace]:
-    """Traces over the layers by network and direction, the lesser direction first, so that it lies below."""
-    keys = sorted({(row["network"], row["direction"]) for row in rows}, key=lambda key: (key[1] != "tf_keys", key))
-    traces = {
-        key: trace_of([row for row in rows if (row["network"], row["direction"]) == key], "layer", "difference")
-        for key in keys
-    }
-    return {key: trace for key, trace in traces.items() if trace is not None}

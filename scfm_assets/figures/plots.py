@@ -28,7 +28,7 @@ from scfm_assets.figures.style import (
     plain_log_axis,
     room_for,
 )
-from scfm_assets.figures.traces import aside, draw, fitted_line, richest_network, rows_of, said_of, trace_of
+from scfm_assets.figures.traces import aside, draw, fitted_line, richest_network, rows_of, said_of, trace_of, traces_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ def scaling_curve(
         for row in rows_of(metrics, head=None, **filters)
         if row["direction"] in ways and row["layer"] in (None, fixed.get(row["model"]))
     ]
-    series = _traced(rows, "n_cells", "model", "method")
+    series = traces_of(rows, "n_cells", "model", "method")
     if not series or network is None:
         return nothing(f"{tissue}: no {METRICS[metric]} to show, for no network is known for it.")
     models = list(dict.fromkeys(model for model, _ in series if model != BASELINES))
@@ -140,7 +140,7 @@ def attention_by_layer(
     rows = rows_of(metrics, tissue=tissue, network=network, universe=universe, metric=metric, head=None)
     rows = [row for row in rows if row["layer"] is not None]
     largest = max((row["n_cells"] for row in rows), default=0)
-    series = _traced([row for row in rows if row["n_cells"] == largest], "layer", "method", "model", "direction")
+    series = traces_of([row for row in rows if row["n_cells"] == largest], "layer", "method", "model", "direction")
     if not series or network is None:
         return nothing(f"{tissue}: no layers to show, for no model has a {METRICS[metric]} there.")
     methods = list(dict.fromkeys(method for method, _, _ in series))
@@ -242,15 +242,6 @@ def _bars(axes: Axes, counts: Sequence[tuple[str, int]]) -> None:
     axes.spines["bottom"].set_visible(False)
     axes.margins(x=0.16)
     axes.set_title("cells of each type")
-
-
-def _traced(rows: Sequence[Mapping[str, Any]], x: str, *key: str) -> dict[tuple[str, ...], Any]:
-    """Traces by key, in the order of their first row; series without a defined value are left out."""
-    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in key), []).append(row)
-    traces = {key: trace_of(group, x) for key, group in groups.items()}
-    return {key: trace for key, trace in traces.items() if trace is not None}
 
 
 def _alike(rows: Sequence[Mapping[str, Any]], column: str) -> dict[str, list[Mapping[str, Any]]]:

@@ -15,7 +15,7 @@ from scfm_assets.core.curves import FORMS, is_flat
 from scfm_assets.figures.style import MARKERS, colour_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.axes import Axes
 
@@ -74,6 +74,15 @@ def trace_of(rows: Sequence[Mapping[str, Any]], x: str, y: str = "value") -> Tra
         lo=bars[:, 0],
         hi=bars[:, 1],
     )
+
+
+def traces_of(rows: Iterable[Mapping[str, Any]], x: str, *key: str, y: str = "value") -> dict[tuple[str, ...], Trace]:
+    """Traces by key, in the order of their first row; series without a defined value are left out."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in key), []).append(row)
+    traces = {name: trace_of(group, x, y) for name, group in groups.items()}
+    return {name: trace for name, trace in traces.items() if trace is not None}
 
 
 def aside(trace: Trace, step: float) -> Trace:

@@ -30,6 +30,8 @@ ROLES = {
     "baseline": "Best baseline",
     "null": "Best null",
 }
+NAMES = ("model", "method", "layer", "direction", "network", "universe", "n_cells")
+MEANS = ("base_rate", "pair_coverage", "positive_coverage")
 NULLS = frozenset(method.name for method in SCORED_NULLS)
 
 
@@ -38,12 +40,10 @@ class Score:
     """The AUROC of one method at the largest n_cells, averaged over repeats, and what goes with it."""
 
     model: str
-    checkpoint: str | None
     method: str
     layer: int | None
     direction: str
     network: str
-    network_version: str
     universe: str
     n_cells: int
     value: float
@@ -172,23 +172,13 @@ def _score(
     lo, hi = (float(limit[0]) if np.isfinite(limit[0]) else None for limit in (trace.lo, trace.hi))
     role = _role(first["model"], first["method"], controls)
     return Score(
-        model=first["model"],
-        checkpoint=first["checkpoint"],
-        method=first["method"],
-        layer=first["layer"],
-        direction=first["direction"],
-        network=first["network"],
-        network_version=first["network_version"],
-        universe=first["universe"],
-        n_cells=first["n_cells"],
+        **{name: first[name] for name in NAMES},
+        **{name: _mean(by_metric["auroc"], name) for name in MEANS},
         value=float(trace.mean[0]),
         lo=lo,
         hi=hi,
         interval=next((kind for kind in INTERVAL_KINDS if kind in kinds), ""),
         n_pos=round(_mean(by_metric["auroc"], "n_pos") or 0),
-        base_rate=_mean(by_metric["auroc"], "base_rate"),
-        pair_coverage=_mean(by_metric["auroc"], "pair_coverage"),
-        positive_coverage=_mean(by_metric["auroc"], "positive_coverage"),
         others={metric: float(other.mean[0]) for metric, other in traces.items() if metric != "auroc"},
         simulated=any(row["simulated"] for row in by_metric["auroc"]),
         role=role,

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Html = Markup
 """Text that is markup already; everything else is escaped."""
@@ -53,6 +53,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Text]]) -> Html:
     rows = [list(row) for row in rows]
     numeric = [_all_numbers([row[i] for row in rows]) for i in range(len(head))]
     return fill("table", head=head, rows=rows, numeric=numeric)
+
+
+def table_of(columns: Mapping[str, Callable[[Any], Text]], rows: Iterable[Any]) -> Html:
+    """A table of what each column takes from a row."""
+    return table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
 
 
 def number(value: float | None, digits: int = 3) -> str | None:

@@ -8,15 +8,29 @@ from scfm_assets.core.evaluation import BEATS, NULL, UNDERPOWERED, UNIVERSE, WOR
 from scfm_assets.figures import methods as plot_methods
 from scfm_assets.figures.files import to_svg
 from scfm_assets.figures.traces import rows_of
-from scfm_assets.report.html import Html, Text, limits, mark, number, probability, table
+from scfm_assets.report.html import Html, Text, limits, mark, number, probability, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pyarrow as pa
 
 KINDS = {BEATS: "good", WORSE: "bad", UNDERPOWERED: "open"}
 CONFOUNDED = {"confounded": "bad", "clean": "plain", "unknown": "open"}
+COLUMNS: dict[str, Callable[[Mapping[str, Any]], Text]] = {
+    "network": lambda r: r["network"],
+    "method": name_of,
+    "AUROC": lambda r: number(r["value"]),
+    "over TFs": lambda r: limits(r["tfs_lo"], r["tfs_hi"]),
+    "over cells": lambda r: limits(r["cells_lo"], r["cells_hi"]),
+    "best null": lambda r: r["best_null"],
+    "its AUROC": lambda r: number(r["best_null_value"]),
+    "p": lambda r: probability(r["p"]),
+    "power": lambda r: number(r["power"], 2),
+    "verdict": lambda r: mark(r["verdict"], KINDS.get(r["verdict"], "plain")),
+    "random weights": lambda r: number(r["value_random"]),
+    "of these": lambda r: mark(r["confounding"], CONFOUNDED[r["confounding"]]) if r["confounding"] else None,
+}
 
 
 def method_section(verdicts: pa.Table | None, tissue: str) -> dict[str, Any] | None:
@@ -26,29 +40,9 @@ def method_section(verdicts: pa.Table | None, tissue: str) -> dict[str, Any] | N
         return None
     rows = [row for row in rows_of(of_tissue, universe=UNIVERSE, metric="auroc") if row["verdict"] != NULL]
     rows.sort(key=lambda row: (row["network"], -row["value"]))
-    head = ["network", "method", "AUROC", "over TFs", "over cells", "best null", "its AUROC", "p", "power", "verdict"]
     forest = plot_methods.forest(of_tissue, f"Methods in {tissue}")
     return {
         "counts": counted(of_tissue),
         "forest": Html(to_svg(forest, f"{tissue}-methods")),
-        "numbers": table([*head, "random weights", "of these"], [_row(row) for row in rows]),
+        "numbers": table_of(COLUMNS, rows),
     }
-
-
-def _row(row: Mapping[str, Any]) -> list[Text]:
-    confounding = row["confounding"]
-    of_random = mark(confounding, CONFOUNDED[confounding]) if confounding else None
-    return [
-        row["network"],
-        name_of(row),
-        number(row["value"]),
-        limits(row["tfs_lo"], row["tfs_hi"]),
-        limits(row["cells_lo"], row["cells_hi"]),
-        row["best_null"],
-        number(row["best_null_value"]),
-        probability(row["p"]),
-        number(row["power"], 2),
-        mark(row["verdict"], KINDS.get(row["verdict"], "plain")),
-        number(row["value_random"]),
-        of_random,
-    ]

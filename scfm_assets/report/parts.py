@@ -8,7 +8,7 @@ from scfm_assets.core.curves import FORMS, is_flat
 from scfm_assets.core.scores import MODEL
 from scfm_assets.figures.traces import form_name, rows_of
 from scfm_assets.report.headline import UNIVERSE, Score, picked
-from scfm_assets.report.html import Html, Text, limits, mark, number, table
+from scfm_assets.report.html import Html, Text, limits, mark, number, table, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +86,7 @@ def glance_table(scores_of: Mapping[str, Sequence[Score]], anchor: Callable[[str
 def score_table(scores: Sequence[Score], *, places: bool = False) -> Html:
     """Scores with their intervals, positives, base rate and coverage; `places`: also network and universe."""
     columns = (PLACE_COLUMNS if places else {}) | SCORE_COLUMNS
-    return table(list(columns), [[cell(score) for cell in columns.values()] for score in scores])
+    return table_of(columns, scores)
 
 
 def fit_table(curves: pa.Table, tissue: str, network: str, direction: str) -> Html | None:
@@ -98,4 +98,4 @@ def fit_table(curves: pa.Table, tissue: str, network: str, direction: str) -> Ht
     series = dict.fromkeys((row["model"], row["method"]) for row in rows)
     order = {key: i for i, key in enumerate(sorted(series, key=lambda key: key[0] == MODEL))}  # baselines last
     rows.sort(key=lambda row: (order[row["model"], row["method"]], row["aicc"] is None, row["aicc"] or 0.0))
-    return table(list(FIT_COLUMNS), [[cell(row) for cell in FIT_COLUMNS.values()] for row in rows])
+    return table_of(FIT_COLUMNS, rows)

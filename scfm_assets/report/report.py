@@ -13,7 +13,7 @@ from scfm_assets.report.headline import AT_CHANCE, CLOSE_TO_CEILING, headline, p
 from scfm_assets.report.html import Html, fill, table
 from scfm_assets.report.methods import method_section
 from scfm_assets.report.parts import fit_table, glance_table, score_table
-from scfm_assets.report.studies import anchor, study_sections
+from scfm_assets.report.studies import anchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,27 +58,8 @@ class Context:
     """Parts of the page that the studies have made of themselves."""
 
 
-def write_report(folder: Path, tables: Mapping[str, pa.Table], context: Context | Mapping[str, Any]) -> Path:
-    """Write ``index.html`` of a folder, beside the old one and then in its place.
-
-    Parameters
-    ----------
-    folder
-        Is made if it does not exist.
-    tables
-        `metrics` and `scaling_curves`; `atlas_qc` and `method_verdicts` (of the largest n_cells) if there are any.
-    context
-        What the tables do not say.
-
-    Returns
-    -------
-    The page's path.
-    """
-    return write(folder, render(tables, context))
-
-
 def write(folder: Path, text: str) -> Path:
-    """Put a page into its place: no reader ever sees half of it."""
+    """Write ``index.html`` of a folder, which is made if need be: no reader ever sees half of it."""
     folder.mkdir(parents=True, exist_ok=True)
     beside, target = folder / f".index.html.{os.getpid()}", folder / "index.html"
     beside.write_text(text, encoding="utf-8")
@@ -86,7 +67,15 @@ def write(folder: Path, text: str) -> Path:
 
 
 def render(tables: Mapping[str, pa.Table], context: Context | Mapping[str, Any]) -> str:
-    """Make the page; arguments as for `write_report`."""
+    """Make the page.
+
+    Parameters
+    ----------
+    tables
+        `metrics` and `scaling_curves`; `atlas_qc` and `method_verdicts` (of the largest n_cells) if there are any.
+    context
+        What the tables do not say.
+    """
     about = context if isinstance(context, Context) else Context(**context)
     metrics, curves = tables["metrics"], tables["scaling_curves"]
     tissues = list(about.tissues) or list(dict.fromkeys(metrics["tissue"].to_pylist()))
@@ -102,7 +91,7 @@ def render(tables: Mapping[str, pa.Table], context: Context | Mapping[str, Any])
         links=links + [(study.title, anchor(study.name)) for study in about.studies],
         overview=glance_table(headlines, _anchor) if sum(map(bool, headlines.values())) > 1 else None,
         tissues=[_tissue(tissue, tables, about, layers, scores[tissue]) for tissue in tissues],
-        studies=study_sections(about.studies),
+        studies=[Html(page.markup) for page in about.studies],
         provenance=list(_provenance(metrics, about)),
         at_chance=AT_CHANCE,
         close_to_ceiling=CLOSE_TO_CEILING,

@@ -15,9 +15,6 @@ _RESOURCE = re.compile(
 def page_is_self_contained(page: str) -> tuple[bool, str]:
     """Look for scripts, styles, fonts and pictures that a page would fetch; links that a reader may follow are none."""
     fetched = [next(filter(None, match.groups())) for match in _RESOURCE.finditer(page)]
-    words = (
-        f"the page fetches {len(fetched)} resources, such as {fetched[0]}"
-        if fetched
-        else (f"{len(page.encode()):,} bytes that fetch nothing")
-    )
-    return not fetched, words
+    if fetched:
+        return False, f"the page fetches {len(fetched)} resources, such as {fetched[0]}"
+    return True, f"{len(page.encode()):,} bytes that fetch nothing"

@@ -6,16 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.figures.files import to_svg
-from scfm_assets.report.html import Html, Text, fill, mark, number, probability, table
+from scfm_assets.report.html import Html, Text, fill, mark, number, probability, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import pyarrow as pa
     from matplotlib.figure import Figure
 
 HOLDS = {True: "good", False: "bad", None: "open"}
 KINDS = {"supported": "good", "not supported": "plain", "underpowered": "open"}
+TEST_COLUMNS: dict[str, Callable[[Mapping[str, Any]], Text]] = {
+    "family": lambda r: r["family"].replace("_", " "),
+    "hypothesis": lambda r: r["hypothesis"],
+    "statistic": lambda r: r["statistic"],
+    "value": lambda r: number(r["value"]),
+    "n": lambda r: r["n"],
+    "p": lambda r: probability(r["p"]),
+    "q": lambda r: probability(r["q_family"]),
+    "power": lambda r: number(r["power"], 2),
+    "smallest detectable": lambda r: number(r["mde"]),
+    "verdict": lambda r: mark(r["verdict"], KINDS[r["verdict"]]),
+}
 
 
 @dataclass(frozen=True)
@@ -25,12 +37,6 @@ class StudyPage:
     name: str
     title: str
     markup: str
-
-
-def study_sections(pages: Sequence[StudyPage]) -> Iterator[Html]:
-    """The part of each study."""
-    for page in pages:
-        yield Html(page.markup)
 
 
 def study_page(
@@ -49,44 +55,27 @@ def study_page(
     tests
         Its rows of `tests`.
     """
-    drawn = {called: to_svg(figure, f"{name}-{called}") for called, figure in figures.items()}
+    answer = verdict["answer"]
     return str(
         fill(
             "study",
             anchor=anchor(name),
             title=title,
             verdict=verdict,
-            answer=mark(_sentence(verdict["answer"]), HOLDS[verdict["holds"]]),
-            figures={called.replace("_", " ").capitalize(): Html(svg) for called, svg in drawn.items()},
+            answer=mark(f"{answer[:1].upper()}{answer[1:]}.", HOLDS[verdict["holds"]]),
+            figures={
+                called.replace("_", " ").capitalize(): Html(to_svg(figure, f"{name}-{called}"))
+                for called, figure in figures.items()
+            },
             n_tests=tests.num_rows,
             tests=tests_table(tests),
         )
     )
 
 
-def _sentence(answer: str) -> str:
-    return f"{answer[:1].upper()}{answer[1:]}."
-
-
 def tests_table(tests: pa.Table) -> Html:
     """The tests of a study as a table."""
-    head = ["family", "hypothesis", "statistic", "value", "n", "p", "q", "power", "smallest detectable", "verdict"]
-    rows: list[list[Text]] = [
-        [
-            row["family"].replace("_", " "),
-            row["hypothesis"],
-            row["statistic"],
-            number(row["value"]),
-            row["n"],
-            probability(row["p"]),
-            probability(row["q_family"]),
-            number(row["power"], 2),
-            number(row["mde"]),
-            mark(row["verdict"], KINDS[row["verdict"]]),
-        ]
-        for row in tests.to_pylist()
-    ]
-    return table(head, rows)
+    return table_of(TEST_COLUMNS, tests.to_pylist())
 
 
 def anchor(study: str) -> str:

@@ -16,7 +16,6 @@ from scfm_assets.tables.schema import register
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from importlib.metadata import EntryPoint
 
 __all__ = ["GROUP", "Study", "discover"]
 
@@ -54,15 +53,9 @@ def _load(package: str) -> Study:
 
 
 def _offered() -> Iterator[Study]:
+    """Load what other packages offer; whatever is wrong with one study concerns no other."""
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        if (study := _load_offered(entry)) is not None:
-            yield study
-
-
-def _load_offered(entry: EntryPoint) -> Study | None:
-    """Load what another package offers; whatever is wrong with it concerns no other study."""
-    try:
-        return _load(entry.value)
-    except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, ScfmError) as error:
-        warnings.warn(f"study {entry.name} of {entry.value} is left out: {error}", stacklevel=2)
-        return None
+        try:
+            yield _load(entry.value)
+        except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, ScfmError) as error:
+            warnings.warn(f"study {entry.name} of {entry.value} is left out: {error}", stacklevel=2)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.base import digest_json
+from scfm_assets.core.base import digest_json, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +43,6 @@ class Kept:
             return json.loads(file.read_text(encoding="utf-8"))
         rows = make()
         self.folder.mkdir(parents=True, exist_ok=True)
-        hidden = file.with_name(f".{file.stem}.{uuid.uuid4().hex[:8]}")
-        hidden.write_text(json.dumps(rows, default=lambda number: number.item()), encoding="utf-8")
-        hidden.replace(file)
+        with replacing(file) as hidden:
+            hidden.write_text(json.dumps(rows, default=lambda number: number.item()), encoding="utf-8")
         return rows

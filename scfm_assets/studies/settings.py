@@ -106,7 +106,9 @@ class Block(BaseModel):
 
 
 class StudySettings(Block):
-    """Settings of a study: a subclass declares its fields, each with a default, its bounds and a description."""
+    """Settings of a study: a subclass declares its fields, each with a default, its bounds and a docstring."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     @classmethod
     def tiny(cls) -> Self:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from scfm_assets.errors import ScfmError
-from scfm_assets.studies.inputs import EACH_MODEL, IN_TISSUES, MODEL_SLICE, OF_MODELS, SLICE, WHOLE, Input
+from scfm_assets.studies.inputs import IN_TISSUES, MODEL_SLICE, OF_MODELS, SLICE, WHOLE, Input
 from scfm_assets.tables.columns import N_CELLS, SCORED_BY, SIMULATED, TISSUE, Table
 
 if TYPE_CHECKING:
@@ -192,13 +192,12 @@ class Study:
 
 def _stored_table(study: str, step: Step) -> Table:
     """Add to a declared table what the platform knows: the study's name, where its rows belong, whether simulated."""
-    table = step.table
-    place = [TISSUE] * (step.per in IN_TISSUES) + [N_CELLS] * (step.per in {SLICE, MODEL_SLICE})
-    place += MODEL_COLUMNS if step.per in OF_MODELS else ()
+    table, of_model = step.table, MODEL_COLUMNS if step.per in OF_MODELS else ()
+    place = [*[TISSUE] * (step.per in IN_TISSUES), *[N_CELLS] * (step.per in {SLICE, MODEL_SLICE}), *of_model]
     declared = {column.name for column in table.columns}
     added = tuple(column for column in place if column.name not in declared)
     key = (*(column.name for column in place if column.name not in table.key), *table.key) if table.key else ()
-    by_model = tuple(column.name for column in MODEL_COLUMNS) if step.per in {EACH_MODEL, MODEL_SLICE} else ()
+    by_model = tuple(column.name for column in of_model)
     return replace(
         table,
         name=f"{study}_{table.name}",

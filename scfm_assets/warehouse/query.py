@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from scfm_assets.errors import ScfmError
 from scfm_assets.warehouse.text_table import text_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
 NAME = "scfm.duckdb"
@@ -23,12 +23,7 @@ MOST_ROWS = 500
 """Rows that a table on the screen shows."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Rows with the names of their columns."""
-
-    names: Sequence[str]
-    rows: Sequence[tuple[Any, ...]]
+Rows = Sequence[tuple[Any, ...]]
 
 
 def query(home: Path, sql: str, format: Literal["table", "csv", "json"] = "table") -> str:  # noqa: A002
@@ -52,9 +47,7 @@ def query(home: Path, sql: str, format: Literal["table", "csv", "json"] = "table
 
     if format not in FORMATS:
         raise ScfmError(str(format), "is no format of answers", f"Allowed: {', '.join(FORMATS)}.")
-    path = home.absolute() / NAME
-    if not path.is_file():
-        raise ScfmError(str(path), "there is no warehouse yet", "Run `scfm run` first: it publishes what it makes.")
+    path = published_file(home)
     try:
         with duckdb.connect(str(path), read_only=True) as con:
             con.execute(sql)
@@ -65,14 +58,28 @@ def query(home: Path, sql: str, format: Literal["table", "csv", "json"] = "table
     except duckdb.Error as error:
         place = "SQL"
         raise ScfmError(place, str(error), '`scfm sql "show tables"` lists what there is.') from error
-    return FORMATS[format](Answer(names, rows))
+    return FORMATS[format](names, rows)
 
 
-def _as_table(answer: Answer) -> str:
-    rows = answer.rows[:MOST_ROWS]
+def published_file(home: Path) -> Path:
+    """Path of the SQL file.
+
+    Raises
+    ------
+    ScfmError
+        If nothing was published yet.
+    """
+    path = home.absolute() / NAME
+    if not path.is_file():
+        raise ScfmError(str(path), "there is no warehouse yet", "Run `scfm run` first: it publishes what it makes.")
+    return path
+
+
+def _as_table(names: Sequence[str], answer: Rows) -> str:
+    rows = answer[:MOST_ROWS]
     numeric = [i for i, column in enumerate(zip(*rows, strict=True)) if all(map(_is_number, column))]
-    lines = text_table(answer.names, [[_cell(value) for value in row] for row in rows], right=numeric, ruled=True)
-    if len(answer.rows) > len(rows):
+    lines = text_table(names, [[_cell(value) for value in row] for row in rows], right=numeric, ruled=True)
+    if len(answer) > len(rows):
         lines.append(f"... and more than these {MOST_ROWS} rows: csv and json give all")
     return "\n".join(lines)
 
@@ -89,17 +96,15 @@ def _is_number(value: Any) -> bool:
     return value is None or isinstance(value, int | float | Decimal)
 
 
-def _as_csv(answer: Answer) -> str:
+def _as_csv(names: Sequence[str], rows: Rows) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(answer.names)
-    writer.writerows(answer.rows)
+    csv.writer(text, lineterminator="\n").writerows([names, *rows])
     return text.getvalue().removesuffix("\n")
 
 
-def _as_json(answer: Answer) -> str:
-    rows = [dict(zip(answer.names, map(_plain, row), strict=True)) for row in answer.rows]
-    return json.dumps(rows, indent=1, default=str, ensure_ascii=False, allow_nan=False)
+def _as_json(names: Sequence[str], rows: Rows) -> str:
+    objects = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+    return json.dumps(objects, indent=1, default=str, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -112,4 +117,4 @@ def _plain(value: Any) -> Any:
     return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
-FORMATS: dict[str, Callable[[Answer], str]] = {"table": _as_table, "csv": _as_csv, "json": _as_json}
+FORMATS: dict[str, Callable[[Sequence[str], Rows], str]] = {"table": _as_table, "csv": _as_csv, "json": _as_json}

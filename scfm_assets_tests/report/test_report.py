@@ -9,7 +9,7 @@ import pytest
 
 from scfm_assets.report.headline import scores_of
 from scfm_assets.report.html import limits, mark, number, table
-from scfm_assets.report.report import Context, render, write_report
+from scfm_assets.report.report import Context, render, write
 from scfm_assets.tables.evaluation import SCALING_CURVES
 from scfm_assets_tests.figures.test_plots import LAYERS, METRICS, curves_table, metrics_table
 
@@ -191,12 +191,12 @@ def test_atlas_quality_falls_back_to_the_summary_table(tables):
 
 def test_report_is_written_beside_and_renamed(tmp_path, tables, monkeypatch):
     folder = tmp_path / "new" / "report"
-    path = write_report(folder, tables, {"title": "first", "layer_of_model": LAYERS})
+    path = write(folder, render(tables, {"title": "first", "layer_of_model": LAYERS}))
     assert path == folder / "index.html"
     assert "first" in path.read_text(encoding="utf-8")
     assert [p.name for p in folder.iterdir()] == ["index.html"]
     with pytest.raises(KeyError):
-        write_report(folder, {}, {"title": "second"})
+        write(folder, render({}, {"title": "second"}))
     assert "first" in path.read_text(encoding="utf-8")
 
 

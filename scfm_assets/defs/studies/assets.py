@@ -16,11 +16,13 @@ from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, Reads, as
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Space
 from scfm_assets.studies import Study, discover, inputs
+from scfm_assets.studies.freshness import code_of_page, code_of_tables
 from scfm_assets.studies.inputs import OF_MODELS, Input
+from scfm_assets.studies.kept import Kept
 from scfm_assets.tables.columns import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -60,7 +62,12 @@ def page_of(study: Study) -> str:
 
 def _nodes(catalog: Catalog, study: Study) -> list[Node]:
     steps = [_step_node(catalog, study, step, model) for step in study.steps for model in _models_of(catalog, step)]
-    return [*steps, _hypotheses(catalog, study), _verdict(catalog, study), _page(catalog, study)]
+    return [*steps, _hypotheses(catalog, study), _verdict(catalog, study, steps), _page(catalog, study)]
+
+
+def _asset_of_study(name: str, **declared: Any) -> Callable[[Callable[..., Any]], Node]:
+    """Declare an asset that is made on request, and once for all unless it says otherwise."""
+    return asset(name, **{"space": Space.WHOLE, "tags": [STUDY], "kinds": ["parquet"], "on_request": True, **declared})
 
 
 def _models_of(catalog: Catalog, step: Step) -> list[str | None]:
@@ -71,22 +78,10 @@ def _models_of(catalog: Catalog, step: Step) -> list[str | None]:
     return [name for name, entry in catalog.models.items() if entry.hidden_states or not hidden]
 
 
-def _code(study: Study) -> str:
-    from scfm_assets.studies.freshness import code_of_tables
-
-    return code_of_tables(study)
-
-
 def _code_of_page(study: Study) -> str:
     from scfm_assets.report import studies as drawn_by
-    from scfm_assets.studies.freshness import code_of_page
 
     return code_of_page(study, Path(drawn_by.__file__))
-
-
-def _said(catalog: Catalog, study: Study) -> Any:
-    settings = settings_of(catalog, study)
-    return settings.model_dump(mode="json") if settings else None
 
 
 def _reads_table(catalog: Catalog, study: Study, step: Step, into: Space) -> dict[str, Reads]:
@@ -121,14 +116,14 @@ def _step_node(catalog: Catalog, study: Study, step: Step, model: str | None) ->
             reads |= DELIVERIES[read].reads(where)
     watches = dict.fromkeys(name for delivery in deliveries for name in delivery.watches(where))
 
-    @asset(
+    @_asset_of_study(
         asset_of(study, step, model),
         space=where.space,
         reads=reads,
         watches=[*watches, *([] if model is None or watches else checkpoint_of(where))],
-        code=partial(_code, study),
+        code=partial(code_of_tables, study),
         config=lambda catalog, _: [
-            _said(catalog, study),
+            settings.model_dump(mode="json") if (settings := settings_of(catalog, study)) else None,
             *(delivery.config(replace(where, catalog=catalog)) for delivery in deliveries),
         ],
         table=study.tables[step.table.name].name,
@@ -136,9 +131,6 @@ def _step_node(catalog: Catalog, study: Study, step: Step, model: str | None) ->
         facts=lambda _, rows: Facts({"rows": rows.num_rows}),
         computes=step.computes or inputs.COMPUTE in step.reads,
         pool=step.pool,
-        kinds=["parquet"],
-        tags=[STUDY],
-        on_request=True,
     )
     def made(job: Job, **loaded: Any) -> pa.Table:
         function = study.resolve(step.function)
@@ -157,8 +149,6 @@ def _step_node(catalog: Catalog, study: Study, step: Step, model: str | None) ->
 
 def _offered(job: Job, step: Step, function: Callable[..., Any]) -> dict[str, Any]:
     """What a function may take by name: progress, and what a killed run has left."""
-    from scfm_assets.studies.kept import Kept
-
     offered: dict[str, Any] = {"progress": partial(job.progress, unit=step.unit)}
     if step.resumable and job.halfway is not None:
         offered["kept"] = Kept(job.halfway.parts)
@@ -176,10 +166,8 @@ def _with_model(job: Job, rows: pa.Table, model: str) -> pa.Table:
 
 
 def _reads_tables(catalog: Catalog, study: Study) -> dict[str, Reads]:
-    reads: dict[str, Reads] = {}
-    for step in study.steps:
-        reads |= _reads_table(catalog, study, step, Space.WHOLE)
-    return reads
+    reads = [_reads_table(catalog, study, step, Space.WHOLE) for step in study.steps]
+    return {parameter: read for of_step in reads for parameter, read in of_step.items()}
 
 
 def _tables(study: Study, loaded: Mapping[str, Any]) -> dict[str, pa.Table]:
@@ -187,16 +175,12 @@ def _tables(study: Study, loaded: Mapping[str, Any]) -> dict[str, pa.Table]:
 
 
 def _hypotheses(catalog: Catalog, study: Study) -> Node:
-    @asset(
+    @_asset_of_study(
         f"{study.name}/hypotheses",
-        space=Space.WHOLE,
         reads=_reads_tables(catalog, study),
-        code=partial(_code, study),
+        code=partial(code_of_tables, study),
         table="hypotheses",
         facts=lambda _, rows: Facts({"rows": rows.num_rows}),
-        kinds=["parquet"],
-        tags=[STUDY],
-        on_request=True,
     )
     def hypotheses(_: Job, **loaded: Any) -> pa.Table:
         """One row: one hypothesis of the study and what the data say of it, before any adjustment."""
@@ -214,7 +198,7 @@ def _adjusted(hypotheses: pa.Table) -> pa.Table:
     return tests_table(tests_of(hypotheses)).drop_columns("q_global")
 
 
-def _verdict(catalog: Catalog, study: Study) -> Node:
+def _verdict(catalog: Catalog, study: Study, steps: Sequence[Node]) -> Node:
     def answered(_: Job, rows: pa.Table) -> tuple[bool, str]:
         (row,) = rows.to_pylist()
         return row["holds"] is not False, f"{row['answer']}: {row['sentence']}"
@@ -223,21 +207,15 @@ def _verdict(catalog: Catalog, study: Study) -> Node:
         (row,) = rows.to_pylist()
         return Facts({"rows": 1, "answer": row["answer"], "sentence": row["sentence"]})
 
-    steps = [_step_node(catalog, study, step, model) for step in study.steps for model in _models_of(catalog, step)]
-
-    @asset(
+    @_asset_of_study(
         f"{study.name}/verdict",
-        space=Space.WHOLE,
         reads={**_reads_tables(catalog, study), "hypotheses": same(f"{study.name}/hypotheses")},
-        code=partial(_code, study),
+        code=partial(code_of_tables, study),
         config=lambda _, __: study.question,
         table="verdicts",
         simulated=lambda catalog, place: any(node.simulated(catalog, place) for node in steps),
         facts=answer,
         checks=[Check("verdict_holds", study.question, answered, blocking=False)],
-        kinds=["parquet"],
-        tags=[STUDY],
-        on_request=True,
     )
     def verdict(_: Job, hypotheses: pa.Table, **loaded: Any) -> pa.Table:
         """One row: what the study asks, and what its numbers answer by the thresholds that it states."""
@@ -256,21 +234,17 @@ def _page(catalog: Catalog, study: Study) -> Node:
         drawn = job.inputs["figures"]
         return Facts({"figures": len(drawn)}, {name: thumbnail_markdown(figure) for name, figure in drawn.items()})
 
-    @asset(
+    @_asset_of_study(
         page_of(study),
-        space=Space.WHOLE,
         reads={
             **_reads_tables(catalog, study),
-            "hypotheses": same(f"{study.name}/hypotheses"),
-            "verdict": same(f"{study.name}/verdict"),
+            **{name: same(f"{study.name}/{name}") for name in ("hypotheses", "verdict")},
         },
         code=partial(_code_of_page, study),
         config=lambda _, __: [study.title, study.question],
         format=HTML,
         facts=thumbnails,
         kinds=["html"],
-        tags=[STUDY],
-        on_request=True,
     )
     def page(job: Job, hypotheses: pa.Table, verdict: pa.Table, **loaded: Any) -> str:
         """The study's part of the report: its question and answer, its figures, its tests."""

@@ -71,41 +71,18 @@ HIDINGS = {
 labelled then regresses to the mean as cells are added, and any method seems to fail."""
 
 
-def hide_labels(
+def drawn_labels(
     edges: np.ndarray,
-    completeness: float,
-    hiding: str = "random",
-    seed: int = 0,
+    completeness: Sequence[float],
+    hiding: str,
+    seed: int,
     *,
-    draw: int = 0,
+    draws: int,
     strength: np.ndarray | None = None,
-) -> np.ndarray:
-    """Hide edges from the labels, and leave at least one.
-
-    Parameters
-    ----------
-    edges
-        Boolean (R, K), rows are TFs: the edges among the candidate pairs.
-    completeness
-        Share of the edges that stays, above 0 and at most 1.
-    hiding
-        A name of `HIDINGS`.
-    seed, draw
-        The same ones keep the labels of a lower completeness among those of a higher one.
-    strength
-        float (R, K), for `circular`.
-
-    Returns
-    -------
-    Boolean (R, K): the edges that stay labelled.
-
-    Raises
-    ------
-    ScfmError
-        If completeness is no such share, the hiding is unknown or there are no edges.
-    """
-    (labelled,) = labels_of(edges, (completeness,), hiding, seed, draw=draw, strength=strength)
-    return labelled
+) -> list[list[np.ndarray]]:
+    """Results of `labels_of` for several draws, or for the only one where chance decides nothing."""
+    times = range(draws if HIDINGS[hiding].drawn else 1)
+    return [labels_of(edges, completeness, hiding, seed, draw=draw, strength=strength) for draw in times]
 
 
 def labels_of(
@@ -117,7 +94,30 @@ def labels_of(
     draw: int = 0,
     strength: np.ndarray | None = None,
 ) -> list[np.ndarray]:
-    """Results of `hide_labels` for several completenesses."""
+    """Hide edges from the labels, and leave at least one.
+
+    Parameters
+    ----------
+    edges
+        Boolean (R, K), rows are TFs: the edges among the candidate pairs.
+    completeness
+        Shares of the edges that stay, above 0 and at most 1.
+    hiding
+        A name of `HIDINGS`.
+    seed, draw
+        The same ones keep the labels of a lower completeness among those of a higher one.
+    strength
+        float (R, K), for `circular`.
+
+    Returns
+    -------
+    Boolean (R, K) of each completeness: the edges that stay labelled.
+
+    Raises
+    ------
+    ScfmError
+        If completeness is no such share, the hiding is unknown or there are no edges.
+    """
     place, edges = "hidden labels", np.asarray(edges, bool)
     if hiding not in HIDINGS:
         raise ScfmError(place, f"no hiding is called {hiding!r}", f"There are: {', '.join(HIDINGS)}.")

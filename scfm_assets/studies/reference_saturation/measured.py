@@ -14,7 +14,7 @@ from scfm_assets.core.scores import cells_of
 from scfm_assets.core.simulate import LINEAR, LinearSpec, Wiring
 from scfm_assets.core.statistics import Labels, apparent_auroc, apparent_average_precision
 from scfm_assets.studies.reference_saturation.correlations import CORRELATIONS
-from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, labels_of
+from scfm_assets.studies.reference_saturation.hidden_labels import drawn_labels
 from scfm_assets.studies.reference_saturation.tables import SCORES
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def measure_scores(
     edges, candidates
         Boolean (R, K): all known edges, and the pairs that are ranked. Edges elsewhere do not count.
     completeness, hidings, seed, strength
-        See `hide_labels`; labels are the same for all n.
+        See `labels_of`; labels are the same for all n.
     draws
         Times that labels are drawn: numbers are means over draws.
 
@@ -151,10 +151,8 @@ def measure_scores(
     all_edges = np.flatnonzero(pairs.positive)
     rows = []
     for hiding in hidings:
-        drawn = [
-            [mask[edges] for mask in labels_of(edges, completeness, hiding, seed, draw=draw, strength=strength)]
-            for draw in range(draws if HIDINGS[hiding].drawn else 1)
-        ]
+        labels_of_draws = drawn_labels(edges, completeness, hiding, seed, draws=draws, strength=strength)
+        drawn = [[mask[edges] for mask in labels] for labels in labels_of_draws]
         for (share, *labelled), (n, of_pairs) in product(zip(completeness, *drawn, strict=True), ranks.items()):
             labels = Labels(pairs.n, pairs.n_pos, int(np.count_nonzero(labelled[0])))
             seen = [of_pairs.bins(all_edges[mask]) for mask in (labelled[:1] if share == 1 else labelled)]

@@ -15,7 +15,7 @@ import numpy as np
 from scfm_assets.core.statistics import Estimate
 from scfm_assets.core.universes import grounds_of
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
-from scfm_assets.studies.reference_saturation.slopes import slopes_over_tfs
+from scfm_assets.studies.reference_saturation.slopes import columns_of, slopes_over_tfs
 from scfm_assets.studies.reference_saturation.tables import OBSERVED
 from scfm_assets.studies.reference_saturation.verdicts import answer_for_known_edges
 
@@ -100,10 +100,7 @@ def merged(of_repeats: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, 
             np.mean([np.nan if row[of] is None else row[of] for row in repeats]) for of in ("value", "error")
         )
         estimate = Estimate(float(value), float(error), min(row["units"] for row in repeats))
-        lo, hi = estimate.interval()
-        statistics = {"value": estimate.value, "error": estimate.error, "lo": lo, "hi": hi, "p": estimate.p()}
-        numbers = {of: number if np.isfinite(number) else None for of, number in statistics.items()}
-        rows.append({**repeats[0], **numbers, "units": estimate.units})
+        rows.append({**repeats[0], **columns_of(estimate), "units": estimate.units})
     return rows
 
 

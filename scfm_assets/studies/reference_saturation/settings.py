@@ -18,20 +18,30 @@ Methods = Annotated[Distinct[str], names_of("scfm_assets.studies.reference_satur
 class Settings(StudySettings):
     """Of the study of reference saturation."""
 
-    n_cells: Ladder = Field(default=(50, 100, 200, 400, 800), description="Numbers of cells, rising, in nested sets.")
-    completeness: Completeness = Field(
-        default=(0.1, 0.25, 0.5, 0.75, 1.0), description="Shares of edges labelled, to 1."
-    )
-    hidings: Hidings = Field(default=("random", "degree", "circular"), description="How edges lose their labels.")
-    densities: Distinct[Part] = Field(default=(1e-4, 3e-4, 1e-3), description="Expected edges over all pairs of genes.")
-    fewest: Count = Field(default=5, description="A completeness that leaves fewer labels in expectation is left out.")
-    n_seeds: Several = Field(default=30, description="Independent tissues of each density: the units of all intervals.")
-    draws: Count = Field(default=10, description="Draws of labels in each tissue.")
-    n_genes: Count = Field(default=800, description="Genes of each tissue.")
-    n_tfs: Count = Field(default=40, description="TFs among them; pairs of a TF and another gene are ranked.")
-    methods: Methods = Field(default=("pearson", "spearman"), description="What scores the edges, whatever n_cells.")
-    noise_sd: NotNegative = Field(default=0.05, description="SD of the noise on the scores; 0.05 as published.")
-    noise_growths: Distinct[NotNegative] = Field(default=(0.0, 0.002), description="Growth of the SD with every cell.")
+    n_cells: Ladder = (50, 100, 200, 400, 800)
+    """Numbers of cells, rising, in nested sets."""
+    completeness: Completeness = (0.1, 0.25, 0.5, 0.75, 1.0)
+    """Shares of edges labelled, to 1."""
+    hidings: Hidings = ("random", "degree", "circular")
+    """How edges lose their labels."""
+    densities: Distinct[Part] = (1e-4, 3e-4, 1e-3)
+    """Expected edges over all pairs of genes."""
+    fewest: Count = 5
+    """A completeness that leaves fewer labels in expectation is left out."""
+    n_seeds: Several = 30
+    """Independent tissues of each density: the units of all intervals."""
+    draws: Count = 10
+    """Draws of labels in each tissue."""
+    n_genes: Count = 800
+    """Genes of each tissue."""
+    n_tfs: Count = 40
+    """TFs among them; pairs of a TF and another gene are ranked."""
+    methods: Methods = ("pearson", "spearman")
+    """What scores the edges, whatever n_cells."""
+    noise_sd: NotNegative = 0.05
+    """SD of the noise on the scores; 0.05 as published."""
+    noise_growths: Distinct[NotNegative] = (0.0, 0.002)
+    """Growth of the SD with every cell."""
 
     @model_validator(mode="after")
     def _slopes_exist(self) -> Self:

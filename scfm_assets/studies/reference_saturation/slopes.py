@@ -28,7 +28,7 @@ from scfm_assets.core.statistics import (
     jackknife_error,
     over_tfs,
 )
-from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, labels_of
+from scfm_assets.studies.reference_saturation.hidden_labels import drawn_labels
 from scfm_assets.studies.reference_saturation.measured import COMPLETENESS
 from scfm_assets.studies.reference_saturation.tables import SLOPES
 
@@ -42,9 +42,7 @@ if TYPE_CHECKING:
 GROUPS = ("density", "noise_growth", "method")
 """Columns that tell the curves of `measure` apart."""
 ASKED = ("auroc", "log_auprc_ratio")
-"""Those whose slopes must not depend on labels."""
-EXPECTED = ("auroc", "auprc_ratio")
-"""Those whose expectation under labels hidden at random is known exactly."""
+"""Metrics whose slopes must not depend on labels."""
 ROUNDING = 1e-12
 """Excess that is none: with every edge labelled, observed and predicted are computed along two ways."""
 METRIC_NAMES = ("auroc", "auprc_ratio", "log_auprc_ratio")
@@ -122,22 +120,20 @@ def _terms(shares: Sequence[float], *slopes: np.ndarray) -> list[tuple[Any, ...]
 def _row(
     metric: str, term: str, share: float | None, estimate: Estimate, excess: Estimate, *, predicted: float
 ) -> dict[str, Any]:
+    beyond = columns_of(excess)
+    return (
+        {"metric": metric, "term": term, "completeness": share, "units": estimate.units}
+        | columns_of(estimate)
+        | {"predicted": predicted if np.isfinite(predicted) else None, "excess": beyond["value"]}
+        | {f"excess_{name}": beyond[name] for name in ("lo", "hi", "p")}
+    )
+
+
+def columns_of(estimate: Estimate) -> dict[str, float | None]:
+    """An estimate as columns of a table; None for what is not known."""
     lo, hi = estimate.interval()
-    excess_lo, excess_hi = excess.interval()
-    numbers = {
-        "value": estimate.value,
-        "lo": lo,
-        "hi": hi,
-        "error": estimate.error,
-        "p": estimate.p(),
-        "predicted": predicted,
-        "excess": excess.value,
-        "excess_lo": excess_lo,
-        "excess_hi": excess_hi,
-        "excess_p": excess.p(),
-    }
-    finite = {name: number if np.isfinite(number) else None for name, number in numbers.items()}
-    return {"metric": metric, "term": term, "completeness": share, "units": estimate.units} | finite
+    numbers = {"value": estimate.value, "lo": lo, "hi": hi, "error": estimate.error, "p": estimate.p()}
+    return {name: number if np.isfinite(number) else None for name, number in numbers.items()}
 
 
 def slopes_over_tfs(
@@ -170,15 +166,8 @@ def slopes_over_tfs(
     weights = slope_weights(np.log2(ladder))
     of_n = np.stack([np.asarray(scores_of_n[n]) for n in ladder])
     for hiding in hidings:
-        parts = [
-            _of_labels(
-                of_n,
-                edges,
-                candidates,
-                labels_of(edges, completeness, hiding, seed, draw=draw, strength=strength),
-            )
-            for draw in range(draws if HIDINGS[hiding].drawn else 1)
-        ]
+        drawn = drawn_labels(edges, completeness, hiding, seed, draws=draws, strength=strength)
+        parts = [_of_labels(of_n, edges, candidates, labelled) for labelled in drawn]
         values, without, predicted = (np.mean(of_draws, axis=0) for of_draws in zip(*parts, strict=True))
         units = int(np.count_nonzero(edges.any(axis=1)))
         for m, metric in enumerate(METRIC_NAMES):

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from scfm_assets.tables.columns import SCORED_BY, TISSUE, Table, count, number, share, text
+from scfm_assets.tables.columns import SCORED_BY, TISSUE, Column, Table, count, number, share, text
+
+CURVE = (
+    share("density", "Edges asked for, as a share of all ordered pairs of genes."),
+    number(
+        "noise_growth",
+        "Growth of the standard deviation of the noise on the scores with every cell; 0 without a planted fault.",
+        nullable=False,
+    ),
+    text("method", "What scores the edges; it does not know the number of cells."),
+    text(
+        "hiding", "How edges lose their labels: random, degree (well studied genes keep theirs), circular (a control)."
+    ),
+)
+"""What tells the curves of a metric over cells apart."""
+CURVE_KEY = tuple(column.name for column in CURVE)
+ESTIMATE_KEY = ("metric", "term", "completeness")
+
+
+def _columns(table: Table, names: str) -> tuple[Column, ...]:
+    """Columns of another table, in its order."""
+    return tuple(column for column in table.columns if column.name in names.split())
+
 
 SCORES = Table(
     "scores",
     "One row: how well one score from n cells ranks the edges that are labelled, where all edges are known.",
     (
-        share("density", "Edges asked for, as a share of all ordered pairs of genes."),
-        number(
-            "noise_growth",
-            "Growth of the standard deviation of the noise on the scores with every cell; 0 without a planted fault.",
-            nullable=False,
-        ),
-        text("method", "What scores the edges; it does not know the number of cells."),
-        text(
-            "hiding",
-            "How edges lose their labels: random, degree (well studied genes keep theirs), circular (a control).",
-        ),
+        *CURVE,
         share("completeness", "Share of the edges that are labelled."),
         count("n_cells", "Cells that the scores are made of.", kind="BIGINT"),
         count(
@@ -36,24 +48,14 @@ SCORES = Table(
         count("n_pos", "Labelled edges.", kind="BIGINT"),
         count("n_neg", "All other pairs, hidden edges among them.", kind="BIGINT"),
     ),
-    key=("density", "noise_growth", "method", "hiding", "completeness", "n_cells", "seed"),
+    key=(*CURVE_KEY, "completeness", "n_cells", "seed"),
 )
 
 SLOPES = Table(
     "slopes",
     "One row: how fast a metric grows with the cells at one completeness of labels, or how that depends on it.",
     (
-        share("density", "Edges asked for, as a share of all ordered pairs of genes."),
-        number(
-            "noise_growth",
-            "Growth of the standard deviation of the noise on the scores with every cell; 0 without a planted fault.",
-            nullable=False,
-        ),
-        text("method", "What scores the edges; it does not know the number of cells."),
-        text(
-            "hiding",
-            "How edges lose their labels: random, degree (well studied genes keep theirs), circular (a control).",
-        ),
+        *CURVE,
         text("metric", "auroc, auprc_ratio (over base rate) or log_auprc_ratio."),
         text(
             "term",
@@ -73,7 +75,7 @@ SLOPES = Table(
         text("unit", "What intervals are over: seeds (independent tissues) or tfs."),
         count("units", "How many there are.", kind="BIGINT"),
     ),
-    key=("density", "noise_growth", "method", "hiding", "metric", "term", "completeness"),
+    key=(*CURVE_KEY, *ESTIMATE_KEY),
 )
 
 OBSERVED = Table(
@@ -88,26 +90,9 @@ OBSERVED = Table(
         count("n_cells_least", "Smallest number of cells of the curve.", least=1),
         count("n_cells_most", "Largest number of cells.", least=1),
         count("n_repeats", "Independent draws of cells whose estimates are merged.", least=1),
-        *(
-            column
-            for column in SLOPES.columns
-            if column.name in {"hiding", "metric", "term", "completeness", "value", "lo", "hi", "error", "p"}
-        ),
-        *(column for column in SLOPES.columns if column.name in {"unit", "units"}),
+        *_columns(SLOPES, "hiding metric term completeness value lo hi error p unit units"),
         text("answer", "Do missing labels explain it: no failure, no, yes or underpowered, by AUROC at this hiding."),
     ),
-    key=(
-        "tissue",
-        "model",
-        "checkpoint",
-        "method",
-        "layer",
-        "direction",
-        "network",
-        "hiding",
-        "metric",
-        "term",
-        "completeness",
-    ),
+    key=("tissue", "model", "checkpoint", "method", "layer", "direction", "network", "hiding", *ESTIMATE_KEY),
     files_by=("model", "checkpoint"),
 )

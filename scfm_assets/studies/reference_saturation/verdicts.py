@@ -94,11 +94,11 @@ def _parts(curve: Iterable[Mapping[str, Any]]) -> tuple[dict[float, Mapping[str,
     return {row["completeness"]: row for row in rows if row["term"] == "slope"}, interaction
 
 
-def curves_of(slopes: pa.Table, by: Sequence[str] = GROUPS) -> dict[Key, Rows]:
+def curves_of(slopes: pa.Table) -> dict[Key, Rows]:
     """Gather the rows of each curve, hiding and metric; those are the last two parts of the key."""
     curves: dict[Key, Rows] = defaultdict(list)
     for row in slopes.to_pylist():
-        curves[tuple(row[name] for name in (*by, "hiding", "metric"))].append(row)
+        curves[tuple(row[name] for name in (*GROUPS, "hiding", "metric"))].append(row)
     return dict(curves)
 
 
@@ -133,11 +133,8 @@ def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
         at, interaction = _parts(rows)
         rise = _rise(curves, density, method, metric)
         if growth == 0 and metric in ASKED and not HIDINGS[hiding].control:
-            tests.append(
-                _test(
-                    EXPLAINED, key, "interaction, log2 n x completeness", _of(interaction), rise=rise, sided="greater"
-                )
-            )
+            crossed = "interaction, log2 n x completeness"
+            tests.append(_test(EXPLAINED, key, crossed, _of(interaction), rise=rise, sided="greater"))
         if growth == 0 and hiding == "random" and metric == "auroc":
             beyond = _over_error(interaction["excess"], interaction["excess_lo"], interaction["units"])
             tests.append(_test(BEYOND, key, "interaction, observed - predicted", beyond, rise=rise, sided="two-sided"))

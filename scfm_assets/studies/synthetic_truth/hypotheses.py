@@ -136,8 +136,5 @@ def _of_orders(orderings: pa.Table) -> str:
 
 
 def _of_cases(verdicts: list[str]) -> str:
-    if not verdicts:
-        return ""
-    return (
-        f"Adversarial cases lower the AUROC of a correlation in {verdicts.count('supported')} of {len(verdicts)} tests."
-    )
+    found = f"{verdicts.count('supported')} of {len(verdicts)} tests"
+    return f"Adversarial cases lower the AUROC of a correlation in {found}." if verdicts else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from scfm_assets.studies.settings import Count, Distinct, Part, Positive, StudySettings, distinct, names_of, refuse
 
@@ -17,31 +17,36 @@ CASES = "scfm_assets.core.simulate:CASES"
 class Settings(StudySettings):
     """Of the study of synthetic truth."""
 
-    donor: str | None = Field(default=None, description="Tissue that the copula simulator copies; the first real one.")
-    simulators: Simulators = Field(default=("linear", "hill", "copula"), description="What makes the cells.")
-    cases: Annotated[Names, names_of(CASES)] = Field(
-        default=("feedback", "hubs", "shared_confounder", "composition", "batch"),
-        description="What misleads, beside none.",
-    )
+    donor: str | None = None
+    """Tissue that the copula simulator copies; the first real one."""
+    simulators: Simulators = ("linear", "hill", "copula")
+    """What makes the cells."""
+    cases: Annotated[Names, names_of(CASES)] = ("feedback", "hubs", "shared_confounder", "composition", "batch")
+    """What misleads, beside none."""
     # 8 are the fewest with which a sign test finds at a power of 0.8 what holds in nine data sets of ten.
-    seeds: Count = Field(default=8, description="Independent data sets (network and cells) of each simulator.")
-    n_cells: Count = Field(default=800, description="Cells of each data set.")
-    n_genes: Count = Field(default=100, description="Genes of each data set.")
-    n_tfs: Count = Field(default=20, description="TFs among the genes.")
-    density: Part = Field(default=0.05, description="Mean share of the pairs of a TF and a gene that are edges.")
-    methods: Methods = Field(
-        default=("pearson", "spearman", "partial_correlation", "mutual_information", "grnboost"),
-        description="What scores the edges; the gene-level nulls always stand beside them.",
-    )
-    boosted_cases: Annotated[Names, names_of(CASES, "none")] = Field(
-        default=("none",), description="Cases with grnboost."
-    )
+    seeds: Count = 8
+    """Independent data sets (network and cells) of each simulator."""
+    n_cells: Count = 800
+    """Cells of each data set."""
+    n_genes: Count = 100
+    """Genes of each data set."""
+    n_tfs: Count = 20
+    """TFs among the genes."""
+    density: Part = 0.05
+    """Mean share of the pairs of a TF and a gene that are edges."""
+    methods: Methods = ("pearson", "spearman", "partial_correlation", "mutual_information", "grnboost")
+    """What scores the edges; the gene-level nulls always stand beside them."""
+    boosted_cases: Annotated[Names, names_of(CASES, "none")] = ("none",)
+    """Cases with grnboost."""
     # Five times SERGIO's step raises the variance of a master regulator far from zero by 2 %, in a fifth of the time.
-    hill_dt: Positive = Field(default=0.05, description="Time step of the Hill simulator.")
+    hill_dt: Positive = 0.05
+    """Time step of the Hill simulator."""
     # Edges are then about as hard to find as they are for the Hill simulator.
-    planted_strength: Positive = Field(default=0.15, description="Strength of an edge of the copula simulator.")
+    planted_strength: Positive = 0.15
+    """Strength of an edge of the copula simulator."""
     # The standard error of a variance is then about 2 %.
-    n_master_cells: Count = Field(default=4000, description="Cells of each master regulator.")
+    n_master_cells: Count = 4000
+    """Cells of each master regulator."""
 
     def check(self, atlases: Any) -> None:
         """Refuse a donor that is no atlas."""

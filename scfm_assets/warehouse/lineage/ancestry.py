@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scfm_assets.errors import ScfmError
-from scfm_assets.warehouse.query import NAME
+from scfm_assets.warehouse.query import published_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,9 +90,7 @@ def lineage_of(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     import duckdb
 
-    path = home.absolute() / NAME
-    if not path.is_file():
-        raise ScfmError(str(path), "there is no warehouse yet", "Run `scfm run` first: it publishes what it makes.")
+    path = published_file(home)
     try:
         con = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
@@ -107,6 +105,12 @@ def lineage_of(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def tables_there(con: duckdb.DuckDBPyConnection) -> set[str]:
     """Name the tables and views of the SQL file."""
     return {name for (name,) in con.execute("select table_name from information_schema.tables").fetchall()}
+
+
+def named_rows(answer: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Rows of an answer by the names of its columns."""
+    names = [name for name, *_ in answer.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
 
 CURRENT = """
@@ -159,11 +163,9 @@ def ancestors(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, M
         "code_version as code, config, checkpoint, device, precision, packages, python, platform, "
         "git_commit as commit, made_at from lineage semi join wanted on materialization = wanted.id"
     )
-    names = [name for name, *_ in answer.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
     return {
         row["id"]: Materialization(
             **{**row, "packages": json.loads(row["packages"]), "inputs": tuple(inputs.get(row["id"], ()))}
         )
-        for row in rows
+        for row in named_rows(answer)
     }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.errors import ScfmError
 from scfm_assets.tables.platform import TABLES
-from scfm_assets.warehouse.lineage.ancestry import CURRENT, ancestors, tables_there
+from scfm_assets.warehouse.lineage.ancestry import CURRENT, ancestors, named_rows, tables_there
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
@@ -75,40 +75,33 @@ def made_rows(con: duckdb.DuckDBPyConnection, table: str, where: Mapping[str, An
     ScfmError
         If nothing is stored of the table, it has no such column, or no row is as asked.
     """
-    place = f"table {table}"
+    table_name = f"table {table}"
     if table not in tables_there(con):
         raise ScfmError(table, "nothing is stored of this table", "`scfm run` makes it, and publishes it when it ends.")
     columns = {name for name, *_ in con.execute(f'describe "{table}"').fetchall()}  # one of TABLES, not a user's word
     for name in where:
         if name not in columns:
-            raise ScfmError(place, f"has no column {name}", f"It has: {', '.join(sorted(columns))}.")
+            raise ScfmError(table_name, f"has no column {name}", f"It has: {', '.join(sorted(columns))}.")
     if "materialization" not in columns:
-        raise ScfmError(place, "its rows have no materialization", "`scfm run --force` makes it anew.")
+        raise ScfmError(table_name, "its rows have no materialization", "`scfm run --force` makes it anew.")
     made = con.execute(
         f'select materialization, count(*) from "{table}" where {_like(where)} group by all',  # noqa: S608
         [*where.values()],
     ).fetchall()
     if not made:
         remedy = f'`scfm sql "from {table}"` shows what there is.'
-        raise ScfmError(place, f"no row has {_told(where)}" if where else "has no rows", remedy)
+        raise ScfmError(table_name, f"no row has {_told(where)}" if where else "has no rows", remedy)
     rows = dict(made)
-    places = con.execute(
-        CURRENT + "select asset, partition, list(id order by told_at desc), tissue, n_cells from told "  # noqa: S608
-        "where id in (select unnest(?)) group by all order by tissue, n_cells, asset",
-        [list(rows)],
-    ).fetchall()
-    lost = sorted(set(rows) - {id_ for _, _, ids, *_ in places for id_ in ids})
-    if lost:
+    places = _places(con, "id in (select unnest(?))", [list(rows)])
+    if lost := sorted(set(rows) - {id_ for place in places for id_ in place.ids}):
         problem = f"lineage does not hold yet what made some of its rows (materialization {lost[0]})"
-        raise ScfmError(place, problem, "Run `scfm lineage sync`; if that does not help, `scfm run`.")
-    return [Chosen(asset, partition, tuple(ids), sum(rows[i] for i in ids)) for asset, partition, ids, *_ in places]
+        raise ScfmError(table_name, problem, "Run `scfm lineage sync`; if that does not help, `scfm run`.")
+    return [replace(place, rows=sum(rows[i] for i in place.ids)) for place in places]
 
 
 def the_row(con: duckdb.DuckDBPyConnection, table: str, where: Mapping[str, Any]) -> dict[str, Any]:
     """First row of a table that `made_rows` found."""
-    answer = con.execute(f'from "{table}" where {_like(where)} limit 1', [*where.values()])
-    names = [name for name, *_ in answer.description or ()]
-    return dict(zip(names, answer.fetchall()[0], strict=True))
+    return named_rows(con.execute(f'from "{table}" where {_like(where)} limit 1', [*where.values()]))[0]
 
 
 def made_assets(con: duckdb.DuckDBPyConnection, asset: str, where: Mapping[str, Any]) -> list[Chosen]:
@@ -125,14 +118,18 @@ def made_assets(con: duckdb.DuckDBPyConnection, asset: str, where: Mapping[str, 
     unknown = [name for name in where if name not in known]
     if unknown:
         raise ScfmError(asset, f"an asset is not chosen by {unknown[0]}", f"Choose by: {', '.join(sorted(known))}.")
-    places = con.execute(
-        CURRENT + "select asset, partition, list(id order by told_at desc), tissue, n_cells from told "  # noqa: S608
-        f"where asset = ? and {_like(where)} group by all order by tissue, n_cells",
-        [asset, *where.values()],
-    ).fetchall()
+    places = _places(con, f"asset = ? and {_like(where)}", [asset, *where.values()])
     if not places:
         raise ScfmError(asset, f"was never materialized with {_told(where)}")
-    return [Chosen(asset, partition, tuple(ids)) for asset, partition, ids, *_ in places]
+    return places
+
+
+def _places(con: duckdb.DuckDBPyConnection, condition: str, values: Sequence[Any]) -> list[Chosen]:
+    """Materializations that a condition holds of, place by place."""
+    told = "select asset, partition, list(id order by told_at desc), tissue, n_cells from told"
+    in_order = "group by all order by tissue, n_cells, asset"
+    found = con.execute(f"{CURRENT} {told} where {condition} {in_order}", values).fetchall()
+    return [Chosen(asset, partition, tuple(ids)) for asset, partition, ids, *_ in found]
 
 
 def _like(where: Mapping[str, Any]) -> str:

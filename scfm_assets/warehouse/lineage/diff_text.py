@@ -14,22 +14,21 @@ if TYPE_CHECKING:
 
 def as_text(found: StepComparison) -> str:
     """Tell a comparison in words."""
-    lines = [f"{found.a.asset} {found.a.place}".rstrip()]
-    for name, side in (("A", found.a), ("B", found.b)):
-        lines.append(
-            f"  {name}  {side.id}  made {side.made_at:%Y-%m-%d %H:%M:%S} UTC, content {(side.version or '')[:12]}"
-        )
-    lines += ["", "What differs, from A to B"]
     rows = [
         row
         for each in found.differences
         for row in ((each.kind, each.what, each.how), *((each.kind, f"  {file}", how) for file, how in each.files))
     ]
-    lines += _columns(rows) or ["  nothing that is recorded"]
-    lines += ["", "What is the same"]
-    lines += _columns([(kind, what, "") for kind, what in found.same])
-    lines += ["", "What came of it"]
-    lines += list(_results(found))
+    lines = [
+        f"{found.a.asset} {found.a.place}".rstrip(),
+        *(
+            f"  {name}  {side.id}  made {side.made_at:%Y-%m-%d %H:%M:%S} UTC, content {(side.version or '')[:12]}"
+            for name, side in (("A", found.a), ("B", found.b))
+        ),
+        *("", "What differs, from A to B", *(_columns(rows) or ["  nothing that is recorded"])),
+        *("", "What is the same", *_columns([(kind, what, "") for kind, what in found.same])),
+        *("", "What came of it", *_results(found)),
+    ]
     return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -191,15 +191,8 @@ class MaterializationRows:
 
 def _blocks(records: Iterator[dg.EventLogRecord]) -> Iterator[list[MaterializationRows]]:
     """What our events say, many at a time."""
-    block: list[MaterializationRows] = []
-    for record in records:
-        event = _materialization(record)
-        if event is not None:
-            block.append(event)
-        if len(block) == BLOCK:
-            yield block
-            block = []
-    if block:
+    events = (event for record in records if (event := _materialization(record)) is not None)
+    while block := list(islice(events, BLOCK)):
         yield block
 
 

@@ -106,9 +106,8 @@ def _places(con: duckdb.DuckDBPyConnection, places: Sequence[Chosen], request: s
     """List the places that have what was asked for."""
     current = ancestry.ancestors(con, [one.ids[0] for one in places])
     yield f"{len(places)} places have {request}. Choose one, by --tissue, --n-cells or its id:"
-    lines = [Line("asset", "where", "id", "content", "checkpoint", "code", "on", "made (UTC)")]
-    lines += [_step(current[one.ids[0]], full=False) for one in places[:MOST_PLACES]]
-    yield from _aligned(lines)
+    steps = [_step(current[one.ids[0]], full=False) for one in places[:MOST_PLACES]]
+    yield from _aligned([replace(HEAD, tree="asset"), *steps])
     if len(places) > MOST_PLACES:
         yield f"... and {len(places) - MOST_PLACES} more"
 

@@ -14,13 +14,15 @@ from scfm_assets.studies.reference_saturation.measured import (
     with_noise,
 )
 from scfm_assets.studies.reference_saturation.settings import Settings
-from scfm_assets.studies.reference_saturation.slopes import ASKED, EXPECTED, estimates, slopes_over_tfs
+from scfm_assets.studies.reference_saturation.slopes import ASKED, estimates, slopes_over_tfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_SEED = 1_000_000
 """Tissues of a study have lower seeds: none is met twice."""
+EXPECTED = ("auroc", "auprc_ratio")
+"""Metrics whose expectation under labels hidden at random is known exactly."""
 NO_GAIN = "no gain"
 BEYOND = "beyond prediction"
 

@@ -2,8 +2,10 @@
 
 from functools import cache
 
+import numpy as np
 import pyarrow as pa
 
+from scfm_assets.studies.reference_saturation.hidden_labels import labels_of
 from scfm_assets.studies.reference_saturation.measured import measure
 from scfm_assets.studies.reference_saturation.settings import Settings
 from scfm_assets.studies.reference_saturation.tables import SLOPES
@@ -11,6 +13,12 @@ from scfm_assets.studies.reference_saturation.tables import SLOPES
 SMALL = Settings(
     n_cells=(60, 120, 240), completeness=(0.25, 0.5, 1.0), densities=(2e-3,), n_seeds=4, n_genes=120, n_tfs=20, draws=3
 )
+
+
+def hide_labels(edges, completeness, hiding="random", seed=0, **how) -> np.ndarray:
+    """Labels of one completeness."""
+    (labelled,) = labels_of(edges, (completeness,), hiding, seed, **how)
+    return labelled
 
 
 @cache

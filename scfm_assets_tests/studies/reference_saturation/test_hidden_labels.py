@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from scfm_assets.errors import ScfmError
-from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS, hide_labels
+from scfm_assets.studies.reference_saturation.hidden_labels import HIDINGS
+from scfm_assets_tests.studies.reference_saturation.small_saturation import hide_labels
 
 RNG = np.random.default_rng(0)
 EDGES = RNG.random((20, 100)) < 0.1

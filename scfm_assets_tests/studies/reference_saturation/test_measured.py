@@ -5,10 +5,9 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from scfm_assets.studies.reference_saturation.hidden_labels import hide_labels
 from scfm_assets.studies.reference_saturation.measured import measure, measure_scores, simulate_tissue, with_noise
 from scfm_assets.studies.reference_saturation.tables import SCORES
-from scfm_assets_tests.studies.reference_saturation.small_saturation import SMALL, small_scores
+from scfm_assets_tests.studies.reference_saturation.small_saturation import SMALL, hide_labels, small_scores
 
 
 def test_numbers_are_those_of_scikit_learn_over_the_drawn_labels():

@@ -6,11 +6,10 @@ import statsmodels.formula.api as smf
 from scipy import stats
 
 from scfm_assets.core.metrics.metrics import auroc, bins_of
-from scfm_assets.studies.reference_saturation.hidden_labels import hide_labels
 from scfm_assets.studies.reference_saturation.measured import measure_scores
 from scfm_assets.studies.reference_saturation.slopes import estimates, slopes, slopes_over_tfs
 from scfm_assets.studies.reference_saturation.tables import SLOPES
-from scfm_assets_tests.studies.reference_saturation.small_saturation import SMALL, small_scores
+from scfm_assets_tests.studies.reference_saturation.small_saturation import SMALL, hide_labels, small_scores
 
 
 def test_slope_and_interaction_are_the_coefficients_of_a_linear_model():
