@@ -14,7 +14,7 @@ from scfm_assets.core.intake.coverage import ModelCoverage, coverage_of
 from scfm_assets.core.intake.files import notes_of
 from scfm_assets.core.intake.findings import AtlasFacts, Finding, finding_on
 from scfm_assets.core.intake.gene_intake import check_organism, gene_table_of, given_names, take_genes, unite_genes
-from scfm_assets.core.intake.guess import entry_lines, evidence, guess_spec
+from scfm_assets.core.intake.guess import entry_lines, evidence
 from scfm_assets.core.intake.inspection_parts import (
     Section,
     columns_section,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.core.genes import Repair, Vocabulary
-
-__all__ = ["Inspection", "Section", "guess_spec", "inspect_atlas", "inspect_file"]
 
 T = TypeVar("T")
 
