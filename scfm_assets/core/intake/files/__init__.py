@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scfm_assets.core.intake.file_parts import GZIP, begins
-from scfm_assets.core.intake.files.anndata_layout import DOC as ANNDATA_DOC
 from scfm_assets.core.intake.files.anndata_layout import anndata_contents, is_anndata
 from scfm_assets.core.intake.files.contents import AtlasFormat, Container, Contents
 from scfm_assets.core.intake.files.hdf5 import open_hdf5
-from scfm_assets.core.intake.files.loom import DOC as LOOM_DOC
 from scfm_assets.core.intake.files.loom import is_loom, loom_contents
 from scfm_assets.core.intake.files.stored import DAMAGED, attempt, quietly
 from scfm_assets.core.intake.files.tenx import DOC as TENX_DOC
@@ -73,10 +71,10 @@ ZARR = Container("zarr", _is_zarr, open_zarr)
 TEXTS = Container("MatrixMarket", holds_matrix, open_folder)
 
 FORMATS = (
-    AtlasFormat("AnnData, HDF5 (.h5ad)", HDF5, is_anndata, anndata_contents, ANNDATA_DOC),
-    AtlasFormat("loom", HDF5, is_loom, loom_contents, LOOM_DOC),
+    AtlasFormat("AnnData, HDF5 (.h5ad)", HDF5, is_anndata, anndata_contents, "obs and var at the top"),
+    AtlasFormat("loom", HDF5, is_loom, loom_contents, "an array 'matrix' with row_attrs and col_attrs"),
     AtlasFormat("10x HDF5 (.h5)", HDF5, is_tenx, tenx_contents, TENX_DOC),
-    AtlasFormat("AnnData, zarr", ZARR, is_anndata, anndata_contents, ANNDATA_DOC),
+    AtlasFormat("AnnData, zarr", ZARR, is_anndata, anndata_contents, "obs and var at the top"),
     AtlasFormat("10x text (matrix.mtx)", TEXTS, lambda _: True, folder_contents, FOLDER_DOC),
 )
 """What is read, in the order in which it is asked for."""
@@ -121,10 +119,8 @@ def load(
             var = _var_at(path, place, contents)
             shape = (known[place].n_cells, known[place].n_genes)
             if shape != (len(contents.obs), len(var)):
-                problem = (
-                    f"the matrix is {shape[0]:,} cells x {shape[1]:,} genes, "
-                    f"with labels of {len(contents.obs):,} and {len(var):,}"
-                )
+                labelled = f"with labels of {len(contents.obs):,} and {len(var):,}"
+                problem = f"the matrix is {shape[0]:,} cells x {shape[1]:,} genes, {labelled}"
                 raise ScfmError(where, problem, DAMAGED)
             matrix = attempt(where, known[place].read)
             is_enough = enough(matrix)

@@ -42,10 +42,9 @@ def _names(folder: Any) -> list[str]:
 def _child(folder: Any, name: str) -> Any:
     import h5py
 
-    link = folder.get(name, getlink=True) if name in {"", "."} or name in set(folder) else None
-    if link is None or name in {"", "."}:
+    if name in {"", "."} or name not in set(folder):
         return None
-    if not isinstance(link, h5py.HardLink):
+    if not isinstance(folder.get(name, getlink=True), h5py.HardLink):
         problem = f"{name!r} is a link to elsewhere"
         raise ElsewhereError(problem)
     item = folder[name]

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from scfm_assets.core.intake.files.stored import StoredNode
 
-DOC = "an array 'matrix' with row_attrs and col_attrs"
 CELL_NAMES = ("CellID", "obs_names", "cell_id", "barcode", "Barcode")
 GENE_NAMES = ("Accession", "var_names", "Gene", "gene_names", "Symbol")
 

@@ -95,8 +95,7 @@ def _compressed(node: StoredNode, shape: tuple[int, int], *, by_cell: bool) -> s
     indices = node.need("indices").vector("the indices of a sparse matrix", "iu")
     pointers = node.need("indptr").vector("the pointers of a sparse matrix", "iu")
     if pointers.shape[0] != n_major + 1:
-        problem = f"has {pointers.shape[0]:,} pointers for {n_major:,} {'cells' if by_cell else 'genes'}"
-        raise damaged(pointers, problem)
+        raise damaged(pointers, f"has {pointers.shape[0]:,} pointers for {n_major:,} {'cells' if by_cell else 'genes'}")
     if data.shape != indices.shape:
         raise damaged(node, f"has {data.shape[0]:,} values and {indices.shape[0]:,} indices")
     n_values = data.shape[0]

@@ -69,21 +69,21 @@ def open_folder(path: Path) -> Iterator[TenxFolder]:
     """
     matrices = folder_matrices(path) if path.is_dir() else [path]
     if len(matrices) > 1:
-        listed = ", ".join(file.name for file in matrices[:5])
-        raise ScfmError(
-            str(path), f"holds {len(matrices)} matrices ({listed})", "Name one of them as the atlas's file."
-        )
-    matrix = matrices[0]
-    parts = {what: sibling(matrix, names) for what, names in _COMPANIONS.items()}
-    for what, file in parts.items():
-        if file is None:
-            remedy = f"Put {' or '.join(_COMPANIONS[what])}, plain or .gz, with the matrix's prefix, beside it."
-            raise ScfmError(str(matrix), f"has no {what} beside it", remedy)
-    files = TenxFolder(matrix, *(file for file in parts.values() if file is not None))
+        problem = f"holds {len(matrices)} matrices ({', '.join(file.name for file in matrices[:5])})"
+        raise ScfmError(str(path), problem, "Name one of them as the atlas's file.")
+    files = TenxFolder(matrices[0], *(_beside(matrices[0], what) for what in ("features", "barcodes")))
     for file in (files.matrix, files.features, files.barcodes):
         if file.is_symlink() and path.is_dir() and not file.resolve().is_relative_to(path.resolve()):
             raise ScfmError(str(file), "is a link to elsewhere, which is not followed", "Put the file itself there.")
     yield files
+
+
+def _beside(matrix: Path, what: str) -> Path:
+    file = sibling(matrix, _COMPANIONS[what])
+    if file is None:
+        remedy = f"Put {' or '.join(_COMPANIONS[what])}, plain or .gz, with the matrix's prefix, beside it."
+        raise ScfmError(str(matrix), f"has no {what} beside it", remedy)
+    return file
 
 
 _COMPANIONS = {"features": ("features.tsv", "genes.tsv"), "barcodes": ("barcodes.tsv",)}
