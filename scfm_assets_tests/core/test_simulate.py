@@ -51,7 +51,7 @@ def test_tissues_share_a_core_network_and_differ_in_the_rest(world):
         names = np.array(world.genes)
         assert set(zip(*names[np.array(signed.nonzero())], strict=True)) == core | own[tissue]
     assert all(row["tf"] != row["target"] and row["sign"] in {1, -1} and row["confidence"] is None for row in table)
-    assert {row["tf"] for row in table} == set(world.tf_names)
+    assert {row["tf"] for row in table} == {world.genes[tf] for tf in world.tfs}
     assert (world.edge_tissue == CORE).sum() == len(core)
 
 

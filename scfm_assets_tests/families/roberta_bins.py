@@ -19,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from transformers import RobertaConfig, RobertaModel
 
 from scfm_assets.core.attention.passes import register, stream
-from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary
+from scfm_assets.core.genes import Vocabulary, build_vocabulary
+from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets.families import Family, Fingerprint, Option
 
 FILES = ("config.json", "model.safetensors", "genes.json")
@@ -43,7 +44,8 @@ class RobertaBins:
     fingerprint: Fingerprint
 
     def tokenize(self, counts: sp.csr_matrix, names: Sequence[str]) -> Tokens:
-        token_of_column = self.vocabulary.tokens_of(names)
+        rows = self.vocabulary.rows_of(names)
+        token_of_column = np.where(rows >= 0, self.vocabulary.token_ids[rows], -1)
         known = sp.csc_matrix(counts)[:, token_of_column >= 0].tocoo()
         tokens = token_of_column[token_of_column >= 0][known.col]
         shape = (counts.shape[0], self.vocabulary.size)

@@ -9,7 +9,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import BertForMaskedLM
 
-from scfm_assets.core.tokens.encode import Tokens, build_vocabulary
+from scfm_assets.core.genes import build_vocabulary
+from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets.errors import ScfmError
 from scfm_assets_pretrain import batches, masked_genes
 from scfm_assets_pretrain.corpus import CorpusCells, tokenized, vocabulary_of

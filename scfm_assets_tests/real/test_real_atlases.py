@@ -13,7 +13,8 @@ from anndata import read_h5ad
 
 from scfm_assets.core.genes.vocabulary import build_vocabulary
 from scfm_assets.core.intake.atlas import process, read
-from scfm_assets.core.intake.inspection import guess_spec, inspect_file
+from scfm_assets.core.intake.guess import guess_spec
+from scfm_assets.core.intake.inspection import inspect_file
 from scfm_assets.errors import ScfmError
 
 ROOT = Path(os.environ.get("SCFM_DATA", "absent"))

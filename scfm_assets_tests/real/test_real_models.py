@@ -14,7 +14,8 @@ import torch
 from transformers import BertModel
 
 from scfm_assets.core.attention.passes import AttentionCollector, stream
-from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary, tokenize
+from scfm_assets.core.genes import Vocabulary, build_vocabulary
+from scfm_assets.core.tokens.encode import Tokens, tokenize
 from scfm_assets.families import FAMILIES
 from scfm_assets.families.dictionaries import read_mapping, read_medians, read_tokens
 

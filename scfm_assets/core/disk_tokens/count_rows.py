@@ -6,22 +6,25 @@ A matrix is either CSR (a group of data, indices and indptr) or a dense array, a
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.intake.files import hdf5, zarr_store
-from scfm_assets.core.intake.files.scouting import send_scout
-from scfm_assets.core.tokens import DAMAGED, HDF5_CACHE, CsrRows, DenseRows, attempt
+from scfm_assets.core.disk_tokens.matrix_rows import HDF5_CACHE, CsrRows, DenseRows
+from scfm_assets.core.intake.files.hdf5 import open_hdf5
+from scfm_assets.core.intake.files.stored import NUMBERS, damaged
+from scfm_assets.core.intake.files.zarr_store import open_zarr
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from scfm_assets.core.tokens import CountRows
+    from scfm_assets.core.intake.files.stored import StoredNode
 
 
 @contextmanager
-def open_counts(path: Path, place: str = "X") -> Iterator[CountRows]:
+def open_counts(path: Path, place: str = "X") -> Iterator[CsrRows | DenseRows]:
     """Open a matrix of counts on disk without reading it.
 
     Parameters
@@ -36,65 +39,54 @@ def open_counts(path: Path, place: str = "X") -> Iterator[CountRows]:
     ScfmError
         If there is no such file or place, or if what is there is no matrix of numbers with rows that can be read.
     """
-    file = _open(path)
-    try:
-        yield _rows_at(path, file, place)
-    finally:
-        if hasattr(file, "close"):
-            file.close()
+    with _opened(path) as top:
+        yield _rows_at(top, place)
 
 
-def _open(path: Path) -> Any:
+def _opened(path: Path) -> AbstractContextManager[StoredNode]:
     if not path.exists():
         raise ScfmError(str(path), "there is no such file", "Name an .h5ad file or a .zarr folder.")
     if path.is_dir():
-        import zarr
-
-        zarr_store.refuse_links(path)
-        # The consolidated copy of the metadata may be older than the arrays.
-        return attempt(str(path), lambda: zarr.open_group(path, mode="r", use_consolidated=False))
+        return open_zarr(path)
     import h5py
 
     if not h5py.is_hdf5(path):
         problem = "is no HDF5 file, which every .h5ad is" if path.stat().st_size else "is empty"
         raise ScfmError(str(path), problem, "Name an .h5ad file; if it is one, it is damaged: fetch it again.")
-    send_scout(path)
-    return attempt(str(path), lambda: h5py.File(path, "r", rdcc_nbytes=HDF5_CACHE))
+    return open_hdf5(path, cache_bytes=HDF5_CACHE)
 
 
-def _rows_at(path: Path, root: Any, place: str) -> CountRows:
-    where = f"{path}: {place}"
-    library = zarr_store.LIBRARY if path.is_dir() else hdf5.LIBRARY
-
-    def child(folder: Any, name: str) -> Any:
-        return attempt(where, lambda: None if library.is_array(folder) else library.child(folder, name))
-
-    element = root
+def _rows_at(top: StoredNode, place: str) -> CsrRows | DenseRows:
+    node: StoredNode | None = replace(top, key=place)
     for name in _key(place).split("/"):
-        element = None if element is None else child(element, name)
-    if element is None:
-        places = attempt(where, lambda: _places(root))
-        raise ScfmError(where, "there is no such matrix", f"It has: {', '.join(places) or 'none'}.")
-    arrays = (
-        [element] if library.is_array(element) else [child(element, name) for name in ("data", "indices", "indptr")]
-    )
-    for array in arrays:
-        if array is not None and (reason := attempt(where, lambda array=array: library.unsound(array))):
-            raise ScfmError(where, reason, DAMAGED)
-    encoding = attempt(where, lambda: element.attrs.get("encoding-type"))
+        node = None if node is None else _below(node, name)
+    if node is None:
+        absent = replace(top, key=place)
+        places = absent.attempt(lambda: _places(top.raw))
+        raise ScfmError(absent.place, "there is no such matrix", f"It has: {', '.join(places) or 'none'}.")
+    for part in [node] if node.is_array else [_below(node, name) for name in ("data", "indices", "indptr")]:
+        if part is not None:
+            part.check()
+    encoding = node.attribute("encoding-type")
     if encoding == "csr_matrix":
-        shape = attempt(where, lambda: [int(n) for n in element.attrs["shape"]])
+        shape = node.attempt(lambda: [int(n) for n in node.raw.attrs["shape"]])
         if len(shape) != 2 or min(shape) < 0:
-            raise ScfmError(where, f"has the shape {shape}", DAMAGED)
-        return CsrRows(path, root, place, element, *shape)
+            raise damaged(node, f"has the shape {shape}")
+        return CsrRows(top, node, *shape)
     if encoding == "csc_matrix":
-        problem = "is stored by columns (CSC), so that a cell cannot be read without reading all"
         remedy = "Write it by rows once, where it fits in memory: `adata.X = adata.X.tocsr()`, then `write_h5ad`."
-        raise ScfmError(where, problem, remedy)
-    if getattr(element, "ndim", 0) == 2 and element.dtype.kind in "biuf":
-        return DenseRows(path, root, place, element, *map(int, element.shape))
-    problem = "is no CSR matrix and no dense one of numbers"
-    raise ScfmError(where, problem, "If anndata before 0.7 wrote the file, read it and write it again.")
+        problem = "is stored by columns (CSC), so that a cell cannot be read without reading all"
+        raise ScfmError(node.place, problem, remedy)
+    if len(node.shape) == 2 and node.kind in NUMBERS:
+        return DenseRows(top, node, *node.shape)
+    remedy = "If anndata before 0.7 wrote the file, read it and write it again."
+    raise ScfmError(node.place, "is no CSR matrix and no dense one of numbers", remedy)
+
+
+def _below(folder: StoredNode, name: str) -> StoredNode | None:
+    """What lies in a folder, None if there is nothing; errors name the folder."""
+    raw = None if folder.is_array else folder.attempt(lambda: folder.library.child(folder.raw, name))
+    return None if raw is None else replace(folder, raw=raw)
 
 
 def _key(place: str) -> str:

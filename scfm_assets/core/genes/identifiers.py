@@ -15,26 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = [
-    "ENSEMBL",
-    "MISSING",
-    "ORGANISMS",
-    "GeneNames",
-    "GeneTable",
-    "Repair",
-    "is_date",
-    "is_ensembl",
-    "name_genes",
-    "organism_of",
-    "other_orf",
-    "read_gene_pairs",
-    "read_gene_table",
-    "renamed",
-    "texts",
-    "undate",
-    "unversioned",
-]
-
 ENSEMBL = re.compile(r"(ENS[A-Z]{0,5}G\d{11}|FBgn\d{7}|WBGene\d{8})(?:\.\d+)?")
 """A stable gene id of Ensembl, with or without its version; group 1 is the id without it."""
 
@@ -238,11 +218,10 @@ def name_genes(given_ids: Sequence[str], given_symbols: Sequence[str], table: Ge
         given.append(name)
         ids.append(gene_id)
         symbols.append(_symbol(gene_id, raw_symbol, table, notes))
-    mapped = np.array([is_ensembl(gene_id) for gene_id in ids], dtype=bool)
     return GeneNames(
         ids=np.array(ids, dtype=object),
         symbols=np.array(symbols, dtype=object),
-        mapped=mapped,
+        mapped=np.array([is_ensembl(gene_id) for gene_id in ids], dtype=bool),
         given=np.array(given, dtype=object),
         repairs=_summed_up(notes),
     )

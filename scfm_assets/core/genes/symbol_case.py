@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scfm_assets.core.genes.date_names import is_date
+from scfm_assets.core.genes.identifiers import is_ensembl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,6 @@ FEWEST_SYMBOLS = 100
 CLEAR_SHARE = 0.8
 """Share of symbols written in one way that tells whose they are."""
 
-_ENSEMBL = re.compile(r"(ENS[A-Z]{0,5}G\d{11}|FBgn\d{7}|WBGene\d{8})(?:\.\d+)?")
 _LETTERS = re.compile(r"[A-Za-z]{2}")
 # Families that the nomenclatures of the two organisms name differently (HGNC and MGI), whatever the case.
 _OF_HUMAN = re.compile(r"HLA-[A-Z]|LINC\d{4,}|ZNF\d|C\d+ORF\d|KIAA\d{4}|RP\d+-\d|SERPINA1|TP53$", re.IGNORECASE)
@@ -75,7 +75,7 @@ class SymbolLook:
 
 def look_at(symbols: Iterable[str]) -> SymbolLook:
     """Look at how symbols are written; Ensembl ids, dates and names without letters do not count."""
-    names = [name for name in symbols if _LETTERS.search(name) and not _ENSEMBL.fullmatch(name) and not is_date(name)]
+    names = [name for name in symbols if _LETTERS.search(name) and not is_ensembl(name) and not is_date(name)]
     n = max(len(names), 1)
     plain = [_ORF.sub(r"\1\2", name) for name in names]  # C1orf112 is how human's are written
     of_human, of_mouse = ([name for name in names if pattern.match(name)] for pattern in (_OF_HUMAN, _OF_MOUSE))
@@ -92,7 +92,7 @@ def look_at(symbols: Iterable[str]) -> SymbolLook:
 
 def as_written_by(organism: str, symbol: str) -> str:
     """Write a symbol as those of human or mouse are written; Ensembl ids and dates stay as they are."""
-    if _ENSEMBL.fullmatch(symbol) or is_date(symbol):
+    if is_ensembl(symbol) or is_date(symbol):
         return symbol
     if organism == "human":
         match = _ORF.fullmatch(symbol)

@@ -110,11 +110,6 @@ class Vocabulary:
             for gene_id, symbol, id_row, symbol_row in zip(gene_ids, symbols, by_id, by_symbol, strict=True)
         ]
 
-    def tokens_of(self, gene_ids: Sequence[str]) -> np.ndarray:
-        """Token ids of these genes: int32 of shape (len(gene_ids),), -1 = unknown."""
-        rows = self.rows_of(gene_ids)
-        return np.where(rows >= 0, self.token_ids[rows], -1).astype(np.int32)
-
     def panel_of_token(self, panel: Sequence[str]) -> np.ndarray:
         """Panel index of every token: int32 of shape (size,), -1 = not in the panel. Special tokens never are.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from scfm_assets.core.intake.count_source import matrix_lines, take_counts, wanted
 from scfm_assets.core.intake.counts import prove_counts
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from scipy import sparse
-
-__all__ = ["SCANPY_ATLASES", "AtlasSpec", "process", "qc_table", "read", "read_scanpy"]
 
 SCANPY_ATLASES = ("pbmc68k_reduced",)
 """Atlases that come with scanpy itself, so that no network is needed."""
@@ -113,9 +110,7 @@ def process(adata: AnnData, spec: AtlasSpec) -> AnnData:
     source = take_counts(adata, spec)
     frame: Any = adata.obs
     chosen, not_taken = take_rows(frame, spec)
-    taken = source.counts
-    if not chosen.all():
-        taken, frame = taken[chosen], frame[chosen]
+    taken, frame = (source.counts, frame) if chosen.all() else (source.counts[chosen], frame[chosen])
     barcodes = take_barcodes(frame.index, spec)
     labels = take_labels(frame, spec)
     names = take_genes(source.var, spec)
@@ -131,45 +126,13 @@ def process(adata: AnnData, spec: AtlasSpec) -> AnnData:
     var = pd.DataFrame(
         {"symbol": names.symbols[genes], "mapped": names.mapped[genes]}, index=pd.Index(names.ids[genes])
     )
-    left_out = notes_of(adata).left_out
-    repairs = (*left_out, *source.repairs, *not_taken, *names.repairs, *merged, *dropped)
+    repairs = (*notes_of(adata).left_out, *source.repairs, *not_taken, *names.repairs, *merged, *dropped)
+    about_file = adata.uns.get("scfm")
     about = {
         "tissue": spec.tissue,
         "organism": spec.organism,
-        "simulated": _is_simulated(adata),
+        "simulated": bool(about_file.get("simulated", False)) if isinstance(about_file, dict) else False,
         "counts_from": source.place,
         "repairs": json.dumps([asdict(repair) for repair in repairs]),
     }
     return AnnData(X=kept, obs=obs.set_axis(pd.Index(barcodes[rows])), var=var, uns={"scfm": about})
-
-
-def _is_simulated(adata: AnnData) -> bool:
-    about = adata.uns.get("scfm", {})
-    return bool(about.get("simulated", False)) if isinstance(about, dict) else False
-
-
-def qc_table(processed: AnnData) -> pa.Table:
-    """List what quality plots show of the cells of a processed atlas.
-
-    Returns
-    -------
-    A row per cell: ``tissue``, ``cell`` (its row in the processed atlas), ``barcode``, ``cell_type``, ``donor``,
-    ``batch``, ``n_counts``, ``n_genes`` and ``mitochondrial`` (share of counts in genes named ``MT-*``, null if there
-    are none).
-    """
-    obs: Any = processed.obs
-    counts: Any = processed.X
-    mitochondrial = processed.var["symbol"].astype(str).str.upper().str.startswith("MT-").to_numpy()
-    share = np.asarray(counts[:, mitochondrial].sum(axis=1)).ravel() / obs["n_counts"].to_numpy()
-    n_cells = processed.n_obs
-    return pa.table(
-        {
-            "tissue": pa.array([processed.uns["scfm"]["tissue"]] * n_cells, pa.string()),
-            "cell": pa.array(np.arange(n_cells), pa.int32()),
-            "barcode": pa.array(processed.obs_names.tolist(), pa.string()),
-            **{name: pa.array(obs[name].astype(str).tolist(), pa.string()) for name in ("cell_type", "donor", "batch")},
-            "n_counts": pa.array(obs["n_counts"].to_numpy(), pa.int64()),
-            "n_genes": pa.array(obs["n_genes"].to_numpy(), pa.int32()),
-            "mitochondrial": pa.array(share if mitochondrial.any() else [None] * n_cells, pa.float64()),
-        }
-    )

@@ -11,7 +11,7 @@ from scipy import sparse
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 Kind = Literal["counts", "log1p", "log1p_part", "normalised", "signed", "other"]
 
@@ -35,8 +35,6 @@ class CountProof:
         Values that are not zero.
     n_not_finite, n_negative, n_fractional, n_too_large
         Values that cannot be counts. A value is counted once, under the first of these that fits.
-    largest
-        Largest finite value, 0 for an empty matrix.
     first
         Row, column and value of the first offender in reading order, None if there is none.
     """
@@ -46,7 +44,6 @@ class CountProof:
     n_negative: int
     n_fractional: int
     n_too_large: int
-    largest: float
     first: tuple[int, int, float] | None
 
     @property
@@ -120,26 +117,20 @@ def prove_counts(matrix: sparse.csr_matrix) -> CountProof:
     matrix
         Cells x genes, shape (n_cells, n_genes), any real or boolean type.
     """
-    n_values = n_not_finite = n_negative = n_fractional = n_too_large = 0
-    largest = 0.0
+    n_offenders = np.zeros(4, dtype=np.int64)
     first: int | None = None
-    for start, values in _chunks(matrix.data):
+    for start in range(0, len(matrix.data), _CHUNK):
+        values = matrix.data[start : start + _CHUNK]
         infinite = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
         finite = np.where(infinite, values.dtype.type(0), values) if infinite.any() else values
         negative = finite < 0
         fractional = (finite != np.rint(finite)) & ~negative if finite.dtype.kind == "f" else np.zeros_like(negative)
-        too_large = (finite > LARGEST_COUNT) & ~fractional
-        n_values += int(np.count_nonzero(values))
-        n_not_finite += int(infinite.sum())
-        n_negative += int(negative.sum())
-        n_fractional += int(fractional.sum())
-        n_too_large += int(too_large.sum())
-        largest = max(largest, float(finite.max()))
-        if first is None:
-            offending = infinite | negative | fractional | too_large
-            first = start + int(offending.argmax()) if offending.any() else None
+        offending = np.stack([infinite, negative, fractional, (finite > LARGEST_COUNT) & ~fractional])
+        n_offenders += offending.sum(axis=1)
+        if first is None and offending.any():
+            first = start + int(offending.any(axis=0).argmax())
     where = None if first is None else (*_position(matrix, first), float(matrix.data[first]))
-    return CountProof(n_values, n_not_finite, n_negative, n_fractional, n_too_large, largest, where)
+    return CountProof(int(np.count_nonzero(matrix.data)), *n_offenders.tolist(), where)
 
 
 def as_counts(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -284,11 +275,6 @@ def _narrow(counts: sparse.csr_matrix) -> sparse.csr_matrix:
         raise ScfmError(place, f"one cell and gene sum to {largest:,}", f"A count is at most {LARGEST_COUNT:,}.")
     counts.data = counts.data.astype(np.int32, copy=False)
     return counts
-
-
-def _chunks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    for start in range(0, len(values), _CHUNK):
-        yield start, values[start : start + _CHUNK]
 
 
 def _position(matrix: sparse.csr_matrix, at: int) -> tuple[int, int]:

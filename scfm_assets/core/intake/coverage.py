@@ -92,7 +92,6 @@ def _organism_of(vocabulary: Vocabulary) -> str | None:
     genes = vocabulary.gene_ids.tolist()
     if vocabulary.names == "symbol":
         return look_at(genes).organism
-    organisms = [
-        organism for gene in genes[:: max(len(genes) // 100, 1)] if (organism := organism_of(gene)) is not None
-    ]
+    spread = genes[:: max(len(genes) // 100, 1)]
+    organisms = [organism for organism in map(organism_of, spread) if organism is not None]
     return max(sorted(set(organisms)), key=organisms.count) if organisms else None

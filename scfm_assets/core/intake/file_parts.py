@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MATRIX_NAMES = ("matrix.mtx", "matrix.mtx.gz")
+GZIP = b"\x1f\x8b"
+"""How a file begins that gzip packed."""
 COMPANION_NAMES = ("features.tsv", "genes.tsv", "barcodes.tsv")
 
 
@@ -28,6 +30,12 @@ def parts(path: Path) -> dict[str, Path]:
         return {path.name: path}
     beside = [sibling(path, (name,)) for name in COMPANION_NAMES]
     return {file.name: file for file in (path, *beside) if file is not None}
+
+
+def begins(path: Path, mark: bytes) -> bool:
+    """Whether a file begins with these bytes."""
+    with path.open("rb") as file:
+        return file.read(len(mark)) == mark
 
 
 def folder_matrices(folder: Path) -> list[Path]:

@@ -105,8 +105,7 @@ def finding_on(facts: AtlasFacts, refusals: Sequence[ScfmError], *, guessed: boo
     if not refusals:
         types = "" if facts.cell_types is None else f", {facts.cell_types:,} cell types"
         how = "as guessed" if guessed else "as declared"
-        line = f"the atlas can be used {how}: {facts.n_cells:,} cells x {facts.n_genes:,} genes{types}"
-        words.append(line)
+        words.append(f"the atlas can be used {how}: {facts.n_cells:,} cells x {facts.n_genes:,} genes{types}")
     return Finding(", ".join(kinds) or "usable", "; ".join(words), int(bool(refusals) or facts.known_to_none))
 
 

@@ -116,9 +116,8 @@ def check_organism(names: GeneNames, obs: pd.DataFrame, spec: AtlasSpec) -> None
     other = [(gene_id, organism) for gene_id, organism in known if organism != spec.organism]
     if len(other) > 0.5 * len(known):
         gene_id, organism = other[0]
-        problem = (
-            f"{len(other):,} of {len(known):,} gene ids are those of {organism}, not {spec.organism} (first: {gene_id})"
-        )
+        share = f"{len(other):,} of {len(known):,} gene ids"
+        problem = f"{share} are those of {organism}, not {spec.organism} (first: {gene_id})"
         raise ScfmError(spec.place, problem, remedy.format(organism))
     in_obs = organisms_said(obs)
     if in_obs is not None and in_obs[1] != (spec.organism,):
@@ -138,9 +137,8 @@ def _check_case(names: GeneNames, spec: AtlasSpec) -> None:
     share = {"human": look.upper, "mouse": look.capitalised, "lower": look.lower}[look.written or ""]
     way = "in lower case" if look.written == "lower" else f"as those of {look.written} are"
     example = next(name for name in names.symbols[~names.mapped] if as_written_by(spec.organism, name) != name)
-    problem = (
-        f"{share:.0%} of {look.n:,} gene symbols are written {way}, not as {spec.organism}'s (as {shown(example)})"
-    )
+    written = f"{share:.0%} of {look.n:,} gene symbols are written {way}"
+    problem = f"{written}, not as {spec.organism}'s (as {shown(example)})"
     suggestion = f"if its genes are {spec.organism}'s, `symbol_case: organism`, which writes {shown(example)} as "
     suggestion += f"{shown(as_written_by(spec.organism, example))}"
     if look.organism in CASED and look.organism != spec.organism:
@@ -192,8 +190,6 @@ def _named_twice(names: GeneNames, repeated: np.ndarray, spec: AtlasSpec, remedy
     column = "the index of var" if spec.gene_id is None else f"var column {spec.gene_id!r}"
     again = names.given[repeated.argmax()]
     one, other = np.flatnonzero(names.given == again)[:2]
-    problem = (
-        f"{column} names {len(set(names.given[repeated])):,} genes more than once (first: {again}, "
-        f"in rows {one} and {other}, symbols {names.symbols[one]} and {names.symbols[other]})"
-    )
+    rows = f"in rows {one} and {other}, symbols {names.symbols[one]} and {names.symbols[other]}"
+    problem = f"{column} names {len(set(names.given[repeated])):,} genes more than once (first: {again}, {rows})"
     return ScfmError(spec.place, problem, remedy)

@@ -27,6 +27,8 @@ GENE_COLUMNS = {
     ),
 }
 """Names under which people keep ids and symbols of genes in var, the most telling first."""
+Clues = tuple[tuple[str, str], ...]
+"""Organisms that a file may be of, each with the reason for it, the surest first."""
 _SAMPLED = 200
 """Names that are looked at before a column is taken for one of Ensembl ids."""
 
@@ -61,10 +63,10 @@ def guess_spec(path: Path, tissue: str | None = None, organism: str | None = Non
     return AtlasSpec(tissue=name, path=path, organism=organism, gene_id=gene_id, symbol=symbol, **columns)
 
 
-def evidence(ids: Iterable[str], symbols: Iterable[str], obs: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Organisms that a file may be of, each with the reason for it, the surest first."""
+def evidence(ids: Iterable[str], symbols: Iterable[str], obs: pd.DataFrame) -> Clues:
+    """What ids, symbols and obs say of the organism."""
     clues = []
-    of_ids = [organism for gene_id in ids if (organism := organism_of(gene_id)) is not None]
+    of_ids = [organism for organism in map(organism_of, ids) if organism is not None]
     if of_ids:
         organism = max(sorted(set(of_ids)), key=of_ids.count)
         clues.append((organism, f"{of_ids.count(organism):,} Ensembl ids are {organism}'s"))

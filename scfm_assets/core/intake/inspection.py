@@ -14,7 +14,7 @@ from scfm_assets.core.intake.coverage import ModelCoverage, coverage_of
 from scfm_assets.core.intake.files import notes_of
 from scfm_assets.core.intake.findings import AtlasFacts, Finding, finding_on
 from scfm_assets.core.intake.gene_intake import check_organism, gene_table_of, given_names, take_genes, unite_genes
-from scfm_assets.core.intake.guess import entry_lines, evidence, guess_spec
+from scfm_assets.core.intake.guess import entry_lines, evidence
 from scfm_assets.core.intake.inspection_parts import (
     Section,
     columns_section,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scfm_assets.core.genes import Repair, Vocabulary
-
-__all__ = ["Inspection", "Section", "guess_spec", "inspect_atlas", "inspect_file"]
 
 T = TypeVar("T")
 
@@ -173,18 +171,18 @@ def inspect_atlas(
         kept = united[0] if chosen is None else united[0][chosen[0]][:, chosen[1]]
     sections = [file_section(adata, spec, source), matrices_section(adata, source)]
     if counts is not None:
-        symbols = np.array([], dtype=object) if names is None else names.symbols
-        sections.append(library_section(counts, symbols))
+        sections.append(library_section(counts, np.array([], dtype=object) if names is None else names.symbols))
     sections.append(columns_section(obs, spec))
+    clues = ()
     if names is not None:
-        given = given_names(var, spec)
-        sections.append(genes_section(names, given, obs, spec, gene_table_of(spec)))
+        _, given_symbols = given_names(var, spec)
+        clues = evidence(names.ids.tolist(), given_symbols.tolist(), obs)
+        sections.append(genes_section(names, given_symbols, clues, spec, gene_table_of(spec)))
         sections.append(coverage_section(coverages, absent or {}))
     titles = {"Cell types": "cell_type", "Donors": "donor", "Batches": "batch"}
     sections += [Section(title, label_lines(obs, getattr(spec, name), name)) for title, name in titles.items()]
     if confounded := confounded_lines(obs, spec):
         sections.append(Section("Confounded", confounded))
-    clues = () if names is None else evidence(names.ids.tolist(), given_names(var, spec)[1].tolist(), obs)
     looks_like = clues[0][0] if clues else None
     facts = facts_of(adata, obs, spec, kept, coverages=coverages, looks_like=looks_like)
     finding = finding_on(facts, tuple(refusals), guessed=guessed)
@@ -202,14 +200,7 @@ def _ask(refusals: list[ScfmError], step: Callable[[], T]) -> T | None:
 
 def _paragraph(section: Section, width: int) -> str:
     """Set the title in the margin and the lines beside it."""
-    lines = [
-        wrapped
-        for line in section.lines
-        for wrapped in (
-            [line]
-            if section.verbatim
-            else textwrap.wrap(line, WIDTH - width, subsequent_indent="  ", break_long_words=False)
-        )
-    ]
+    wrap = textwrap.TextWrapper(WIDTH - width, subsequent_indent="  ", break_long_words=False).wrap
+    lines = [part for line in section.lines for part in ([line] if section.verbatim else wrap(line))]
     margin = [f"  {section.title}".ljust(width), *[" " * width] * (len(lines) - 1)]
     return "\n".join(left + line for left, line in zip(margin, lines, strict=True))

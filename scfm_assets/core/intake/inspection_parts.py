@@ -15,7 +15,6 @@ from scfm_assets.core.intake.counts import csr_of, shape_of
 from scfm_assets.core.intake.files import notes_of
 from scfm_assets.core.intake.files.memory import size
 from scfm_assets.core.intake.findings import AtlasFacts
-from scfm_assets.core.intake.guess import evidence
 from scfm_assets.core.intake.obs_columns import ROLES, Role, fits, untold
 from scfm_assets.core.intake.spec import UNDECLARED, AtlasSpec
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.genes import GeneNames, GeneTable
     from scfm_assets.core.intake.count_source import CountSource
     from scfm_assets.core.intake.coverage import ModelCoverage
+    from scfm_assets.core.intake.guess import Clues
 
 _LISTED = 12
 
@@ -104,12 +104,12 @@ def _role_lines(obs: pd.DataFrame, role: Role, spec: AtlasSpec) -> list[str]:
 
 
 def genes_section(
-    names: GeneNames, given: tuple[np.ndarray, np.ndarray], obs: pd.DataFrame, spec: AtlasSpec, table: GeneTable | None
+    names: GeneNames, symbols: np.ndarray, clues: Clues, spec: AtlasSpec, table: GeneTable | None
 ) -> Section:
     """The section on the names of the genes, their organism, and how their symbols are written."""
-    ids, symbols = ("the index" if column is None else f"column {column!r}" for column in (spec.gene_id, spec.symbol))
+    places = ("the index" if column is None else f"column {column!r}" for column in (spec.gene_id, spec.symbol))
     unmapped = names.ids[~names.mapped]
-    lines = [f"ids are in {ids} of var, symbols in {symbols}", f"{_share(names.mapped)} have an Ensembl id"]
+    lines = ["ids are in {} of var, symbols in {}".format(*places), f"{_share(names.mapped)} have an Ensembl id"]
     if len(unmapped):
         lines.append(f"{len(unmapped):,} keep their name: {_list(unmapped)}")
         spikes = sum(name.startswith("ERCC-0") for name in unmapped)
@@ -117,10 +117,9 @@ def genes_section(
             lines.append(f"{spikes:,} are ERCC spike-ins, whose counts are no gene's: take them out of the file")
         elif spec.gene_table is None and spec.organism in ORGANISMS:
             lines.append("a `gene_table` (symbol, Ensembl id) may give them ids")
-    clues = evidence(names.ids.tolist(), given[1].tolist(), obs)
     reasons = "; ".join(words for _, words in clues) or "nothing in the file tells"
     lines.append(f"organism {spec.organism}: {reasons}")
-    lines += _case_lines(given[1], spec, table)
+    lines += _case_lines(symbols, spec, table)
     return Section("Genes", tuple(map(_safe, lines)))
 
 

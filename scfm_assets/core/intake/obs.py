@@ -48,9 +48,8 @@ def take_rows(obs: pd.DataFrame, spec: AtlasSpec) -> tuple[np.ndarray, tuple[Rep
     if spec.drop_unlabelled and spec.cell_type is not None:
         without = rows & (texts(column_of(obs, spec.cell_type, "cell_type", spec)) == "")
         if without.any():
-            left_out.append(
-                Repair("unlabelled_cells_dropped", int(without.sum()), f"first: {shown(obs.index[without.argmax()])}")
-            )
+            first = f"first: {shown(obs.index[without.argmax()])}"
+            left_out.append(Repair("unlabelled_cells_dropped", int(without.sum()), first))
         rows &= ~without
     if not rows.any() and len(obs):
         problem = f"none of {len(obs):,} cells is taken"
@@ -80,11 +79,8 @@ def take_label(obs: pd.DataFrame, name: str, spec: AtlasSpec) -> pd.Categorical:
     refuse_strange(kinds, f"obs column {column!r}", spec)
     if name == "cell_type" and len(kinds) == 1:
         problem = f"obs column {column!r} has one cell type only, {kinds[0]!r} for all {len(obs):,} cells"
-        remedy = (
-            f"Name a column with several types for {spec.entry} (obs has: {_names_listed(obs.columns)}), "
-            "or write `cell_type: null` to declare the cells unlabelled."
-        )
-        raise ScfmError(spec.place, problem, remedy)
+        remedy = f"Name a column with several types for {spec.entry} (obs has: {_names_listed(obs.columns)}), or write"
+        raise ScfmError(spec.place, problem, f"{remedy} `cell_type: null` to declare the cells unlabelled.")
     return pd.Categorical(values, categories=kinds)
 
 
@@ -105,16 +101,11 @@ def take_barcodes(names: Iterable[Any], spec: AtlasSpec) -> np.ndarray:
     repeated = pd.Index(barcodes).duplicated()
     if repeated.any():
         again = barcodes[repeated.argmax()]
-        rows = np.flatnonzero(barcodes == again)
-        n_repeated = len(set(barcodes[repeated]))
-        problem = (
-            f"the index of obs has {n_repeated:,} barcodes more than once "
-            f"(first: {again}, in rows {rows[0]} and {rows[1]})"
-        )
-        remedy = (
-            "Every cell needs a name of its own: put the sample's name before it, or `adata.obs_names_make_unique()`."
-        )
-        raise ScfmError(spec.place, problem, remedy)
+        one, other = np.flatnonzero(barcodes == again)[:2]
+        problem = f"the index of obs has {len(set(barcodes[repeated])):,} barcodes more than once "
+        problem += f"(first: {again}, in rows {one} and {other})"
+        remedy = "Every cell needs a name of its own: put the sample's name before it, or"
+        raise ScfmError(spec.place, problem, f"{remedy} `adata.obs_names_make_unique()`.")
     return barcodes
 
 
@@ -152,11 +143,8 @@ def choose(
         "empty_genes_dropped": (unseen, f"first: column {unseen.argmax()}"),
         "genes_below_min_cells": (rare, f"first: column {rare.argmax()}"),
     }
-    return (
-        rows,
-        columns,
-        tuple(Repair(what, int(m.sum()), example) for what, (m, example) in left_out.items() if m.any()),
-    )
+    repairs = (Repair(what, int(mask.sum()), example) for what, (mask, example) in left_out.items() if mask.any())
+    return rows, columns, tuple(repairs)
 
 
 def refuse_strange(names: Iterable[str], what: str, spec: AtlasSpec) -> None:
@@ -180,9 +168,8 @@ def _complete(obs: pd.DataFrame, column: str, name: str, spec: AtlasSpec) -> np.
     missing = values == ""
     if missing.any():
         first = obs.index[missing.argmax()]
-        problem = (
-            f"obs column {column!r} has no value for {missing.sum():,} of {len(obs):,} cells (first: {shown(first)})"
-        )
+        share = f"{missing.sum():,} of {len(obs):,} cells"
+        problem = f"obs column {column!r} has no value for {share} (first: {shown(first)})"
         drop = "write `drop_unlabelled: true` to leave them out" if name == "cell_type" else "take them out of the file"
         remedy = f"Label these cells, {drop}, or {undeclare} for {spec.entry}."
         raise ScfmError(spec.place, problem, remedy)

@@ -43,8 +43,8 @@ class NetworkFormat:
 
     name: str
     doc: str
-    tf: tuple[str, ...]
-    target: tuple[str, ...]
+    tf: tuple[str, ...] = ("tf", "source")
+    target: tuple[str, ...] = ("target",)
     sign: tuple[str, ...] = ()
     confidence: tuple[str, ...] = ()
     tissue: tuple[str, ...] = ()
@@ -58,26 +58,16 @@ FORMATS = (
     NetworkFormat(
         "trrust",
         "TRRUST v2 raw table: mode is Activation, Repression or Unknown; with or without a header",
-        tf=("tf", "source"),
-        target=("target",),
         sign=("mode", "sign"),
         bare=("tf", "target", "mode", "pmids"),
     ),
     NetworkFormat(
         "dorothea",
         "DoRothEA regulons: mor is the mode of regulation, confidence a letter from A to E",
-        tf=("tf", "source"),
-        target=("target",),
         sign=("mor", "weight"),
         confidence=("confidence",),
     ),
-    NetworkFormat(
-        "collectri",
-        "CollecTRI regulons as decoupler exports them",
-        tf=("tf", "source"),
-        target=("target",),
-        sign=("weight", "mor"),
-    ),
+    NetworkFormat("collectri", "CollecTRI regulons as decoupler exports them", sign=("weight", "mor")),
     NetworkFormat(
         "omnipath",
         "OmniPath's table of interactions: a letter of DoRothEA, and activation and repression in columns of their own",
@@ -99,7 +89,6 @@ FORMATS = (
         "decoupler",
         "any network in the form of decoupler and geneRNIB: source, target and a weight whose sign counts",
         tf=("source", "tf"),
-        target=("target",),
         sign=("weight", "mor"),
         confidence=("confidence",),
     ),
@@ -107,7 +96,6 @@ FORMATS = (
         "table",
         "any table; columns of other names are declared under `columns`",
         tf=("tf",),
-        target=("target",),
         sign=("sign",),
         confidence=("confidence",),
         tissue=("tissue",),

@@ -55,10 +55,8 @@ def rows_where(frame: pd.DataFrame, spec: NetworkSpec) -> pd.DataFrame:
             raise ScfmError(place, f"`where` names the column {column!r}, which is not there", f"Present: {present}.")
         values = _each(frame[column].to_numpy(), _text)
         if missing := [value for value in allowed if value not in values]:
-            present = ", ".join(sorted({str(value) for value in values})[:20])
-            raise ScfmError(
-                place, f"no row has {column} {missing[0]!r}", f"Present, after what stands before: {present}."
-            )
+            remedy = f"Present, after what stands before: {', '.join(sorted({*map(str, values)})[:20])}."
+            raise ScfmError(place, f"no row has {column} {missing[0]!r}", remedy)
         frame = frame.take(np.flatnonzero(np.isin(values.astype(str), allowed)))
     return frame
 

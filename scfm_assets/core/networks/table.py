@@ -30,17 +30,6 @@ from scfm_assets.tables.networks import NETWORKS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "EDGES",
-    "IDS",
-    "NetworkReport",
-    "NetworkSpec",
-    "NetworkTable",
-    "network_of_rows",
-    "read_network",
-    "tidy_network",
-]
-
 EDGES = NETWORKS.without("network", "version")
 """Edges before they are stored: name and version of their network are the same in all rows."""
 
@@ -100,9 +89,7 @@ class NetworkTable:
 
     def rows(self) -> pa.Table:
         """Rows of the table `networks`: the edges with the network's name and version."""
-        names = {
-            name: [text] * self.table.num_rows for name, text in (("network", self.name), ("version", self.version))
-        }
+        names = {"network": [self.name] * self.table.num_rows, "version": [self.version] * self.table.num_rows}
         return NETWORKS.from_columns({**names, **dict(zip(self.table.column_names, self.table.columns, strict=True))})
 
 

@@ -32,7 +32,6 @@ __all__ = [
     "Wiring",
     "World",
     "WorldSpec",
-    "annotations",
     "check_rules",
     "draw_expression",
     "expected_attention",

@@ -234,18 +234,15 @@ def _simulate(spec: CopulaSpec, rng: np.random.Generator) -> Simulated:
     for k, of_type in enumerate(by_type):
         rank = np.minimum((uniform[cell_type == k] * len(of_type)).astype(np.int64), len(of_type) - 1)
         drawn[cell_type == k] = np.take_along_axis(np.sort(of_type, axis=0), rank, axis=0)
+    truth = "Edges are the planted ones only; other correlations are the donor's, of unknown cause."
+    rare = [str(name) for name in np.delete(names, usable)]
     return Simulated(
         counts=as_counts(drawn, uniform),
         obs=cell_frame(names[usable][cell_type], rng),
         genes=tuple(donor.genes[g] for g in kept),
         tfs=tfs,
         edges=edges,
-        provenance={
-            "truth": "Edges are the planted ones only; other correlations are the donor's, of unknown cause.",
-            "left_out_types": [str(name) for name in np.delete(names, usable)],
-        }
-        | notes
-        | _correlations(correlation, mixing, tfs, edges),
+        provenance={"truth": truth, "left_out_types": rare} | notes | _correlations(correlation, mixing, tfs, edges),
     )
 
 

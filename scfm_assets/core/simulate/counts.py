@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from scfm_assets.core.base import seed_from
+from scfm_assets.core.simulate.measurement import as_counts
 from scfm_assets.core.simulate.world import PLACE
 from scfm_assets.errors import ScfmError
 
@@ -87,8 +88,7 @@ def simulate_counts(world: World, tissue: str, n_cells: int, seed: int = 0) -> S
     """
     t = world.tissue_index(tissue)
     if n_cells < 1:
-        problem = f"n_cells of tissue {tissue!r} is {n_cells}"
-        raise ScfmError(PLACE, problem, "n_cells must be 1 or more.")
+        raise ScfmError(PLACE, f"n_cells of tissue {tissue!r} is {n_cells}", "n_cells must be 1 or more.")
     rng = np.random.default_rng(seed_from("simulated cells", repr(world.spec), tissue, n_cells, seed))
     n_types = len(world.type_share[t])
     cell_type = rng.choice(n_types, n_cells, p=world.type_share[t])
@@ -102,10 +102,12 @@ def simulate_counts(world: World, tissue: str, n_cells: int, seed: int = 0) -> S
     rate = np.exp(log_rate)
     type_size = np.exp(rng.normal(0.0, 0.15, n_types))[cell_type]
     rate *= (N_COUNTS * type_size * np.exp(rng.normal(0.0, N_COUNTS_LOG_SD, n_cells)) / rate.sum(1))[:, None]
-    counts = sparse.csr_matrix(_fill_empty(rng.poisson(rate).astype(np.int32), rate))
-    counts.sort_indices()
+    drawn = rng.poisson(rate)
+    # One count where it was most likely, as `as_counts` puts one into an empty cell.
+    for gene in np.flatnonzero(drawn.sum(0) == 0):
+        drawn[rate[:, gene].argmax(), gene] = 1
     return SimulatedAtlas(
-        counts=counts,
+        counts=as_counts(drawn, rate),
         gene_ids=world.genes,
         barcodes=np.array([f"{tissue}_cell_{i + 1:05d}" for i in range(n_cells)]),
         cell_type=np.array([f"sim_type_{k + 1}" for k in range(n_types)])[cell_type],
@@ -131,15 +133,6 @@ def _expression(
     drive = activity @ (effects / np.sqrt(np.maximum(n_regulators, 1)))
     rest = _blend(rng, world.type_level[world.tissue_index(tissue)][cell_type])
     return np.sqrt(explained) * drive + np.sqrt(1 - explained) * rest
-
-
-def _fill_empty(counts: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Put one count where it was most likely into each empty gene, then into each empty cell."""
-    for gene in np.flatnonzero(counts.sum(0) == 0):
-        counts[rate[:, gene].argmax(), gene] = 1
-    for cell in np.flatnonzero(counts.sum(1) == 0):
-        counts[cell, rate[cell].argmax()] = 1
-    return counts
 
 
 def nonzero_medians(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaincc
 
-from scfm_assets.core.simulate.hill_network import HillNetwork, Production, draw_network
+from scfm_assets.core.simulate.hill_network import HillNetwork, Production
 from scfm_assets.core.simulate.measurement import SERGIO, Measurement, measure
-from scfm_assets.core.simulate.simulator import Simulated, Simulator, cell_frame, check_rules, even_types
-from scfm_assets.core.simulate.wiring import EVEN, Wiring
+from scfm_assets.core.simulate.simulator import Simulated, Simulator, cell_frame, check_rules, even_types, gene_names
+from scfm_assets.core.simulate.wiring import EVEN, Wiring, draw_edges
 from scfm_assets.errors import ScfmError
 
 PLACE = "hill simulator"
@@ -84,9 +84,10 @@ class HillSpec:
         }
         check_rules(PLACE, self, rules)
 
-    def steps(self, lifetimes: float) -> int:
-        """Number of steps that so many mean life times take."""
-        return int(np.ceil(lifetimes / (self.decay * self.dt)))
+    @property
+    def steps(self) -> int:
+        """Number of steps before cells are sampled."""
+        return int(np.ceil(self.settle / (self.decay * self.dt)))
 
 
 def master_moments(rate: np.ndarray, decay: float, noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -175,8 +176,8 @@ def half_responses(network: HillNetwork, spec: HillSpec, seed: int) -> tuple[np.
         base = production.base(regulators.basal[:, bins])
         rng = np.random.default_rng(seed)
         start = (base / spec.decay).astype(np.float32)
-        settled = _run(production, base, start, spec, steps=spec.steps(spec.settle), rng=rng)[0]
-        means = _run(production, base, settled, spec, steps=spec.steps(spec.settle), rng=rng)[1]
+        settled = _run(production, base, start, spec, rng)[0]
+        means = _run(production, base, settled, spec, rng)[1]
         by_bin = means.reshape(len(half), n_bins, PILOT_CELLS).mean(axis=2, dtype=np.float64)
         new = by_bin.mean(axis=1)
         moved = np.abs(new - half) > SAME_HALF * half
@@ -222,39 +223,42 @@ def draw_expression(
     for start in range(0, len(bins), size):
         chunk = bins[start : start + size]
         base = production.base(network.basal[:, chunk])
-        last, _ = _run(production, base, rest[:, chunk].copy(), spec, steps=spec.steps(spec.settle), rng=rng)
+        last, _ = _run(production, base, rest[:, chunk].copy(), spec, rng)
         cells[start : start + size] = last.T
     return cells, {"half_response": half[network.tfs].tolist(), "pilot_runs": rounds}
 
 
 def _run(
-    production: Production,
-    base: np.ndarray,
-    expression: np.ndarray,
-    spec: HillSpec,
-    *,
-    steps: int,
-    rng: np.random.Generator,
+    production: Production, base: np.ndarray, expression: np.ndarray, spec: HillSpec, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Move expression (n_genes, n) in place by so many steps; give it and its mean over time."""
+    """Move expression (n_genes, n) in place until it has settled; give it and its mean over time."""
     normal = np.empty_like(expression)
     total = np.zeros(expression.shape, np.float64)
-    for step in range(steps):
+    for step in range(spec.steps):
         rng.standard_normal(out=normal, dtype=np.float32)
         made = production.at(expression, base)
         langevin_step(expression, made, normal, decay=spec.decay, noise=spec.noise, dt=spec.dt)
         if step % 10 == 0:
             total += expression
-    return expression, (total / len(range(0, steps, 10))).astype(np.float32)
+    return expression, (total / len(range(0, spec.steps, 10))).astype(np.float32)
+
+
+def draw_network(spec: HillSpec, rng: np.random.Generator) -> tuple[np.ndarray, HillNetwork]:
+    """Draw TFs, and a network in which edges between TFs follow an order (but for the loops asked for).
+
+    Genes without regulators in that order, TFs or not, produce at a rate of their own in each bin.
+    """
+    n_genes = spec.n_genes
+    tfs, edges = draw_edges(spec.wiring, n_genes, rng, among_tfs="ordered")
+    back = np.isin(edges["source"] * n_genes + edges["target"], edges["target"] * n_genes + edges["source"])
+    unregulated = ~np.isin(np.arange(n_genes), edges["target"][~back])
+    rates = rng.uniform(*spec.basal, (n_genes, spec.n_bins)) * unregulated[:, None]
+    strengths = rng.uniform(*spec.strength, len(edges))
+    return tfs, HillNetwork(gene_names(n_genes), edges, strengths, np.full(len(edges), spec.coefficient), rates)
 
 
 def _simulate(spec: HillSpec, rng: np.random.Generator) -> Simulated:
-    network = spec.network
-    if network is None:
-        kinetics = {"strength": spec.strength, "coefficient": spec.coefficient, "basal": spec.basal}
-        tfs, network = draw_network(spec.wiring, spec.n_genes, rng, n_bins=spec.n_bins, **kinetics)
-    else:
-        tfs = network.tfs
+    tfs, network = draw_network(spec, rng) if spec.network is None else (spec.network.tfs, spec.network)
     bins = even_types(spec.n_cells, network.basal.shape[1])
     expression, notes = draw_expression(network, spec, bins, rng)
     return Simulated(

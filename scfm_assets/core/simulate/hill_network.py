@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from scfm_assets.core.base import digest_arrays
-from scfm_assets.core.simulate.simulator import EDGE, gene_names
-from scfm_assets.core.simulate.wiring import draw_edges
-
-if TYPE_CHECKING:
-    from scfm_assets.core.simulate.wiring import Wiring
+from scfm_assets.core.simulate.simulator import EDGE
 
 SMALLEST_HALF = 1e-6
 """Half response of a regulator that is never expressed: no Hill function divides by zero."""
@@ -70,36 +65,7 @@ class HillNetwork:
         edges = self.edges[kept].copy()
         edges["source"], edges["target"] = (np.searchsorted(tfs, edges[end]) for end in ("source", "target"))
         names = tuple(self.genes[t] for t in tfs)
-        return replace(
-            self,
-            genes=names,
-            edges=edges,
-            strength=self.strength[kept],
-            coefficient=self.coefficient[kept],
-            basal=self.basal[tfs],
-        )
-
-
-def draw_network(
-    wiring: Wiring,
-    n_genes: int,
-    rng: np.random.Generator,
-    *,
-    n_bins: int,
-    strength: tuple[float, float],
-    coefficient: float,
-    basal: tuple[float, float],
-) -> tuple[np.ndarray, HillNetwork]:
-    """Draw TFs, and a network in which edges between TFs follow an order (but for the loops asked for).
-
-    Genes without regulators in that order, TFs or not, produce at a rate of their own in each bin.
-    """
-    tfs, edges = draw_edges(wiring, n_genes, rng, among_tfs="ordered")
-    back = np.isin(edges["source"] * n_genes + edges["target"], edges["target"] * n_genes + edges["source"])
-    unregulated = ~np.isin(np.arange(n_genes), edges["target"][~back])
-    rates = rng.uniform(*basal, (n_genes, n_bins)) * unregulated[:, None]
-    strengths = rng.uniform(*strength, len(edges))
-    return tfs, HillNetwork(gene_names(n_genes), edges, strengths, np.full(len(edges), coefficient), rates)
+        return HillNetwork(names, edges, self.strength[kept], self.coefficient[kept], self.basal[tfs])
 
 
 class Production:

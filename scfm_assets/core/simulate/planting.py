@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from scfm_assets.core.simulate.simulator import check_rules
 from scfm_assets.errors import ScfmError
 
 PLACE = "planted control"
@@ -72,10 +73,7 @@ class PlantedSpec:
             "position_dims": (self.position_dims >= 1, "1 or more"),
             "rank": (1 <= self.rank < self.head_dim, f"between 1 and {self.head_dim - 1} (one less than a head has)"),
         }
-        for name, (holds, allowed) in rules.items():
-            if not holds:
-                problem = f"{name} is {getattr(self, name)!r}"
-                raise ScfmError(PLACE, problem, f"{name} must be {allowed}.")
+        check_rules(PLACE, self, rules)
 
 
 @dataclass(frozen=True, eq=False)

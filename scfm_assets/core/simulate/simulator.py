@@ -51,9 +51,7 @@ class Simulated:
 
     def signed_network(self) -> np.ndarray:
         """The network as a matrix, int8 (n_genes, n_genes): 1, -1 or 0, row TF, column target."""
-        matrix = np.zeros((len(self.genes),) * 2, np.int8)
-        matrix[self.edges["source"], self.edges["target"]] = self.edges["sign"]
-        return matrix
+        return signed_matrix(len(self.genes), self.edges["source"], self.edges["target"], self.edges["sign"])
 
     def tf_grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of a TF and another gene, and the edges among them, boolean (n_tfs, n_genes); rows are TFs."""
@@ -63,15 +61,7 @@ class Simulated:
 
     def network_table(self) -> pa.Table:
         """The network as a reference network: columns tf, target, sign and confidence (null), a row per edge."""
-        names = np.array(self.genes)
-        return pa.table(
-            {
-                "tf": pa.array(names[self.edges["source"]].tolist(), pa.string()),
-                "target": pa.array(names[self.edges["target"]].tolist(), pa.string()),
-                "sign": pa.array(self.edges["sign"], pa.int8()),
-                "confidence": pa.nulls(len(self.edges), pa.string()),
-            }
-        )
+        return reference_network(self.genes, self.edges["source"], self.edges["target"], self.edges["sign"])
 
 
 @dataclass(frozen=True)
@@ -136,8 +126,21 @@ def check_rules(place: str, spec: Any, rules: Mapping[str, tuple[bool, str]]) ->
     """Refuse a spec one of whose fields breaks its rule: field to (whether it holds, what is allowed)."""
     for name, (holds, allowed) in rules.items():
         if not holds:
-            problem = f"{name} is {getattr(spec, name)!r}"
-            raise ScfmError(place, problem, f"{name} must be {allowed}.")
+            raise ScfmError(place, f"{name} is {getattr(spec, name)!r}", f"{name} must be {allowed}.")
+
+
+def signed_matrix(n_genes: int, source: np.ndarray, target: np.ndarray, sign: np.ndarray) -> np.ndarray:
+    """Edges as a matrix, int8 (n_genes, n_genes): their sign, or 0, row source, column target."""
+    matrix = np.zeros((n_genes, n_genes), np.int8)
+    matrix[source, target] = sign
+    return matrix
+
+
+def reference_network(genes: tuple[str, ...], source: np.ndarray, target: np.ndarray, sign: np.ndarray) -> pa.Table:
+    """Edges as a reference network: columns tf, target, sign and confidence (null), a row per edge."""
+    tf, regulated = (pa.array(np.array(genes)[end].tolist(), pa.string()) for end in (source, target))
+    confidence = pa.nulls(len(sign), pa.string())
+    return pa.table({"tf": tf, "target": regulated, "sign": pa.array(sign, pa.int8()), "confidence": confidence})
 
 
 def even_types(n_cells: int, n_types: int) -> np.ndarray:

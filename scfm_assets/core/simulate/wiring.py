@@ -78,8 +78,7 @@ def draw_edges(
     tfs, edges
         int (n_tfs,), ascending, and an array of dtype `EDGE`, sorted by source, then target.
     """
-    rules = {"n_tfs": (wiring.n_tfs < n_genes, f"below the number of genes ({n_genes})")}
-    check_rules("wiring", wiring, rules)
+    check_rules("wiring", wiring, {"n_tfs": (wiring.n_tfs < n_genes, f"below the number of genes ({n_genes})")})
     tfs = np.sort(rng.choice(n_genes, wiring.n_tfs, replace=False))
     weight = np.outer(_tail(wiring.n_tfs, wiring.out_tail, rng), _tail(n_genes, wiring.in_tail, rng))
     likely = np.minimum(weight * wiring.density, MOST_LIKELY)

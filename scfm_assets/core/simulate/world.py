@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from scfm_assets.core.base import seed_from
+from scfm_assets.core.simulate.simulator import check_rules, gene_names, reference_network, signed_matrix
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PLACE = "simulated world"
 
@@ -63,17 +60,11 @@ class WorldSpec:
             "tissues": (0 < len(set(self.tissues)) == len(self.tissues), "one or more different names"),
             "n_cell_types": (bool(self.n_cell_types) and min(self.n_cell_types) > 0, "one or more positive numbers"),
             "shared": (0 <= self.shared <= 1, "between 0 and 1"),
-            "n_targets": (
-                1 <= self.n_targets <= most,
-                f"between 1 and {most:.0f}, or n_genes ({self.n_genes}) larger",
-            ),
+            "n_targets": (1 <= self.n_targets <= most, f"between 1 and {most:.0f}, or n_genes ({self.n_genes}) larger"),
             "targets_cv": (self.targets_cv >= 0, "0 or more"),
             "repressed": (0 <= self.repressed <= 1, "between 0 and 1"),
         }
-        for name, (holds, allowed) in rules.items():
-            if not holds:
-                problem = f"{name} is {getattr(self, name)!r}"
-                raise ScfmError(PLACE, problem, f"{name} must be {allowed}.")
+        check_rules(PLACE, self, rules)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +107,6 @@ class World:
     type_activity: tuple[np.ndarray, ...]
     type_level: tuple[np.ndarray, ...]
 
-    @property
-    def tf_names(self) -> tuple[str, ...]:
-        """Names of the TFs, in the order of `tfs`."""
-        return tuple(self.genes[t] for t in self.tfs)
-
     def tissue_index(self, tissue: str) -> int:
         """Index of a tissue.
 
@@ -130,16 +116,13 @@ class World:
             If the world has no such tissue.
         """
         if tissue not in self.spec.tissues:
-            problem = f"has no tissue {tissue!r}"
-            raise ScfmError(PLACE, problem, f"It has: {', '.join(self.spec.tissues)}.")
+            raise ScfmError(PLACE, f"has no tissue {tissue!r}", f"It has: {', '.join(self.spec.tissues)}.")
         return self.spec.tissues.index(tissue)
 
     def signed_network(self, tissue: str) -> np.ndarray:
         """The network of one tissue as a matrix, int8 (n_genes, n_genes): 1, -1 or 0, row TF, column target."""
         holds = np.isin(self.edge_tissue, (CORE, self.tissue_index(tissue)))
-        matrix = np.zeros((len(self.genes),) * 2, np.int8)
-        matrix[self.edge_tf[holds], self.edge_target[holds]] = self.edge_sign[holds]
-        return matrix
+        return signed_matrix(len(self.genes), self.edge_tf[holds], self.edge_target[holds], self.edge_sign[holds])
 
 
 def make_world(spec: WorldSpec) -> World:
@@ -152,11 +135,11 @@ def make_world(spec: WorldSpec) -> World:
     edges = _draw_edges(spec, tfs, level, rng)
     n_types = [spec.n_cell_types[i % len(spec.n_cell_types)] for i in range(n_tissues)]
     return World(
-        spec=spec,
-        genes=tuple(f"SIM{g + 1:04d}" for g in range(spec.n_genes)),
-        tfs=tfs,
-        log_level=log_level,
-        **edges,
+        spec,
+        gene_names(spec.n_genes),
+        tfs,
+        log_level,
+        *edges,
         type_share=tuple(0.75 ** np.arange(n) / (0.75 ** np.arange(n)).sum() for n in n_types),
         type_activity=tuple(rng.normal(size=(n, spec.n_tfs)) for n in n_types),
         type_level=tuple(rng.normal(size=(n, spec.n_genes)) for n in n_types),
@@ -165,9 +148,10 @@ def make_world(spec: WorldSpec) -> World:
 
 def _draw_edges(
     spec: WorldSpec, tfs: np.ndarray, level: np.ndarray, rng: np.random.Generator
-) -> Mapping[str, np.ndarray]:
-    """Draw targets evenly over the levels of expression, so that how a gene is expressed says nothing about edges.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw TFs, targets, signs and tissues of the edges.
 
+    Targets lie evenly over the levels of expression, so that how a gene is expressed says nothing about edges.
     Each TF takes one gene from each of as many equal strata of level as it has targets in all tissues together;
     which of them are core and which belong to one tissue is drawn afterwards.
     """
@@ -187,12 +171,7 @@ def _draw_edges(
     edge_tf, edge_target, edge_tissue = np.concatenate(tf), np.concatenate(target), np.concatenate(tissue)
     order = np.lexsort((edge_target, edge_tf))
     sign = np.where(rng.random(len(edge_tf)) < spec.repressed, -1, 1).astype(np.int8)
-    return {
-        "edge_tf": edge_tf[order],
-        "edge_target": edge_target[order],
-        "edge_sign": sign,
-        "edge_tissue": edge_tissue[order],
-    }
+    return edge_tf[order], edge_target[order], sign, edge_tissue[order]
 
 
 def network_table(world: World) -> pa.Table:
@@ -204,14 +183,6 @@ def network_table(world: World) -> pa.Table:
         Columns tf, target (gene names), sign (int8: 1, -1), confidence (null: the truth has no grades) and tissue
         (the tissue where the edge holds, null where it holds in all).
     """
-    names = np.array(world.genes)
     owners = [None if t == CORE else world.spec.tissues[t] for t in world.edge_tissue]
-    return pa.table(
-        {
-            "tf": pa.array(names[world.edge_tf].tolist(), pa.string()),
-            "target": pa.array(names[world.edge_target].tolist(), pa.string()),
-            "sign": pa.array(world.edge_sign, pa.int8()),
-            "confidence": pa.nulls(len(owners), pa.string()),
-            "tissue": pa.array(owners, pa.string()),
-        }
-    )
+    table = reference_network(world.genes, world.edge_tf, world.edge_target, world.edge_sign)
+    return table.append_column("tissue", pa.array(owners, pa.string()))

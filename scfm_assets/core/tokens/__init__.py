@@ -1,22 +1,18 @@
 """Cells as models read them: ranked genes or binned values, from counts in memory."""
 
-from scfm_assets.core.tokens.count_blocks import DAMAGED, HDF5_CACHE, CountRows, CsrRows, DenseRows, attempt
+from scfm_assets.core.tokens.count_blocks import BUDGET, RowBlock
 from scfm_assets.core.tokens.encode import Tokens, tokenize, tokenize_rows
 from scfm_assets.core.tokens.value_bins import BEYOND, FEWEST_BINS, MOST_BINS, TIES, Binning, tokenize_binned
 
 __all__ = [
     "BEYOND",
-    "DAMAGED",
+    "BUDGET",
     "FEWEST_BINS",
-    "HDF5_CACHE",
     "MOST_BINS",
     "TIES",
     "Binning",
-    "CountRows",
-    "CsrRows",
-    "DenseRows",
+    "RowBlock",
     "Tokens",
-    "attempt",
     "tokenize",
     "tokenize_binned",
     "tokenize_rows",

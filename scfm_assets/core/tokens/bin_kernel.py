@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.tokens.rank_kernel import FINE, LARGEST_COUNT, NO_COLUMN, NO_COUNT, keep_compiled, read_only
+from scfm_assets.core.tokens.rank_kernel import FINE, LARGEST_COUNT, NO_COLUMN, NO_COUNT, keep_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,19 +38,8 @@ def compiled_bins(dtype: str) -> Callable[..., int]:
 
     It takes contiguous arrays of the types that `_bin_rows` names and trusts that they fit together.
     """
-    from numba import types
-
-    signature = types.int64(
-        *(read_only(name) for name in (dtype, "int32", "int64", "int32", "int32", "int32")),
-        *(types.int64,) * 3,
-        types.boolean,
-        types.int64,
-        types.float32,
-        types.int32[::1],
-        types.float32[::1],
-        types.int64[::1],
-    )
-    return keep_compiled(_bin_rows, signature)
+    numbers = "int64 int64 int64 boolean int64 float32"
+    return keep_compiled(_bin_rows, f"{dtype} int32 int64 int32 int32 int32", numbers, "int32 float32 int64")
 
 
 def _bin_rows(  # noqa: PLR0917 - numba takes arrays, no dataclass

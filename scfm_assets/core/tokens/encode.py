@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scfm_assets.core.base import digest_arrays
-from scfm_assets.core.genes import Vocabulary, build_vocabulary
 from scfm_assets.core.tokens.count_blocks import BUDGET, blocks_of
 from scfm_assets.core.tokens.ranking import Encoding, bytes_per_count, rank_block
 from scfm_assets.errors import ScfmError
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 
     import scipy.sparse as sp
 
+    from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.tokens.count_blocks import CountRows
-
-__all__ = ["Tokens", "Vocabulary", "build_vocabulary", "rank_encode", "tokenize", "tokenize_rows"]
 
 PLACE = "counts to be tokenized"
 
@@ -115,7 +113,7 @@ def tokenize(
     if counts.shape != (len(counts.indptr) - 1, len(gene_ids)):
         message = f"counts of shape {counts.shape}, cells x genes, but {len(gene_ids)} gene ids"
         raise ValueError(message)
-    return _encode(counts, _known_columns(gene_ids, vocabulary, max_tokens, special=special, place=PLACE))
+    return _encode(counts, _encoding(gene_ids, vocabulary, max_tokens, special=special, place=PLACE))
 
 
 def tokenize_rows(
@@ -154,86 +152,60 @@ def tokenize_rows(
     if rows.n_genes != len(gene_ids):
         message = f"{rows.place} has {rows.n_genes} columns, but there are {len(gene_ids)} gene ids"
         raise ValueError(message)
-    encoding = _known_columns(gene_ids, vocabulary, max_tokens, special=special, place=rows.place)
+    encoding = _encoding(gene_ids, vocabulary, max_tokens, special=special, place=rows.place)
     return _stream(rows, encoding, budget, progress)
 
 
-def rank_encode(
-    counts: sp.csr_matrix | sp.csr_array,
-    token_of_column: np.ndarray,
-    median_of_column: np.ndarray,
-    rank_of_column: np.ndarray,
-    *,
-    max_tokens: int,
-    cls: int | None = None,
-    eos: int | None = None,
-) -> Tokens:
-    """Rank the genes of each cell by count / median, highest first.
-
-    The key is ``float32(float64(count) / float64(median))``; ties go by ascending rank of the gene's canonical id.
-    The cell's total is the same factor for all its genes and is left out. Columns of one token are summed first.
-    The result does not depend on the order of rows, columns or sparse indices, nor on the chunks used.
+def known_genes(
+    names: Sequence[str], vocabulary: Vocabulary, place: str, *, what: str, remedy: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the genes of columns in a vocabulary.
 
     Parameters
     ----------
-    counts
-        Raw counts, cells x genes.
-    token_of_column
-        int32 of shape (n_genes,), -1 = not in the vocabulary.
-    median_of_column
-        float64 of shape (n_genes,), > 0, the same for all columns of a token.
-    rank_of_column
-        int of shape (n_genes,): place of the column's canonical gene id in ascending order, the same for all columns
-        of a token and for no others.
-    max_tokens
-        Longest cell, special tokens included; the lowest ranks are cut.
-    cls, eos
-        Token put first and last, None = none.
+    names
+        One name per column.
+    vocabulary
+        Genes that the model knows.
+    place, what, remedy
+        Named in the error: where the columns are, what their names are, and what to do.
+
+    Returns
+    -------
+    Rows of the genes in the vocabulary, ascending, and the place of each column's gene among them, -1 = unknown.
+
+    Raises
+    ------
+    ScfmError
+        If the vocabulary has none of them.
     """
-    columns = (token_of_column, median_of_column, rank_of_column)
-    return _encode(counts, _encoding(*columns, max_tokens=max_tokens, cls=cls, eos=eos))
-
-
-def _known_columns(
-    gene_ids: Sequence[str], vocabulary: Vocabulary, max_tokens: int, *, special: bool, place: str
-) -> Encoding:
-    rows = vocabulary.rows_of(gene_ids)
-    if not (rows >= 0).any():
-        ours, theirs = (", ".join(map(repr, list(ids)[:3])) for ids in (gene_ids, vocabulary.gene_ids.tolist()))
+    rows = vocabulary.rows_of(names)
+    known = rows >= 0
+    if not known.any():
+        ours, theirs = (", ".join(map(repr, list(some)[:3])) for some in (names, vocabulary.gene_ids.tolist()))
         problem = (
-            f"none of the {len(gene_ids):,} gene ids (such as {ours}) is among the {len(vocabulary.gene_ids):,} "
+            f"none of the {len(names):,} {what} (such as {ours}) is among the {len(vocabulary.gene_ids):,} "
             f"genes of the model's vocabulary (such as {theirs})"
         )
-        remedy = (
-            "Name the var column with such ids (gene_id), or a table that leads from your ids to them (gene_table)."
-        )
         raise ScfmError(place, problem, remedy)
-    return _encoding(
-        np.where(rows >= 0, vocabulary.token_ids[rows], -1),
-        np.where(rows >= 0, vocabulary.medians[rows], 1.0),
-        rows,
-        max_tokens=max_tokens,
-        cls=vocabulary.cls if special else None,
-        eos=vocabulary.eos if special else None,
-    )
+    gene_of_column = np.full(len(rows), -1, dtype=np.int32)
+    present, gene_of_column[known] = np.unique(rows[known], return_inverse=True)
+    return present, gene_of_column
 
 
 def _encoding(
-    token_of_column: np.ndarray,
-    median_of_column: np.ndarray,
-    rank_of_column: np.ndarray,
-    *,
-    max_tokens: int,
-    cls: int | None,
-    eos: int | None,
+    gene_ids: Sequence[str], vocabulary: Vocabulary, max_tokens: int, *, special: bool, place: str
 ) -> Encoding:
-    known = np.flatnonzero(token_of_column >= 0)
-    _, first, gene = np.unique(rank_of_column[known], return_index=True, return_inverse=True)
-    gene_of_column = np.full(len(token_of_column), -1, dtype=np.int32)
-    gene_of_column[known] = gene
-    tokens, medians = token_of_column[known][first], median_of_column[known][first]
+    """Rank by ``float32(float64(count) / float64(median))``, ties by ascending canonical id.
+
+    The cell's total is the same factor for all its genes and is left out. Columns of one token are summed first.
+    The result does not depend on the order of rows, columns or sparse indices, nor on the chunks used.
+    """
+    remedy = "Name the var column with such ids (gene_id), or a table that leads from your ids to them (gene_table)."
+    present, gene_of_column = known_genes(gene_ids, vocabulary, place, what="gene ids", remedy=remedy)
+    cls, eos = (vocabulary.cls, vocabulary.eos) if special else (None, None)
     limit = max_tokens - (cls is not None) - (eos is not None)
-    return Encoding(gene_of_column, medians.astype(np.float64), tokens.astype(np.int32), limit, cls, eos)
+    return Encoding(gene_of_column, vocabulary.medians[present], vocabulary.token_ids[present], limit, cls, eos)
 
 
 def _encode(counts: sp.csr_matrix | sp.csr_array, encoding: Encoding) -> Tokens:

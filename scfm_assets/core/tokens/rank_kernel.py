@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numba import types
 
 LARGEST_COUNT = 2**31
 """No gene of a cell is counted more often; the sum of as many entries as a row can have stays a 64-bit integer."""
@@ -43,29 +41,28 @@ def compiled(dtype: str) -> Callable[..., int]:
 
     It takes contiguous arrays of the types that `_rank_rows` names and trusts that they fit together.
     """
-    from numba import types
+    numbers = "int64 int64 int64 boolean"
+    return keep_compiled(_rank_rows, f"{dtype} int32 int64 int32 float64 int32", numbers, "int32 int64")
+
+
+def keep_compiled(function: Callable[..., int], read: str, numbers: str, filled: str) -> Callable[..., int]:
+    """Compile a kernel, and keep the code for the next process where there is a folder for it.
+
+    Parameters
+    ----------
+    function
+        The kernel.
+    read, numbers, filled
+        Types of its arguments, in this order: arrays that it reads, which may be read-only, numbers, and arrays that
+        it fills.
+    """
+    from numba import njit, types
 
     signature = types.int64(
-        *(read_only(name) for name in (dtype, "int32", "int64", "int32", "float64", "int32")),
-        *(types.int64,) * 3,
-        types.boolean,
-        types.int32[::1],
-        types.int64[::1],
+        *(types.Array(getattr(types, name), 1, "C", readonly=True) for name in read.split()),
+        *(getattr(types, name) for name in numbers.split()),
+        *(getattr(types, name)[::1] for name in filled.split()),
     )
-    return keep_compiled(_rank_rows, signature)
-
-
-def read_only(dtype: str) -> types.Array:
-    """Type of an array that a kernel reads: read-only, so that arrays of both kinds may be passed."""
-    from numba import types
-
-    return types.Array(getattr(types, dtype), 1, "C", readonly=True)
-
-
-def keep_compiled(function: Callable[..., int], signature: Any) -> Callable[..., int]:
-    """Compile a kernel, and keep the code for the next process where there is a folder for it."""
-    from numba import njit
-
     options = {"nogil": True, "error_model": "numpy"}
     try:
         return njit(signature, cache=True, **options)(function)

@@ -13,6 +13,8 @@ from scfm_assets.core.tokens.rank_kernel import LARGEST_COUNT, NO_COLUMN, NO_COU
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scfm_assets.core.tokens.count_blocks import RowBlock
 
 _PLAIN_BYTES = 140
@@ -157,29 +159,27 @@ def _rank_plain(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndar
 
 def _rank_compiled(block: RowBlock, encoding: Encoding, ids: np.ndarray) -> np.ndarray:
     lengths = np.empty(len(block.indptr) - 1, dtype=np.int64)
-    dtype = kernel_dtype(block.data.dtype)
-    status = compiled(dtype.name)(
-        np.require(block.data, dtype, ["C", "A"]),
-        np.require(block.indices, np.int32, ["C", "A"]),
-        np.require(block.indptr, np.int64, ["C", "A"]),
-        encoding.gene_of_column,
-        encoding.medians,
-        encoding.tokens,
-        encoding.limit,
-        -1 if encoding.cls is None else encoding.cls,
-        -1 if encoding.eos is None else encoding.eos,
-        encoding.merged,
-        ids,
-        lengths,
-    )
-    if status == NO_COUNT:
-        check_counts(block)
-    if status == NO_COLUMN:
-        check_columns(block, len(encoding.gene_of_column))
+    cls, eos = (-1 if token is None else token for token in (encoding.cls, encoding.eos))
+    genes = (encoding.gene_of_column, encoding.medians, encoding.tokens)
+    run_kernel(compiled, block, *genes, encoding.limit, cls, eos, encoding.merged, ids, lengths)
     return lengths
 
 
-def kernel_dtype(dtype: np.dtype) -> np.dtype:
+def run_kernel(
+    kernel: Callable[[str], Callable[..., int]], block: RowBlock, gene_of_column: np.ndarray, *arguments: object
+) -> None:
+    """Run a kernel, compiled for the type of a block's counts, over the block, and refuse what it refuses."""
+    dtype = _kernel_dtype(block.data.dtype)
+    arrays = ((block.data, dtype), (block.indices, np.int32), (block.indptr, np.int64))
+    counts = (np.require(array, wanted, ["C", "A"]) for array, wanted in arrays)
+    status = kernel(dtype.name)(*counts, gene_of_column, *arguments)
+    if status == NO_COUNT:
+        check_counts(block)
+    if status == NO_COLUMN:
+        check_columns(block, len(gene_of_column))
+
+
+def _kernel_dtype(dtype: np.dtype) -> np.dtype:
     """The one of four types that holds all counts of a type; a kernel is compiled when its type is first met."""
     if dtype.kind == "f":
         return np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
@@ -204,16 +204,13 @@ def check_counts(block: RowBlock) -> None:
     ScfmError
         Names the first of them and its row.
     """
-    wrong = _no_counts(block.data)
+    data = block.data
+    wrong = ~((data >= 0) & (data <= LARGEST_COUNT))
+    if data.dtype.kind == "f":
+        wrong |= data != np.rint(data)
     if not wrong.any():
         return
     bad = int(np.argmax(wrong))
     row = block.start + int(np.searchsorted(block.indptr, bad, side="right")) - 1
-    values = f"first: {block.data[bad]} in row {row:,}; lowest: {block.data.min()}"
-    problem = f"negative, fractional or too large values ({values})"
+    problem = f"negative, fractional or too large values (first: {data[bad]} in row {row:,}; lowest: {data.min()})"
     raise ScfmError(block.place, problem, "The encoding needs raw counts: whole numbers, none below zero.")
-
-
-def _no_counts(data: np.ndarray) -> np.ndarray:
-    wrong = ~((data >= 0) & (data <= LARGEST_COUNT))
-    return wrong | (data != np.rint(data)) if data.dtype.kind == "f" else wrong

@@ -23,10 +23,9 @@ import numpy as np
 
 from scfm_assets.core.tokens.bin_kernel import CONTENT, HIGHEST, compiled_bins, mixed
 from scfm_assets.core.tokens.count_blocks import blocks_of
-from scfm_assets.core.tokens.encode import Tokens
-from scfm_assets.core.tokens.rank_kernel import NO_COLUMN, NO_COUNT, has_numba
-from scfm_assets.core.tokens.ranking import check_columns, check_counts, kernel_dtype, summed_by_gene
-from scfm_assets.errors import ScfmError
+from scfm_assets.core.tokens.encode import Tokens, known_genes
+from scfm_assets.core.tokens.rank_kernel import has_numba
+from scfm_assets.core.tokens.ranking import check_columns, run_kernel, summed_by_gene
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,19 +140,10 @@ def tokenize_binned(
 
 
 def _genes(names: Sequence[str], vocabulary: Vocabulary) -> Genes:
-    rows = vocabulary.rows_of(names)
-    known = np.flatnonzero(rows >= 0)
-    if not len(known):
-        ours, theirs = (", ".join(map(repr, list(some)[:3])) for some in (names, vocabulary.gene_ids.tolist()))
-        problem = (
-            f"none of the {len(names):,} genes (such as {ours}) is among the {len(vocabulary.gene_ids):,} "
-            f"genes of the model's vocabulary (such as {theirs})"
-        )
-        raise ScfmError(PLACE, problem, "Name the var column with symbols, or a gene_table that leads to them.")
-    present, gene = np.unique(rows[known], return_inverse=True)  # rows of the vocabulary ascend with its names
+    remedy = "Name the var column with symbols, or a gene_table that leads to them."
+    present, gene = known_genes(names, vocabulary, PLACE, what="genes", remedy=remedy)
     by_token = np.argsort(vocabulary.token_ids[present], kind="stable")
-    of_column = np.full(len(names), -1, np.int32)
-    of_column[known] = np.argsort(by_token)[gene]
+    of_column = np.where(gene >= 0, np.argsort(by_token)[gene], -1).astype(np.int32)
     return Genes(of_column, vocabulary.token_ids[present][by_token], by_token.astype(np.int32), vocabulary.cls)
 
 
@@ -240,26 +230,7 @@ def _bin_compiled(block: RowBlock, genes: Genes, binning: Binning) -> Encoded:
     room = int(np.minimum(n_counts, binning.max_tokens - special).sum()) + special * len(n_counts)
     ids, values = np.empty(room, np.int32), np.empty(room, np.float32)
     lengths = np.empty(len(n_counts), np.int64)
-    dtype = kernel_dtype(block.data.dtype)
-    status = compiled_bins(dtype.name)(
-        np.require(block.data, dtype, ["C", "A"]),
-        np.require(block.indices, np.int32, ["C", "A"]),
-        np.require(block.indptr, np.int64, ["C", "A"]),
-        genes.of_column,
-        genes.tokens,
-        genes.ranks,
-        binning.max_tokens - special,
-        -1 if genes.cls is None else genes.cls,
-        binning.n_bins,
-        binning.ties == "highest",
-        CONTENT if binning.beyond == "content" else HIGHEST,
-        binning.cls_value,
-        ids,
-        values,
-        lengths,
-    )
-    if status == NO_COUNT:
-        check_counts(block)
-    if status == NO_COLUMN:
-        check_columns(block, len(genes.of_column))
+    cls, beyond = -1 if genes.cls is None else genes.cls, CONTENT if binning.beyond == "content" else HIGHEST
+    kept = (binning.max_tokens - special, cls, binning.n_bins, binning.ties == "highest", beyond, binning.cls_value)
+    run_kernel(compiled_bins, block, genes.of_column, genes.tokens, genes.ranks, *kept, ids, values, lengths)
     return ids[: lengths.sum()], values[: lengths.sum()], lengths

@@ -14,7 +14,8 @@ from safetensors.numpy import load, save
 from scfm_assets.core.attention.increment_parts import attend_in_parts, parts_of
 from scfm_assets.core.attention.increments import AttentionIncrement, TokenizedCells, Wanted, attend
 from scfm_assets.core.base import Fingerprint
-from scfm_assets.core.tokens.encode import Tokens, Vocabulary
+from scfm_assets.core.genes import Vocabulary
+from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets_tests.core.attention.small_encoder import CLS, EOS, N_PANEL, VOCABULARY, a_panel, ours, ragged
 
 TOLERANCE = 1e-6

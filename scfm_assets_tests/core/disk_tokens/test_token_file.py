@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import textwrap
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
-from scfm_assets.core.disk_tokens.token_file import open_tokens, write_tokens
+from scfm_assets.core.disk_tokens.token_file import write_tokens
 from scfm_assets.core.tokens.encode import Tokens
-from scfm_assets.errors import ScfmError
 
 
 def some_tokens(n_cells: int, seed: int = 0) -> Tokens:
     rng = np.random.default_rng(seed)
     return Tokens.of([rng.integers(0, 1000, length).astype(np.int32) for length in rng.integers(0, 9, n_cells)])
+
+
+def read_back(path) -> Tokens:
+    loaded = load_file(path)
+    return Tokens(loaded["ids"], loaded["offsets"])
 
 
 def in_blocks(tokens: Tokens, *stops: int) -> list[Tokens]:
@@ -29,28 +33,17 @@ def in_blocks(tokens: Tokens, *stops: int) -> list[Tokens]:
 def test_tokens_written_in_blocks_come_back_as_they_were(tmp_path, stops):
     tokens, path = some_tokens(20), tmp_path / "tokens.safetensors"
     write_tokens(path, in_blocks(tokens, *stops), n_cells=20)
-    found = open_tokens(path)
+    found = read_back(path)
     assert found.digest == tokens.digest
     assert (found.ids.dtype, found.offsets.dtype) == (np.int32, np.int64)
-    assert isinstance(found.ids, np.memmap)
-    assert not found.ids.flags.writeable
     assert [file.name for file in tmp_path.iterdir()] == ["tokens.safetensors"]
-
-
-def test_the_file_is_one_that_safetensors_reads_and_its_own_can_be_mapped(tmp_path):
-    tokens, path = some_tokens(20), tmp_path / "tokens.safetensors"
-    write_tokens(path, [tokens], n_cells=20)
-    loaded = load_file(path)
-    assert Tokens(loaded["ids"], loaded["offsets"]).digest == tokens.digest
-    save_file({"ids": tokens.ids, "offsets": tokens.offsets, "cells": np.arange(20)}, path)
-    assert open_tokens(path).digest == tokens.digest
 
 
 @pytest.mark.parametrize("n_cells", [0, 4])
 def test_cells_without_tokens_and_no_cells_at_all_can_be_written(tmp_path, n_cells):
     tokens, path = Tokens.of([np.empty(0, np.int32)] * n_cells), tmp_path / "tokens.safetensors"
     write_tokens(path, [tokens] if n_cells else [], n_cells=n_cells)
-    found = open_tokens(path)
+    found = read_back(path)
     assert found.lengths.tolist() == [0] * n_cells
     assert found.digest == tokens.digest
 
@@ -69,7 +62,7 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
     for n_cells in (19, 21):
         with pytest.raises(ValueError, match=f"more or fewer than {n_cells} cells"):
             write_tokens(path, [tokens], n_cells=n_cells)
-    assert open_tokens(path).digest == tokens.digest
+    assert read_back(path).digest == tokens.digest
     assert [file.name for file in tmp_path.iterdir()] == ["tokens.safetensors"]
 
 
@@ -93,45 +86,5 @@ def test_a_killed_writer_leaves_only_hidden_files(tmp_path):
     left = [file.name for file in tmp_path.iterdir()]
     assert len(left) == 1
     assert left[0].startswith(".tokens.")
-    with pytest.raises(ScfmError, match=r"holds no tokens"):
-        open_tokens(tmp_path / left[0])
-
-
-def with_header(path, change) -> None:
-    content = path.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    change(header)
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
-
-
-def test_a_file_that_holds_no_tokens_is_refused_by_name(tmp_path):
-    tokens, path = some_tokens(20), tmp_path / "tokens.safetensors"
-    with pytest.raises(ScfmError, match=r"tokens.safetensors: there is no such file"):
-        open_tokens(path)
-    write_tokens(path, [tokens], n_cells=20)
-    whole = path.read_bytes()
-    for damaged in (b"", b"{}", b"\xff" * 40, whole[:100], whole[:-1], whole[: len(whole) // 2]):
-        path.write_bytes(damaged)
-        with pytest.raises(ScfmError, match=r"tokens.safetensors: holds no tokens"):
-            open_tokens(path)
-    for change in (
-        lambda header: header.pop("ids"),
-        lambda header: header["ids"].update(dtype="F32"),
-        lambda header: header["ids"].update(shape=[3]),
-        lambda header: header["ids"].update(shape=[1, 1]),
-        lambda header: header["offsets"].update(data_offsets=[-8, 160]),
-    ):
-        path.write_bytes(whole)
-        with_header(path, change)
-        with pytest.raises(ScfmError, match=r"tokens.safetensors: holds no tokens"):
-            open_tokens(path)
-
-
-@pytest.mark.parametrize("offsets", [[1, 2, 4], [0, 3, 2], [0, 1, 2], []])
-def test_offsets_that_do_not_lead_through_the_tokens_are_refused(tmp_path, offsets):
-    path = tmp_path / "tokens.safetensors"
-    save_file({"ids": np.arange(4, dtype=np.int32), "offsets": np.array(offsets, dtype=np.int64)}, path)
-    with pytest.raises(ScfmError, match=r"tokens.safetensors: its offsets do not lead through its 4 tokens"):
-        open_tokens(path)
+    with pytest.raises(SafetensorError):
+        load_file(tmp_path / left[0])

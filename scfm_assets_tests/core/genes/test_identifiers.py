@@ -3,16 +3,14 @@
 import pandas as pd
 import pytest
 
+from scfm_assets.core.genes.date_names import is_date, renamed, undate
 from scfm_assets.core.genes.identifiers import (
     GeneTable,
-    is_date,
     is_ensembl,
     name_genes,
     organism_of,
     read_gene_table,
-    renamed,
     texts,
-    undate,
     unversioned,
 )
 from scfm_assets.errors import ScfmError

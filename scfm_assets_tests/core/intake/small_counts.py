@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary
+from scfm_assets.core.genes import Vocabulary, build_vocabulary
+from scfm_assets.core.tokens.encode import Tokens
 
 SPECIAL = {"<pad>": 0, "<mask>": 1, "<cls>": 2, "<eos>": 3}
 

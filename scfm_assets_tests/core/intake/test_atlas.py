@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from scfm_assets.core.intake.atlas import AtlasSpec, process, qc_table, read, read_scanpy
+from scfm_assets.core.intake.atlas import AtlasSpec, process, read, read_scanpy
 from scfm_assets.core.intake.files import matrices
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake.small_atlas import N_CELLS, N_GENES, log1p_cp10k, small_atlas, small_counts
@@ -578,18 +578,6 @@ def test_scanpys_own_atlas_gives_its_counts_back():
     assert "write `counts: raw.X` and `recover: log1p_cp10k`" in message
     with pytest.raises(ScfmError, match="Allowed: pbmc68k_reduced"):
         read_scanpy("pbmc3k")
-
-
-def test_the_table_for_quality_plots_has_a_row_per_cell():
-    names = [f"MT-{i}" if i < 3 else f"G{i}" for i in range(N_GENES)]
-    processed = process(small_atlas(var=pd.DataFrame(index=names)), AtlasSpec("lung", donor="donor_id"))
-    table = qc_table(processed)
-    assert table.num_rows == N_CELLS
-    assert table["cell"].to_pylist() == list(range(N_CELLS))
-    assert np.allclose(table["mitochondrial"].to_numpy(), COUNTS[:, :3].sum(axis=1) / COUNTS.sum(axis=1), atol=1e-15)
-    assert table["n_counts"].to_pylist() == COUNTS.sum(axis=1).tolist()
-    assert table["donor"].to_pylist() == [f"donor{i % 2}" for i in range(N_CELLS)]
-    assert qc_table(process(small_atlas(), SPEC))["mitochondrial"].null_count == N_CELLS
 
 
 def test_anndata_itself_is_what_comes_out():

@@ -15,7 +15,8 @@ from scfm_assets.core.intake import files as atlas_files
 from scfm_assets.core.intake.atlas import AtlasSpec, process, read
 from scfm_assets.core.intake.file_parts import parts
 from scfm_assets.core.intake.files import matrices, memory
-from scfm_assets.core.intake.inspection import guess_spec, inspect_file
+from scfm_assets.core.intake.guess import guess_spec
+from scfm_assets.core.intake.inspection import inspect_file
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake import atlas_writers as write
 from scfm_assets_tests.core.intake.small_atlas import N_CELLS, N_GENES, log1p_cp10k, small_atlas, small_counts

@@ -10,7 +10,8 @@ from scipy import sparse
 from scfm_assets.catalog import Atlas
 from scfm_assets.core.genes.vocabulary import build_vocabulary
 from scfm_assets.core.intake.atlas import AtlasSpec, process, read
-from scfm_assets.core.intake.inspection import guess_spec, inspect_atlas, inspect_file
+from scfm_assets.core.intake.guess import guess_spec
+from scfm_assets.core.intake.inspection import inspect_atlas, inspect_file
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake.small_atlas import N_GENES, log1p_cp10k, small_atlas, small_counts
 

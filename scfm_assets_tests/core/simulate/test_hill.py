@@ -11,11 +11,12 @@ from scfm_assets.core.simulate.hill import (
     HILL,
     HillSpec,
     draw_expression,
+    draw_network,
     half_responses,
     langevin_step,
     master_moments,
 )
-from scfm_assets.core.simulate.hill_network import HillNetwork, Production, draw_network
+from scfm_assets.core.simulate.hill_network import HillNetwork, Production
 from scfm_assets.core.simulate.measurement import PLAIN
 from scfm_assets.core.simulate.wiring import Wiring
 from scfm_assets.errors import ScfmError
@@ -175,15 +176,8 @@ def test_a_feedback_loop_stays_bounded_and_settles():
 
 def test_a_drawn_network_gives_every_gene_a_source_of_production():
     for loops in (0, 10):
-        tfs, net = draw_network(
-            Wiring(n_tfs=20, density=0.05, loops=loops),
-            100,
-            np.random.default_rng(0),
-            n_bins=3,
-            strength=(1.0, 5.0),
-            coefficient=2.0,
-            basal=(0.2, 1.0),
-        )
+        spec = HillSpec(n_genes=100, n_bins=3, wiring=Wiring(n_tfs=20, density=0.05, loops=loops))
+        tfs, net = draw_network(spec, np.random.default_rng(0))
         assert set(net.tfs) <= set(tfs)
         one_way = {(s, t) for s, t, _ in net.edges.tolist()}
         regulated = {t for s, t in one_way if (t, s) not in one_way}

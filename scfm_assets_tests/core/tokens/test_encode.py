@@ -8,8 +8,9 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scfm_assets.core.genes import Vocabulary, build_vocabulary
 from scfm_assets.core.tokens import count_blocks, ranking
-from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary, rank_encode, tokenize
+from scfm_assets.core.tokens.encode import Tokens, tokenize
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.intake.small_counts import a_vocabulary, as_lists, reference, some_counts
 
@@ -242,10 +243,10 @@ def test_panel_indices_reach_tokens_and_never_special_ones():
     panel = ["G00004", "absent", "G00001"]
     found = vocabulary.panel_of_token(panel)
     assert len(found) == vocabulary.size == 10
-    assert found[vocabulary.tokens_of(["G00004", "G00001"])].tolist() == [0, 2]
+    assert found[vocabulary.token_ids[vocabulary.rows_of(["G00004", "G00001"])]].tolist() == [0, 2]
     assert (found >= 0).sum() == 2
     assert (found[list(vocabulary.special_ids)] == -1).all()
-    assert vocabulary.tokens_of(["absent"]).tolist() == [-1]
+    assert vocabulary.rows_of(["absent"]).tolist() == [-1]
 
 
 def test_two_panel_genes_of_one_token_leave_it_to_the_canonical_id():
@@ -331,13 +332,16 @@ def test_the_compiled_kernel_equals_numpy_bit_for_bit(seed, n_genes, density, sc
     counts = shuffled_within_rows(sp.csr_array(dense), seed)
     counts.data, counts.indices = counts.data.astype(dtype), counts.indices.astype(index)
     gene_of_column = rng.integers(-1, n_genes, n_columns)  # some unknown, some of one gene
-    medians, tokens = np.exp(scale * rng.standard_normal(n_genes)), rng.permutation(n_genes)
-    columns = (np.where(gene_of_column >= 0, tokens[gene_of_column], -1), medians[gene_of_column], gene_of_column)
+    gene_of_column[0] = 0
+    medians, tokens = np.exp(scale * rng.standard_normal(n_genes)), rng.permutation(n_genes).astype(np.int32)
+    genes = np.array([f"G{i:05d}" for i in range(n_genes)])
+    vocabulary = Vocabulary(genes, tokens, medians, cls=900, eos=901)
+    names = ["unknown" if gene < 0 else genes[gene] for gene in gene_of_column]
     found = []
     for compiled in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ranking, "has_numba", lambda compiled=compiled: compiled)
-            found.append(rank_encode(counts, *columns, max_tokens=limit + 2, cls=900, eos=901))
+            found.append(tokenize(counts, names, vocabulary, max_tokens=limit + 2, special=True))
     assert found[0].digest == found[1].digest
 
 

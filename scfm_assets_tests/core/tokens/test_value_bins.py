@@ -11,9 +11,10 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scfm_assets.core.genes import Vocabulary, build_vocabulary
 from scfm_assets.core.tokens import count_blocks
 from scfm_assets.core.tokens import value_bins as module
-from scfm_assets.core.tokens.encode import Tokens, Vocabulary, build_vocabulary
+from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets.core.tokens.value_bins import Binning, tokenize_binned
 from scfm_assets.errors import ScfmError
 

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scfm_assets.core.intake.files.anndata_layout import DOC as ANNDATA_DOC
+from scfm_assets.core.intake.file_parts import GZIP, begins
 from scfm_assets.core.intake.files.anndata_layout import anndata_contents, is_anndata
 from scfm_assets.core.intake.files.contents import AtlasFormat, Container, Contents
 from scfm_assets.core.intake.files.hdf5 import open_hdf5
-from scfm_assets.core.intake.files.loom import DOC as LOOM_DOC
 from scfm_assets.core.intake.files.loom import is_loom, loom_contents
 from scfm_assets.core.intake.files.stored import DAMAGED, attempt, quietly
 from scfm_assets.core.intake.files.tenx import DOC as TENX_DOC
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scfm_assets.core.genes import Repair
-
-__all__ = ["FORMATS", "AtlasFormat", "FileNotes", "labels", "load", "notes_of"]
 
 _NOTES = "atlas_file"
 
@@ -66,23 +63,18 @@ def _is_hdf5(path: Path) -> bool:
 def _is_zarr(path: Path) -> bool:
     if path.is_dir():
         return any((path / name).is_file() for name in (".zgroup", "zarr.json", ".zmetadata"))
-    return _begins(path, b"PK\x03\x04")
+    return begins(path, b"PK\x03\x04")
 
 
-def _begins(path: Path, mark: bytes) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(mark)) == mark
-
-
-HDF5 = Container("HDF5", _is_hdf5, open_hdf5, lambda top: top.names())
-ZARR = Container("zarr", _is_zarr, open_zarr, lambda top: top.names())
-TEXTS = Container("MatrixMarket", holds_matrix, open_folder, lambda _: [])
+HDF5 = Container("HDF5", _is_hdf5, open_hdf5)
+ZARR = Container("zarr", _is_zarr, open_zarr)
+TEXTS = Container("MatrixMarket", holds_matrix, open_folder)
 
 FORMATS = (
-    AtlasFormat("AnnData, HDF5 (.h5ad)", HDF5, is_anndata, anndata_contents, ANNDATA_DOC),
-    AtlasFormat("loom", HDF5, is_loom, loom_contents, LOOM_DOC),
+    AtlasFormat("AnnData, HDF5 (.h5ad)", HDF5, is_anndata, anndata_contents, "obs and var at the top"),
+    AtlasFormat("loom", HDF5, is_loom, loom_contents, "an array 'matrix' with row_attrs and col_attrs"),
     AtlasFormat("10x HDF5 (.h5)", HDF5, is_tenx, tenx_contents, TENX_DOC),
-    AtlasFormat("AnnData, zarr", ZARR, is_anndata, anndata_contents, ANNDATA_DOC),
+    AtlasFormat("AnnData, zarr", ZARR, is_anndata, anndata_contents, "obs and var at the top"),
     AtlasFormat("10x text (matrix.mtx)", TEXTS, lambda _: True, folder_contents, FOLDER_DOC),
 )
 """What is read, in the order in which it is asked for."""
@@ -127,10 +119,8 @@ def load(
             var = _var_at(path, place, contents)
             shape = (known[place].n_cells, known[place].n_genes)
             if shape != (len(contents.obs), len(var)):
-                problem = (
-                    f"the matrix is {shape[0]:,} cells x {shape[1]:,} genes, "
-                    f"with labels of {len(contents.obs):,} and {len(var):,}"
-                )
+                labelled = f"with labels of {len(contents.obs):,} and {len(var):,}"
+                problem = f"the matrix is {shape[0]:,} cells x {shape[1]:,} genes, {labelled}"
                 raise ScfmError(where, problem, DAMAGED)
             matrix = attempt(where, known[place].read)
             is_enough = enough(matrix)
@@ -171,7 +161,7 @@ def _opened(path: Path) -> Iterator[tuple[AtlasFormat, Contents]]:
         form = next((form for form in FORMATS if form.container is container and form.recognise(top)), None)
         if form is None:
             layouts = "; ".join(f"{f.name}: {f.doc}" for f in FORMATS if f.container is container)
-            names = ", ".join(map(repr, container.listed(top)[:20])) or "nothing"
+            names = ", ".join(map(repr, top.names()[:20])) or "nothing"
             problem = f"is {container.name}, but no atlas (it has: {names})"
             raise ScfmError(str(path), problem, f"An atlas has: {layouts}.")
         yield form, form.contents(top)
@@ -190,7 +180,7 @@ def _container(path: Path) -> Container:
             raise ScfmError(str(path), "is a folder that holds no atlas", remedy)
         if not path.stat().st_size:
             raise ScfmError(str(path), "is empty", "Fetch it again.")
-        if _begins(path, b"\x1f\x8b"):
+        if begins(path, GZIP):
             problem = "is compressed as a whole, or an R object"
             raise ScfmError(str(path), problem, f"Unpack it first (`gunzip`), or write it in R as .h5ad. {remedy}")
         raise ScfmError(str(path), "is of none of the formats that are read", f"It may be damaged. {remedy}")

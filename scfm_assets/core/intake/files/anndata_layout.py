@@ -13,8 +13,6 @@ from scfm_assets.core.intake.files.matrices import matrix_at
 if TYPE_CHECKING:
     from scfm_assets.core.intake.files.stored import StoredNode
 
-DOC = "obs and var at the top"
-
 
 def is_anndata(top: StoredNode) -> bool:
     """Whether there are cells and genes as anndata writes them."""

@@ -54,14 +54,11 @@ class Container:
         Whether what lies at a path is one.
     open
         Opens it, for reading.
-    listed
-        What it has at its top, for errors.
     """
 
     name: str
     holds: Callable[[Path], bool]
     open: Callable[[Path], AbstractContextManager[Any]]
-    listed: Callable[[Any], list[str]]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS, StoredNode, attempt
+from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS, StoredNode, attempt, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,8 +44,7 @@ def read_frame(node: StoredNode, old_categories: StoredNode | None = None) -> pd
         if values is None:
             continue
         if len(values) != len(index):
-            problem = f"has {len(values):,} values for {len(index):,} rows"
-            raise node.need(name).error(problem)
+            raise damaged(node.need(name), f"has {len(values):,} values for {len(index):,} rows")
         columns[name] = values
     return frame_of(node.place, columns, index)
 
@@ -77,8 +76,7 @@ def _column(node: StoredNode, old_categories: StoredNode | None) -> Any:
         values = _values(node.need("values")).astype(object)
         mask = node.need("mask").vector("a mask", "b").read()
         if mask.shape != values.shape:
-            problem = f"has {len(values):,} values and a mask of {len(mask):,}"
-            raise node.error(problem)
+            raise damaged(node, f"has {len(values):,} values and a mask of {len(mask):,}")
         values[mask] = None
         return values
     return None
@@ -92,13 +90,11 @@ def _values(node: StoredNode) -> np.ndarray:
 def _decoded(node: StoredNode, codes: np.ndarray, categories: np.ndarray) -> Any:
     """Put categories in the place of their codes; -1 stands for a missing value."""
     if codes.dtype.kind not in "iu":
-        problem = f"has codes of type {codes.dtype}, which count nothing"
-        raise node.error(problem)
+        raise damaged(node, f"has codes of type {codes.dtype}, which count nothing")
     wrong = (codes < -1) | (codes >= len(categories))
     if wrong.any():
         first = int(wrong.argmax())
-        problem = f"has code {codes[first]} in row {first:,}, and {len(categories):,} categories"
-        raise node.error(problem)
+        raise damaged(node, f"has code {codes[first]} in row {first:,}, and {len(categories):,} categories")
     if len(pd.unique(categories)) == len(categories) and not pd.isna(categories).any():
         return node.attempt(lambda: pd.Categorical.from_codes(codes.astype(np.int64), categories=categories))
     with_none = np.array([*categories.tolist(), None], dtype=object)
@@ -109,7 +105,7 @@ def _compound(node: StoredNode, old_categories: StoredNode | None) -> pd.DataFra
     """Read the one array of records that anndata wrote before 0.7."""
     names = node.attempt(lambda: node.raw.dtype.names) or ()
     if len(node.shape) != 1 or not names:
-        raise node.error("is no table")
+        raise damaged(node, "is no table")
     node.check()
     table = node.read()
     index_name = next((name for name in ("index", "_index") if name in names), names[0])

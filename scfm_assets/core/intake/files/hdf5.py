@@ -17,8 +17,8 @@ _SMALL = 2**20
 
 
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[StoredNode]:
-    """Open an HDF5 file for reading.
+def open_hdf5(path: Path, cache_bytes: int | None = None) -> Iterator[StoredNode]:
+    """Open an HDF5 file for reading; `cache_bytes` of decoded chunks are kept for each dataset, None: HDF5's default.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def open_hdf5(path: Path) -> Iterator[StoredNode]:
     import h5py
 
     send_scout(path)
-    file = attempt(str(path), lambda: h5py.File(path, "r"))
+    file = attempt(str(path), lambda: h5py.File(path, "r", rdcc_nbytes=cache_bytes))
     try:
         yield StoredNode(path, "", file, LIBRARY)
     finally:
@@ -42,10 +42,9 @@ def _names(folder: Any) -> list[str]:
 def _child(folder: Any, name: str) -> Any:
     import h5py
 
-    link = folder.get(name, getlink=True) if name in {"", "."} or name in set(folder) else None
-    if link is None or name in {"", "."}:
+    if name in {"", "."} or name not in set(folder):
         return None
-    if not isinstance(link, h5py.HardLink):
+    if not isinstance(folder.get(name, getlink=True), h5py.HardLink):
         problem = f"{name!r} is a link to elsewhere"
         raise ElsewhereError(problem)
     item = folder[name]

@@ -47,9 +47,7 @@ def _ask(node: Any, depth: int) -> list[Any]:
             continue
     if isinstance(node, h5py.Group):
         return _children(node, depth)
-    if node.shape is None or node.is_virtual or node.external:
-        return []
-    if len(node.shape) != 1:
+    if node.shape is None or node.is_virtual or node.external or len(node.shape) != 1:
         return []
     stored = node.id.get_num_chunks() * node.chunks[0] if node.chunks else node.id.get_storage_size()
     needed = node.shape[0] if node.chunks else node.shape[0] * node.dtype.itemsize
@@ -64,7 +62,8 @@ def _children(group: Any, depth: int) -> list[Any]:
 
     children = []
     for name in group:
-        unread = (depth == 0 and name in _NOT_READ) or (group.name == "/uns" and not _taken_of_uns(name))
+        taken_of_uns = name == "scfm" or name.endswith("_categories")
+        unread = (depth == 0 and name in _NOT_READ) or (group.name == "/uns" and not taken_of_uns)
         if unread or not isinstance(group.get(name, getlink=True), h5py.HardLink):
             continue
         try:
@@ -72,10 +71,6 @@ def _children(group: Any, depth: int) -> list[Any]:
         except Exception:  # noqa: BLE001, S112 - as above
             continue
     return children
-
-
-def _taken_of_uns(name: str) -> bool:
-    return name == "scfm" or name.endswith("_categories")
 
 
 def main() -> None:

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 from scfm_assets.core.intake.files.contents import Contents
 from scfm_assets.core.intake.files.frames import frame_of
-from scfm_assets.core.intake.files.matrices import StoredMatrix, dense
-from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS
+from scfm_assets.core.intake.files.matrices import dense
+from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS, damaged
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scfm_assets.core.intake.files.stored import StoredNode
 
-DOC = "an array 'matrix' with row_attrs and col_attrs"
 CELL_NAMES = ("CellID", "obs_names", "cell_id", "barcode", "Barcode")
 GENE_NAMES = ("Accession", "var_names", "Gene", "gene_names", "Symbol")
 
@@ -30,7 +29,7 @@ def loom_contents(top: StoredNode) -> Contents:
     matrix = top.need("matrix")
     if len(matrix.shape) != 2 or matrix.kind not in NUMBERS:
         problem = f"is an array of shape {matrix.shape} and type {matrix.raw.dtype}, and no matrix of numbers"
-        raise matrix.error(problem)
+        raise damaged(matrix, problem)
     n_genes, n_cells = matrix.shape
     var = _attributes(top.need("row_attrs"), GENE_NAMES, n_genes)
     obs = _attributes(top.need("col_attrs"), CELL_NAMES, n_cells)
@@ -39,12 +38,8 @@ def loom_contents(top: StoredNode) -> Contents:
     for name in layers.names() if layers else []:
         layer = top.need("layers").need(name)
         if layer.shape == matrix.shape and layer.kind in NUMBERS:
-            matrices.append(_layer(name, layer))
+            matrices.append(dense(f"layers/{name}", layer, by_cell=False))
     return Contents(obs, var, tuple(matrices))
-
-
-def _layer(name: str, layer: StoredNode) -> StoredMatrix:
-    return dense(f"layers/{name}", layer, by_cell=False)
 
 
 def _attributes(folder: StoredNode, index_names: tuple[str, ...], length: int) -> pd.DataFrame:
@@ -54,8 +49,7 @@ def _attributes(folder: StoredNode, index_names: tuple[str, ...], length: int) -
         if len(node.shape) != 1 or node.kind not in NUMBERS + TEXTS:
             continue  # embeddings, and what is no list of values
         if node.shape[0] != length:
-            problem = f"has {node.shape[0]:,} values, and the matrix {length:,}"
-            raise node.error(problem)
+            raise damaged(node, f"has {node.shape[0]:,} values, and the matrix {length:,}")
         node.check()
         columns[name] = node.read() if node.kind in NUMBERS else node.texts()
     index = next((columns[name] for name in index_names if name in columns), None)

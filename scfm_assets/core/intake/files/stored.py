@@ -76,10 +76,6 @@ class StoredNode:
         """Where errors point to."""
         return f"{self.path}: {self.key}" if self.key else str(self.path)
 
-    def error(self, problem: str, remedy: str = DAMAGED) -> ScfmError:
-        """An error that names this place."""
-        return ScfmError(self.place, problem, remedy)
-
     def attempt(self, ask: Callable[[], T]) -> T:
         """Ask the library something."""
         return attempt(self.place, ask)
@@ -104,7 +100,7 @@ class StoredNode:
                 return None
             inner = f"{node.key}/{name}" if node.key else name
             if inner.count("/") > _DEEPEST:
-                raise node.error("holds folders in folders without end")
+                raise damaged(node, "holds folders in folders without end")
             node = StoredNode(self.path, inner, raw, self.library)
         return node
 
@@ -112,8 +108,7 @@ class StoredNode:
         """The node at a place below this folder, which must be there."""
         node = self.get(key)
         if node is None:
-            problem = f"has no {key!r} (it has: {', '.join(map(repr, self.names())) or 'nothing'})"
-            raise self.error(problem)
+            raise damaged(self, f"has no {key!r} (it has: {', '.join(map(repr, self.names())) or 'nothing'})")
         return node
 
     def attribute(self, name: str) -> Any:
@@ -148,8 +143,7 @@ class StoredNode:
         """The node itself, proven to be a sound array of one dimension and of these kinds."""
         if len(self.shape) != 1 or self.kind not in kinds:
             actual = f"an array of shape {self.shape} and type {self.raw.dtype}" if self.is_array else "a folder"
-            problem = f"is {actual}, not {what}"
-            raise self.error(problem)
+            raise damaged(self, f"is {actual}, not {what}")
         self.check()
         return self
 
@@ -157,7 +151,7 @@ class StoredNode:
         """Refuse an array that claims more than the file holds, or than there is memory for."""
         problem = self.attempt(lambda: self.library.unsound(self.raw))
         if problem is not None:
-            raise self.error(problem)
+            raise damaged(self, problem)
 
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Read an array, or some of its first dimension, in the machine's own byte order."""
@@ -168,6 +162,11 @@ class StoredNode:
     def texts(self) -> np.ndarray:
         """Read an array of texts as an object array; bytes that are no UTF-8 stay recognisable as such."""
         return np.array([_text(value) for value in self.read().tolist()], dtype=object)
+
+
+def damaged(where: StoredNode | Path, problem: str) -> ScfmError:
+    """The error of a file that is not what it should be, at a place in it or as a whole."""
+    return ScfmError(where.place if isinstance(where, StoredNode) else str(where), problem, DAMAGED)
 
 
 def attempt(place: str, ask: Callable[[], T]) -> T:

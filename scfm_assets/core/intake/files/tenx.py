@@ -13,7 +13,7 @@ from scfm_assets.core.genes import Repair
 from scfm_assets.core.intake.files.contents import Contents
 from scfm_assets.core.intake.files.frames import frame_of
 from scfm_assets.core.intake.files.matrices import StoredMatrix, compressed
-from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS
+from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS, damaged
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -118,10 +118,9 @@ def _matrix(group: StoredNode) -> StoredMatrix:
     """Describe the matrix: written as features x cells by columns, which is cells x features by rows."""
     shape = group.need("shape").vector("the shape of the matrix", "iu").read().tolist()
     if len(shape) != 2 or min(shape) < 0:
-        problem = f"has no shape of a matrix ({shape})"
-        raise group.error(problem)
+        raise damaged(group, f"has no shape of a matrix ({shape})")
     if group.need("data").kind not in NUMBERS:
-        raise group.error("holds a matrix of no numbers")
+        raise damaged(group, "holds a matrix of no numbers")
     return compressed("X", group, (shape[1], shape[0]), by_cell=True)
 
 

@@ -56,8 +56,7 @@ def refuse_links(folder: Path) -> None:
     """Refuse a store whose files are links."""
     for file in folder.rglob("*"):
         if file.is_symlink():
-            problem = "is a link to elsewhere, which is not followed"
-            raise ScfmError(str(file), problem, "Put the file itself there.")
+            raise ScfmError(str(file), "is a link to elsewhere, which is not followed", "Put the file itself there.")
 
 
 def _names(folder: Any) -> list[str]:
