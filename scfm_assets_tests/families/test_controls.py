@@ -9,7 +9,7 @@ import torch
 from safetensors.numpy import load_file
 from scipy import sparse
 
-from scfm_assets.core.attention.passes import AttentionCollector
+from scfm_assets.core.attention.collector import AttentionCollector
 from scfm_assets.core.simulate import WorldSpec, make_world, network_table, nonzero_medians, simulate_counts
 from scfm_assets.core.simulate.planting import grid_auroc
 from scfm_assets.errors import ScfmError

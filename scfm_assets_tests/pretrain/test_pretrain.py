@@ -23,7 +23,7 @@ from transformers import BertModel
 from scfm_assets import catalog as catalogs
 from scfm_assets.catalog import COMPLETE, SETTLE_SECONDS, Model, dropped_models, unsettled
 from scfm_assets.cli.commands import main
-from scfm_assets.core.attention.passes import AttentionCollector, States
+from scfm_assets.core.attention.collector import AttentionCollector, States
 from scfm_assets.core.base.digest import digest_file
 from scfm_assets.families import FAMILIES
 from scfm_assets.inputs import sources

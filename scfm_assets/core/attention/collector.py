@@ -11,14 +11,20 @@ import torch
 from scfm_assets.core.attention.device_sums import DeviceSums, OpenCell
 from scfm_assets.core.attention.machine import ROWS_ON_CPU
 from scfm_assets.core.attention.ranks import ranked_rows
-from scfm_assets.core.attention.rows import form_for, fused_rows, open_rows
+from scfm_assets.core.attention.rows import CellLayer, form_for, fused_rows, open_rows
 from scfm_assets.core.attention.sums import Aggregation, AttentionSums, GroupSums, Head
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from scfm_assets.core.attention.rows import Form, Rows
+    from scfm_assets.core.attention.ranks import RankedRows
+    from scfm_assets.core.attention.rows import FusedRows, OpenRows
+
+    Rows = OpenRows | FusedRows | RankedRows
+    """Attention of a chunk of query rows to the wanted keys, float32 of shape (n_rows, n_wanted)."""
+
+    Form = Callable[[CellLayer], Iterator[tuple[slice, Rows]]]
 
 PLACE = "tokens and model"
 
@@ -285,12 +291,11 @@ class AttentionCollector:
         output
             Filled with the layer's output, shape (n_tokens, n_heads, head size); None if nobody will look at it.
         """
-        query, key, value = tensors
+        query = tensors[0]
         open_cell = self._cells[cell].on(query.device)
         form = self._form or form_for(query)
         n_wanted = open_cell.n_genes if layer in self.layers else 0
-        chunks = form(query, key, value, scaling, n_wanted=n_wanted, at_a_time=self.rows_at_a_time, output=output)
-        for rows, attention in chunks:
+        for rows, attention in form(CellLayer(*tensors, scaling, n_wanted, self.rows_at_a_time, output)):
             if rows.start == 0:
                 self._check(attention.error(ROWS_CHECKED))
                 if layer == self.layers[0]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from scfm_assets.core.attention.sums import AttentionSums, GroupSums
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from scfm_assets.core.attention.sums import AttentionSums
 
 GROUP_ARRAYS = ("plain", "lifted", "pairs")
 
@@ -64,24 +65,13 @@ class DeviceSums:
 
     def sums(self) -> AttentionSums:
         """The sums as arrays; those on a CPU are not copied."""
-        start, arrays = self._start, {name: tensor.cpu().numpy() for name, tensor in self._tensors.items()}
-        groups = start.groups
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._tensors.items()}
+        groups = self._start.groups
         if groups is not None and self._cells_of_group is not None:
-            started = {f"group_{name}": getattr(groups, name) for name in GROUP_ARRAYS}
-            summed = {name: (started | arrays)[f"group_{name}"] for name in GROUP_ARRAYS}
-            groups = GroupSums(tfs=groups.tfs, n_cells=self._cells_of_group.copy(), **summed)
-        return AttentionSums(
-            start.layers,
-            arrays.get("plain", start.plain),
-            arrays.get("lifted", start.lifted),
-            arrays.get("pairs", start.pairs),
-            self.n_cells,
-            start.heads,
-            groups,
-            arrays.get("hidden", start.hidden),
-            start.aggregation,
-            start.ranked,
-        )
+            of_groups = {n.removeprefix("group_"): array for n, array in arrays.items() if n.startswith("group_")}
+            groups = replace(groups, n_cells=self._cells_of_group.copy(), **of_groups)
+        whole = {name: array for name, array in arrays.items() if not name.startswith("group_")}
+        return replace(self._start, n_cells=self.n_cells, groups=groups, **whole)
 
 
 class OpenCell:
@@ -143,7 +133,7 @@ class OpenCell:
     @cached_property
     def _tfs(self) -> torch.Tensor:
         """Which of the cell's genes are TFs, shape (t,)."""
-        return torch.from_numpy(np.flatnonzero(self._tf_of_gene >= 0)).to(self._device)
+        return torch.from_numpy(self._tf_at).to(self._device)
 
     @cached_property
     def _tf_pairs(self) -> torch.Tensor:

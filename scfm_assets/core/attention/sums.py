@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
@@ -47,10 +48,6 @@ class GroupSums:
         plain, lifted = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         pairs = np.zeros((n_groups, len(tfs), n_panel), np.int32)
         return cls(np.asarray(tfs, np.int64), plain, lifted, pairs, np.zeros(n_groups, np.int64))
-
-    def copy(self) -> GroupSums:
-        """Copy all arrays."""
-        return GroupSums(*(getattr(self, part.name).copy() for part in fields(self)))
 
     def add_(self, other: GroupSums) -> GroupSums:
         """Add the cells of other sums to these, in place."""
@@ -153,23 +150,8 @@ class AttentionSums:
             self.hidden += other.hidden
         return self
 
-    def copy(self) -> AttentionSums:
-        """Copy all arrays."""
-        return AttentionSums(
-            self.layers,
-            self.plain.copy(),
-            self.lifted.copy(),
-            self.pairs.copy(),
-            self.n_cells,
-            self.heads,
-            None if self.groups is None else self.groups.copy(),
-            None if self.hidden is None else self.hidden.copy(),
-            self.aggregation,
-            self.ranked,
-        )
-
     def __add__(self, other: AttentionSums) -> AttentionSums:
-        return self.copy().add_(other)
+        return deepcopy(self).add_(other)
 
     def to_tensors(self, prefix: str = "") -> dict[str, np.ndarray]:
         """Named arrays as safetensors wants them."""
