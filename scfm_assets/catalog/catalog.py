@@ -15,8 +15,9 @@ from scfm_assets.catalog.entries import Atlas, Network, Simulation
 from scfm_assets.catalog.experiment import Experiment
 from scfm_assets.catalog.model import Model
 from scfm_assets.catalog.studies import Studies, check_studies
-from scfm_assets.catalog.yaml_blocks import Block, FilePath, Name, refuse
+from scfm_assets.catalog.yaml_blocks import FilePath, Name
 from scfm_assets.home import home
+from scfm_assets.studies.settings import Block, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,12 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from scfm_assets.catalog.yaml_blocks import NAME, Block, read
+from scfm_assets.catalog.yaml_blocks import NAME, read
 from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
+from scfm_assets.studies.settings import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
 SETTLE_SECONDS = "SCFM_SETTLE_SECONDS"
@@ -66,7 +67,9 @@ def unsettled(folder: Path, files: Sequence[Path]) -> str | None:
     """
     settle = settle_seconds()
     try:
-        changed = {path: _changed(path) for path in (*_files_in(folder), *files)}
+        inside = (path for path in folder.iterdir() if path.is_file() or path.is_symlink())
+        # copying tools set a file's time of modification back, but not that of its change
+        changed = {path: path.stat().st_ctime for path in (*inside, *files)}
     except FileNotFoundError as error:
         return f"{error.filename} is not there"
     marker = changed.pop(folder / COMPLETE, None)
@@ -76,15 +79,6 @@ def unsettled(folder: Path, files: Sequence[Path]) -> str | None:
     if (marker is not None and marker >= latest) or quiet >= settle:
         return None
     return f"{newest.name} changed {max(quiet, 0):.0f} s ago: waiting until nothing has for {settle:g} s"
-
-
-def _files_in(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_file() or path.is_symlink())
-
-
-def _changed(path: Path) -> float:
-    """Time at which a file was last written to; copying tools set its time of modification back, but not this one."""
-    return path.stat().st_ctime
 
 
 # Models -------------------------------------------------------------------------------------------------------------

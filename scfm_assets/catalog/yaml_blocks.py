@@ -12,31 +12,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Va
 from scfm_assets.catalog.hub_address import HubAddress
 from scfm_assets.catalog.yaml_lines import Lines, line_of, parse
 from scfm_assets.errors import ScfmError
-from scfm_assets.studies.settings import Block, Count, Distinct, Share, distinct, refuse
+from scfm_assets.studies.settings import Block, refuse
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+    from collections.abc import Callable, Collection
 
-__all__ = [
-    "NAME",
-    "Block",
-    "Count",
-    "CountsPlace",
-    "Distinct",
-    "FileOrHub",
-    "FilePath",
-    "Flag",
-    "Name",
-    "Sha256",
-    "Share",
-    "Text",
-    "Url",
-    "Whole",
-    "distinct",
-    "file_or_hub",
-    "read",
-    "refuse",
-]
+    from pydantic_core import ErrorDetails
 
 # Kinds of values.
 
@@ -84,6 +65,17 @@ def file_or_hub(value: Any, info: ValidationInfo, at: tuple[str, ...] = ()) -> P
     except ScfmError as error:
         refuse(f"{value!r}: {error.problem}", error.remedy or "", at=at)
     return value
+
+
+def one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
+    """Validator of a name that must be registered when the catalog is read."""
+
+    def check(value: str) -> str:
+        if value not in (allowed := names()):
+            refuse(f"{value!r} is not allowed", f"Allowed: {', '.join(map(repr, allowed))}.")
+        return value
+
+    return AfterValidator(check)
 
 
 Name = Annotated[str, AfterValidator(_name)]

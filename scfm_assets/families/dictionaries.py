@@ -7,13 +7,13 @@ the pickles Geneformer ships, which are read by an unpickler that refuses every 
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import pickletools
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.errors import ScfmError
+from scfm_assets.families.folder import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,7 @@ def read_dictionary(path: Path, column: str) -> dict[str, Any]:
         case ".parquet":
             loaded = _read_parquet(path, column)
         case ".json":
-            loaded = _read_json(path)
+            loaded = read_json(path, READABLE, object_pairs_hook=lambda pairs: _without_repeats(path, pairs))
         case ".pkl" | ".pickle":
             loaded = _read_pickle(path)
         case suffix:
@@ -118,13 +118,6 @@ def _read_parquet(path: Path, column: str) -> dict[str, Any]:
     # A null or NaN says "none": special tokens have no median.
     pairs = [(k, v) for k, v in zip(keys, values, strict=True) if v is not None and v == v]
     return _without_repeats(path, pairs)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes(), object_pairs_hook=lambda pairs: _without_repeats(path, pairs))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ScfmError(str(path), f"not readable JSON ({error})", READABLE) from error
 
 
 def _without_repeats(path: Path, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:

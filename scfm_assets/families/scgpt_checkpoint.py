@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
-
-import torch
 
 from scfm_assets.core.attention import register
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import weights_file
 from scfm_assets.families.scgpt_encoder import ScgptConfig, ScgptEncoder
 from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, WEIGHTS, Args
-from scfm_assets.families.weights import check_state, read_weights, stored_as
+from scfm_assets.families.weights import loaded, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import torch
 
 HEADS = (
     "decoder.",
@@ -71,10 +72,7 @@ def load_encoder(folder: Path, args: Args, n_tokens: int, max_tokens: int) -> tu
     state = _ours(path, read_weights(path))
     _check_outline(path, state, args, n_tokens)
     config = config_of(args, n_tokens, max_tokens, state)
-    with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in ScgptEncoder(config).state_dict().items()}
-    check_state(path, state, expected, config=ARGS_FILE)
-    return build_encoder(config, state), stored_as(state)
+    return loaded(partial(new_scgpt, config), path, state, config=ARGS_FILE)
 
 
 def config_of(
@@ -95,14 +93,10 @@ def config_of(
     )
 
 
-def build_encoder(config: ScgptConfig, state: Mapping[str, torch.Tensor]) -> ScgptEncoder:
-    """Build an encoder in float32 and evaluation mode, of weights that fit it."""
+def new_scgpt(config: ScgptConfig) -> ScgptEncoder:
+    """Make an encoder with our attention."""
     config._attn_implementation = register()
-    # The weights drawn here are all replaced; the user's own random stream must not notice them.
-    with torch.random.fork_rng(devices=[]):
-        encoder = ScgptEncoder(config)
-    encoder.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
-    return encoder.float().eval()
+    return ScgptEncoder(config)
 
 
 def _ours(path: Path, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

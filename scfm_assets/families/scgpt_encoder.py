@@ -43,29 +43,15 @@ class ScgptConfig(PretrainedConfig):
 
     model_type = "scgpt"
 
-    def __init__(
-        self,
-        *,
-        vocab_size: int = 0,
-        hidden_size: int = 512,
-        num_hidden_layers: int = 12,
-        num_attention_heads: int = 8,
-        intermediate_size: int = 512,
-        max_position_embeddings: int = 1200,
-        value_style: str = "continuous",
-        n_values: int = 0,
-        batch_norm: bool = False,
-        **others: Any,
-    ) -> None:
-        self.vocab_size = vocab_size
-        self.hidden_size = hidden_size
-        self.num_hidden_layers = num_hidden_layers
-        self.num_attention_heads = num_attention_heads
-        self.intermediate_size = intermediate_size
-        self.max_position_embeddings = max_position_embeddings
-        self.value_style, self.n_values = value_style, n_values
-        self.batch_norm = batch_norm
-        super().__init__(**others)
+    vocab_size: int = 0
+    hidden_size: int = 512
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 8
+    intermediate_size: int = 512
+    max_position_embeddings: int = 1200
+    value_style: str = "continuous"
+    n_values: int = 0
+    batch_norm: bool = False
 
 
 class NormalisedEmbedding(nn.Module):

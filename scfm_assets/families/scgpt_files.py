@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.genes import Vocabulary, build_vocabulary
 from scfm_assets.core.tokens import FEWEST_BINS, MOST_BINS
 from scfm_assets.errors import ScfmError
+from scfm_assets.families.folder import read_json
 from scfm_assets.families.symbol_aliases import aliases_of
 
 if TYPE_CHECKING:
@@ -166,10 +166,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     remedy = f"An scGPT checkpoint is a folder with {ARGS_FILE}, {VOCAB_FILE} and {WEIGHTS[1]}."
     if not path.is_file():
         raise ScfmError(str(path), "no such file", remedy)
-    try:
-        raw = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # ValueError: of JSON, or of the encoding
-        raise ScfmError(str(path), f"not readable JSON ({error})", remedy) from error
+    raw = read_json(path, remedy)
     if not isinstance(raw, dict):
         raise ScfmError(str(path), f"holds a {type(raw).__name__}, not names with values", remedy)
     return raw

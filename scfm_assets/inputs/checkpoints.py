@@ -58,7 +58,8 @@ def control_identity(catalog: Catalog, model: str) -> str:
         files = sorted(config.glob("*.json")) if config.is_dir() else [config]
         identity |= {"config": [sources.file_digest(path) for path in files]}
     else:
-        identity |= {"world": sources.simulation(catalog), "genes": _versions_of_built_in_atlases(catalog)}
+        genes = {tissue: sources.atlas_version(catalog, tissue) for tissue in _built_in(catalog)}
+        identity |= {"world": sources.simulation(catalog), "genes": genes}
     return digest_json([CONTROLS, sources.SIMULATOR, identity])
 
 
@@ -145,15 +146,12 @@ def _fetched(place: str, _commit: str, to: Path, fetch: Callable[[HubAddress, Pa
     return fetch(HubAddress.parse(place), to)
 
 
-def _versions_of_built_in_atlases(catalog: Catalog) -> dict[str, str]:
-    return {t: sources.atlas_version(catalog, t) for t in _built_in(catalog)}
-
-
 # Controls ---------------------------------------------------------------------------------------------------------
 
 
 def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
     """Build the checkpoint of a control: from the simulated world, or after a foreign architecture."""
+    from scfm_assets.core.intake import process
     from scfm_assets.core.simulate import network_table, nonzero_medians
     from scfm_assets.families import FAMILIES
     from scfm_assets.families.controls import CONTROLS, ControlInputs
@@ -167,24 +165,17 @@ def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
         return
     medians: dict[str, float] = {}
     for tissue in _built_in(catalog):
-        atlas = _processed(catalog, tissue)
+        atlas = process(sources.read_atlas(catalog, tissue), sources.atlas_spec(catalog, tissue))
         counts: Any = atlas.X
-        medians_of_tissue = nonzero_medians(counts, atlas.var_names.tolist())
-        medians = {**medians_of_tissue, **medians}
+        medians = {**nonzero_medians(counts, atlas.var_names.tolist()), **medians}
     network = network_table(sources.world(catalog))
-    inputs = ControlInputs(list(medians), medians, network, options={"seed": entry.seed})
-    CONTROLS[str(entry.control)].build(folder, inputs)
+    inputs = ControlInputs(list(medians), medians, network, entry.seed)
+    CONTROLS[str(entry.control)](folder, inputs)
 
 
 def _built_in(catalog: Catalog) -> list[str]:
     """Tissues that need no file: the vocabulary of the controls is made of their genes."""
     return [tissue for tissue, entry in catalog.atlases.items() if entry.simulated or entry.scanpy is not None]
-
-
-def _processed(catalog: Catalog, tissue: str) -> AnnData:
-    from scfm_assets.core.intake import process
-
-    return process(sources.read_atlas(catalog, tissue), sources.atlas_spec(catalog, tissue))
 
 
 def ceilings(

@@ -60,7 +60,7 @@ def fetched(url: str, sha256: str) -> Path:
     ScfmError
         If it cannot be had, or has another content than it should; then nothing of it is kept.
     """
-    known = _pins().get(_key(url), {}).get("sha256") if sha256 == FIRST else sha256
+    known = _pins().get(digest_json(url), {}).get("sha256") if sha256 == FIRST else sha256
     path = _folder() / f"{(digest_json(url) if sha256 == FIRST else sha256)[:12]}-{_name(url)}"
     if path.is_file():
         if known is None:
@@ -212,10 +212,6 @@ class _Line:
 # Pins -------------------------------------------------------------------------------------------------------------
 
 
-def _key(url: str) -> str:
-    return digest_json(url)
-
-
 def _pins() -> dict[str, dict[str, str]]:
     """Read which content was met first of each address."""
     file = _folder() / "pins.json"
@@ -237,7 +233,7 @@ def _pinned(url: str, path: Path) -> Path:
     file = _folder() / "pins.json"
     with FileLock(_folder() / ".pins.lock"):
         pins = _pins()
-        known = pins.setdefault(_key(url), {"url": shown(url), "sha256": sha256})["sha256"]
+        known = pins.setdefault(digest_json(url), {"url": shown(url), "sha256": sha256})["sha256"]
         if known != sha256:
             path.unlink(missing_ok=True)
             raise _other_content(url, sha256, known, changed=True)

@@ -45,6 +45,12 @@ def origin(entry: Atlas | Network) -> str:
     return "simulated here" if entry.simulated else f"bundled with {entry.source}"
 
 
+def _declared(entry: Atlas | Network, spec: type[AtlasSpec | NetworkSpec]) -> dict[str, Any]:
+    """What an entry says of how its data are to be read."""
+    names = {field.name for field in dataclasses.fields(spec)} - {"tissue", "name", "path", "max_n_cells"}
+    return {name: getattr(entry, name) for name in names}
+
+
 # Atlases ----------------------------------------------------------------------------------------------------------
 
 
@@ -91,8 +97,7 @@ def atlas_spec(catalog: Catalog, tissue: str) -> AtlasSpec:
 
     entry = catalog.atlases[tissue]
     path = _local(entry) if entry.source in {"file", "url"} else None
-    names = {field.name for field in dataclasses.fields(AtlasSpec)} - {"tissue", "path", "max_n_cells"}
-    declared = {name: getattr(entry, name) for name in names}
+    declared = _declared(entry, AtlasSpec)
     if entry.simulated:
         declared |= {"donor": "donor", "batch": "batch"}
     return AtlasSpec(tissue=tissue, path=path, max_n_cells=max(catalog.experiment.n_cells), **declared)
@@ -202,20 +207,7 @@ def network_spec(catalog: Catalog, name: str) -> NetworkSpec:
     from scfm_assets.core.networks import NetworkSpec
 
     entry = catalog.networks[name]
-    return NetworkSpec(
-        name=name,
-        path=None if entry.simulated else _local(entry),
-        format=entry.format,
-        columns={str(field): column for field, column in entry.columns.items()},
-        organism=entry.organism,
-        ids=entry.ids,
-        confidence=entry.confidence or None,
-        where=dict(entry.where),
-        gene_table=entry.gene_table,
-        dates=entry.dates,
-        version=entry.version,
-        licence=entry.licence,
-    )
+    return NetworkSpec(name=name, path=None if entry.simulated else _local(entry), **_declared(entry, NetworkSpec))
 
 
 def read_network(catalog: Catalog, name: str) -> NetworkTable:

@@ -229,16 +229,18 @@ def cell_set_table(
 
 def members(cell_sets: pa.Table, n_cells: int) -> dict[int, np.ndarray]:
     """Rows of the processed atlas that each repeat holds at `n_cells`, in the repeat's order."""
-    repeat, position, cell = (cell_sets.column(c).to_numpy() for c in ("repeat", "position", "cell"))
-    inside = position < n_cells
-    return {int(r): cell[inside & (repeat == r)] for r in np.unique(repeat[inside])}
+    return _of_repeats(cell_sets, n_cells, "cell")
 
 
 def groups(cell_sets: pa.Table, n_cells: int) -> dict[int, np.ndarray]:
     """Group of each cell that `members` gives, in the same order."""
-    repeat, position, group = (cell_sets.column(c).to_numpy() for c in ("repeat", "position", "cell_group"))
+    return _of_repeats(cell_sets, n_cells, "cell_group")
+
+
+def _of_repeats(cell_sets: pa.Table, n_cells: int, column: str) -> dict[int, np.ndarray]:
+    repeat, position, values = (cell_sets.column(c).to_numpy() for c in ("repeat", "position", column))
     inside = position < n_cells
-    return {int(r): group[inside & (repeat == r)] for r in np.unique(repeat[inside])}
+    return {int(r): values[inside & (repeat == r)] for r in np.unique(repeat[inside])}
 
 
 def increment(cell_sets: pa.Table, base: int) -> Increment:
