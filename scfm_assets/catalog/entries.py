@@ -32,10 +32,10 @@ class Sourced(Block):
     def _one_source(self) -> Self:
         self.exactly_one(*self.sources)
         if (self.url is None) != (self.sha256 is None):
-            refuse(
-                "url and sha256 belong together: what is fetched must be known beforehand",
-                "Write both, or name a file instead. `sha256: first` trusts what is met first, and nothing else later.",
+            remedy = (
+                "Write both, or name a file instead. `sha256: first` trusts what is met first, and nothing else later."
             )
+            refuse("url and sha256 belong together: what is fetched must be known beforehand", remedy)
         return self
 
     @property
@@ -130,7 +130,6 @@ class Network(Sourced):
     @model_validator(mode="after")
     def _columns_of_a_table(self) -> Network:
         if self.columns and self.format != "table":
-            refuse(
-                f"format {self.format} knows its columns", "Name columns with `format: table` only.", at=("columns",)
-            )
+            remedy = "Name columns with `format: table` only."
+            refuse(f"format {self.format} knows its columns", remedy, at=("columns",))
         return self

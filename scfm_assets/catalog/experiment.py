@@ -56,11 +56,8 @@ class Experiment(Block):
             refuse("at least one cell count is wanted")
         for i, (before, after) in enumerate(pairwise(values), 1):
             if after <= before:
-                refuse(
-                    f"{after} is repeated" if after in values[:i] else f"{after} follows {before}",
-                    "Cell counts rise, each said once.",
-                    at=(i,),
-                )
+                problem = f"{after} is repeated" if after in values[:i] else f"{after} follows {before}"
+                refuse(problem, "Cell counts rise, each said once.", at=(i,))
         return values
 
     @field_validator("cell_groups", mode="after")

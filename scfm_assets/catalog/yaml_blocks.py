@@ -27,10 +27,10 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 
 def _name(value: str) -> str:
     if not NAME.fullmatch(value):
-        refuse(
-            f"{value!r} cannot be a name",
-            "Names begin with a letter and hold letters, digits, '_' and '-' only, at most 63: they become folders.",
+        remedy = (
+            "Names begin with a letter and hold letters, digits, '_' and '-' only, at most 63: they become folders."
         )
+        refuse(f"{value!r} cannot be a name", remedy)
     return value
 
 
@@ -38,19 +38,13 @@ def _path(value: Any, info: ValidationInfo, at: tuple[str, ...] = ()) -> Path:
     if not isinstance(value, str) or not value:
         refuse(f"a path is wanted, found {value!r}", at=at)
     if "$" in value.removeprefix("${SCFM_DATA}"):
-        refuse(
-            f"{value!r} holds a variable other than a leading ${{SCFM_DATA}}",
-            "Write the path itself, or relative to the catalog's folder.",
-            at=at,
-        )
+        remedy = "Write the path itself, or relative to the catalog's folder."
+        refuse(f"{value!r} holds a variable other than a leading ${{SCFM_DATA}}", remedy, at=at)
     if value.startswith("${SCFM_DATA}"):
         root = os.environ.get("SCFM_DATA")
         if not root:
-            refuse(
-                f"{value!r} needs the environment variable SCFM_DATA, which is not set",
-                "Set it to the folder that holds your data: export SCFM_DATA=/path/to/data",
-                at=at,
-            )
+            remedy = "Set it to the folder that holds your data: export SCFM_DATA=/path/to/data"
+            refuse(f"{value!r} needs the environment variable SCFM_DATA, which is not set", remedy, at=at)
         value = f"{Path(root).absolute()}{value.removeprefix('${SCFM_DATA}')}"
     folder = Path((info.context or {}).get("folder", ".")).absolute()
     return Path(os.path.normpath(folder / Path(value).expanduser()))

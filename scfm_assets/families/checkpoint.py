@@ -29,6 +29,9 @@ SIZES = (
 OPTIONAL: dict[str, Any] = {"hidden_act": "gelu", "layer_norm_eps": 1e-12, "type_vocab_size": 2, "pad_token_id": 0}
 """Entries that may be missing, with transformers' own defaults."""
 
+SUPPORTED = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute"}
+"""Entries that may be missing, and must not say anything else."""
+
 HEADS = ("cls.", "pooler.", "classifier.", "embeddings.position_ids", "embeddings.token_type_ids")
 """Tensors beside the encoder that are not needed: heads, and buffers that old files hold."""
 
@@ -83,11 +86,7 @@ def read_config(folder: Path) -> BertConfig:
             f"hidden_size {raw['hidden_size']} is not a multiple of num_attention_heads {raw['num_attention_heads']}"
         )
         raise ScfmError(str(path), problem)
-    for name, allowed in (
-        ("is_decoder", False),
-        ("add_cross_attention", False),
-        ("position_embedding_type", "absolute"),
-    ):
+    for name, allowed in SUPPORTED.items():
         if raw.get(name) not in {None, allowed}:
             raise ScfmError(str(path), f"{name} is {raw[name]!r}", f"Only {allowed!r} is supported.")
     used = {name: raw.get(name, default) for name, default in OPTIONAL.items()}

@@ -15,24 +15,12 @@ from scfm_assets.core.simulate import PlantedSpec
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.control_folder import bert_weights, read_config, token_dictionary, write_control
 from scfm_assets.families.folder import MEDIANS_FILE, TOKENS_FILE
-from scfm_assets.families.planted import architecture, build_planted, ceiling
+from scfm_assets.families.planted import architecture, build_planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
-
-__all__ = [
-    "CONTROLS",
-    "ControlInputs",
-    "PlantedSpec",
-    "RandomSpec",
-    "architecture",
-    "build_planted",
-    "build_random",
-    "ceiling",
-    "token_dictionary",
-]
 
 
 @dataclass(frozen=True)

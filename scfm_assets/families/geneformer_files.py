@@ -40,10 +40,7 @@ class Generation:
     special: bool
 
 
-GENERATIONS = {
-    generation.name: generation
-    for generation in (Generation("v1", 2048, special=False), Generation("v2", 4096, special=True))
-}
+GENERATIONS = {"v1": Generation("v1", 2048, special=False), "v2": Generation("v2", 4096, special=True)}
 
 PLACE = "geneformer options"
 
@@ -96,22 +93,15 @@ def files_of(folder: Path, options: Mapping[str, Any]) -> GeneformerFiles:
         There are none, several fit, or tokens are named without medians.
     """
     declared = _generation(options)
-    named = {
-        name: Path(options[name]) if options.get(name) else None for name in ("tokens", "medians", "ensembl_mapping")
-    }
-    tokens, medians = named["tokens"], named["medians"]
-    if tokens is None:
-        paths = _beside(folder, options.get("dictionaries"), declared)
-        return GeneformerFiles(
-            paths["tokens"],
-            medians or paths["medians"],
-            named["ensembl_mapping"] or paths.get("ensembl_mapping"),
-            declared,
-        )
-    if medians is None and not has_medians(tokens):
+    paths = {name: Path(options[name]) for name in ("tokens", "medians", "ensembl_mapping") if options.get(name)}
+    if "tokens" not in paths:
+        paths = _beside(folder, options.get("dictionaries"), declared) | paths
+    elif "medians" not in paths and not has_medians(paths["tokens"]):
         problem = "tokens are given without medians, and they are not a parquet table with both"
         raise ScfmError(PLACE, problem, "Name the median dictionary under `medians`.")
-    return GeneformerFiles(tokens, medians or tokens, named["ensembl_mapping"], declared)
+    return GeneformerFiles(
+        paths["tokens"], paths.get("medians", paths["tokens"]), paths.get("ensembl_mapping"), declared
+    )
 
 
 def _generation(options: Mapping[str, Any]) -> Generation | None:

@@ -155,7 +155,7 @@ def _vocabulary(files: ScgptFiles, args: Args) -> Vocabulary:
 
 
 def _binning(args: Args, options: Mapping[str, Any]) -> Binning:
-    max_tokens = options.get("max_tokens") or args.max_tokens
+    max_tokens = options.get("max_tokens") or args.max_seq_len
     ties, beyond = options.get("ties") or TIES[0], options.get("beyond") or BEYOND[0]
     for name, value, allowed in (("ties", ties, TIES), ("beyond", beyond, BEYOND)):
         if value not in allowed:

@@ -82,12 +82,12 @@ def config_of(
     rows = None if state is None else state.get("value_encoder.embedding.weight")
     return ScgptConfig(
         vocab_size=n_tokens,
-        hidden_size=args.hidden,
-        num_hidden_layers=args.layers,
-        num_attention_heads=args.heads,
-        intermediate_size=args.intermediate,
+        hidden_size=args.embsize,
+        num_hidden_layers=args.nlayers,
+        num_attention_heads=args.nheads,
+        intermediate_size=args.d_hid,
         max_position_embeddings=max_tokens,
-        value_style=args.value_style,
+        value_style=args.input_emb_style,
         n_values=args.n_bins + 2 if rows is None else len(rows),  # scGPT's own: bins, padding, mask
         batch_norm=state is not None and any(name.startswith("bn.") for name in state),
     )
@@ -121,14 +121,14 @@ def _check_outline(path: Path, state: Mapping[str, torch.Tensor], args: Args, n_
         remedy = "Name a checkpoint that was trained without domain_spec_batchnorm, such as a pretrained one."
         raise ScfmError(str(path), problem, remedy)
     n_layers = len({match.group(1) for name in state if (match := LAYER.match(name))})
-    if n_layers != args.layers:  # before so many are built
-        problem = f"it has {n_layers} layers, {ARGS_FILE} says nlayers {args.layers}"
+    if n_layers != args.nlayers:  # before so many are built
+        problem = f"it has {n_layers} layers, {ARGS_FILE} says nlayers {args.nlayers}"
         raise ScfmError(str(path), problem, f"Name the {ARGS_FILE} that belongs to these weights.")
     rows = state.get("encoder.embedding.weight")
     if rows is not None and len(rows) != n_tokens:
         problem = f"it has {len(rows):,} token embeddings, the vocabulary {n_tokens:,} tokens (special ones included)"
         raise ScfmError(str(path), problem, f"Name the {VOCAB_FILE} that the model was trained with.")
     rows = state.get("value_encoder.embedding.weight")
-    if rows is not None and args.value_style == "category" and not max(args.n_bins - 1, args.pad_value) < len(rows):
+    if rows is not None and args.input_emb_style == "category" and not max(args.n_bins - 1, args.pad_value) < len(rows):
         problem = f"it has {len(rows)} value embeddings, n_bins is {args.n_bins} and pad_value {args.pad_value:g}"
         raise ScfmError(str(path), problem, f"Name the {ARGS_FILE} that belongs to these weights.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,23 +49,11 @@ def build_random(folder: Path, *, like: Path, vocab: Path | None = None, seed: i
     file = like / ARGS_FILE if like.is_dir() else like
     args = read_args(file)
     tokens = read_tokens(vocab or file.parent / VOCAB_FILE, args.pad_token)
-    config = config_of(args, len(tokens), args.max_tokens)
+    config = config_of(args, len(tokens), args.max_seq_len)
     shapes = shapes_of(lambda: ScgptEncoder(config))
     weights = {name: _tensor(name, shape, args, seed) for name, shape in shapes.items()}
-    written = {
-        "embsize": args.hidden,
-        "nlayers": args.layers,
-        "nheads": args.heads,
-        "d_hid": args.intermediate,
-        "n_bins": args.n_bins,
-        "pad_token": args.pad_token,
-        "pad_value": args.pad_value,
-        "input_style": "binned",
-        "input_emb_style": args.value_style,
-        "max_seq_len": args.max_tokens,
-    }
     about = {"control": "random", "logit_sd": LOGIT_SD, "sd": SD, "seed": seed, "scfm_version": __version__}
-    write_folder(folder, weights, {ARGS_FILE: written, VOCAB_FILE: tokens, CONTROL_FILE: about})
+    write_folder(folder, weights, {ARGS_FILE: asdict(args), VOCAB_FILE: tokens, CONTROL_FILE: about})
 
 
 def _tensor(name: str, shape: tuple[int, ...], args: Args, seed: int) -> np.ndarray:
@@ -82,5 +71,5 @@ def _tensor(name: str, shape: tuple[int, ...], args: Args, seed: int) -> np.ndar
         # Inputs of variance v give queries and keys of variance hidden * sd^2 * v per dimension; v is one after a
         # normalisation, and two where a gene and a value are added.
         variance = 2 if ".layers.0." in name else 1
-        drawn[: 2 * args.hidden] *= np.float32((LOGIT_SD / args.hidden / variance) ** 0.5 / SD)
+        drawn[: 2 * args.embsize] *= np.float32((LOGIT_SD / args.embsize / variance) ** 0.5 / SD)
     return drawn

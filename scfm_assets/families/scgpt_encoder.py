@@ -16,6 +16,7 @@ from torch.nn import functional
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.bert.modeling_bert import eager_attention_forward
 
 LARGEST_VALUE = 512
 """scGPT cuts values above this."""
@@ -122,7 +123,9 @@ class SelfAttention(nn.Module):
         n_rows, n_tokens, hidden = states.shape
         parts = self.Wqkv(states).view(n_rows, n_tokens, 3, self.n_heads, -1)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation or "eager", eager)
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation or "eager", eager_attention_forward
+        )
         output, weights = attend(self, query, key, value, mask, scaling=self.scaling, dropout=0.0, **handed)
         return self.out_proj(output.reshape(n_rows, n_tokens, hidden)), weights
 
@@ -220,19 +223,3 @@ class ScgptEncoder(PreTrainedModel):
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
             attentions=tuple(maps) if output_attentions else None,
         )
-
-
-def eager(
-    _: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    *,
-    scaling: float,
-    **_others: Any,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention written out, for whoever wants whole maps: (n_cells, n_heads, n_tokens, n_tokens)."""
-    scores = query @ key.transpose(-1, -2) * scaling
-    weights = torch.softmax(scores if mask is None else scores + mask, -1)
-    return (weights @ value).transpose(1, 2), weights

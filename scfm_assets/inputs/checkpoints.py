@@ -195,7 +195,7 @@ def ceilings(
         Share of the tissue's cells that hold each gene.
     """
     from scfm_assets.core.simulate import network_table
-    from scfm_assets.families.controls import ceiling
+    from scfm_assets.families.planted import ceiling
 
     planted = [name for name, entry in catalog.models.items() if entry.control == "planted"]
     if not planted or not catalog.atlases[tissue].simulated:

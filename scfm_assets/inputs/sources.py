@@ -59,30 +59,24 @@ def atlas_version(catalog: Catalog, tissue: str) -> str:
     entry = catalog.atlases[tissue]
     if entry.simulated:
         return digest_json([SIMULATOR, simulation(catalog), tissue])
-    if entry.scanpy is not None:
-        return file_digest(_bundled(entry.scanpy))
-    return _parts_digest(_local(entry))
+    files = atlas_files(catalog, tissue)
+    if len(files) == 1 and _atlas_file(entry).is_file():
+        return next(iter(files.values()))
+    return digest_json([list(part) for part in files.items()])
 
 
 def atlas_files(catalog: Catalog, tissue: str) -> dict[str, str]:
-    """Digest of the file that an atlas comes from, or of the specification that it is simulated by."""
+    """Digest of each file that an atlas comes from, or of the specification that it is simulated by."""
     entry = catalog.atlases[tissue]
     if entry.simulated:
         return {"simulation": atlas_version(catalog, tissue)}
     from scfm_assets.core.intake import parts
 
-    path = _bundled(entry.scanpy) if entry.scanpy is not None else _local(entry)
-    return {name: file_digest(part) for name, part in parts(path).items()}
+    return {name: file_digest(part) for name, part in parts(_atlas_file(entry)).items()}
 
 
-def _parts_digest(path: Path) -> str:
-    """Digest an atlas's file, or the files that its folder consists of."""
-    from scfm_assets.core.intake import parts
-
-    files = parts(path)
-    if list(files.values()) == [path]:
-        return file_digest(path)
-    return digest_json([[name, file_digest(part)] for name, part in files.items()])
+def _atlas_file(entry: Atlas) -> Path:
+    return _bundled(entry.scanpy) if entry.scanpy is not None else _local(entry)
 
 
 def gene_table_version(catalog: Catalog, tissue: str) -> str | None:

@@ -285,7 +285,6 @@ def check_home(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ScfmError(
-            "SCFM_HOME", f"cannot write {home}: {error.strerror}", "Set it to a writable folder."
-        ) from error
+        problem = f"cannot write {home}: {error.strerror}"
+        raise ScfmError("SCFM_HOME", problem, "Set it to a writable folder.") from error
     return home

@@ -10,19 +10,19 @@ from safetensors.numpy import load_file
 from scipy import sparse
 
 from scfm_assets.core.attention.collector import AttentionCollector
-from scfm_assets.core.simulate import WorldSpec, make_world, network_table, nonzero_medians, simulate_counts
+from scfm_assets.core.simulate import (
+    PlantedSpec,
+    WorldSpec,
+    make_world,
+    network_table,
+    nonzero_medians,
+    simulate_counts,
+)
 from scfm_assets.core.simulate.planting import grid_auroc
 from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES, control_folder
-from scfm_assets.families.controls import (
-    CONTROLS,
-    ControlInputs,
-    PlantedSpec,
-    RandomSpec,
-    build_planted,
-    build_random,
-    ceiling,
-)
+from scfm_assets.families.controls import CONTROLS, ControlInputs, RandomSpec, build_random
+from scfm_assets.families.planted import build_planted, ceiling
 
 TISSUE, N_CELLS, FEW = "sim_liver", 360, 25
 WORDS = "bert.embeddings.word_embeddings.weight"

@@ -294,7 +294,7 @@ class AttentionCollector:
         query = tensors[0]
         open_cell = self._cells[cell].on(query.device)
         form = self._form or form_for(query)
-        n_wanted = open_cell.n_genes if layer in self.layers else 0
+        n_wanted = len(open_cell.panel_genes) if layer in self.layers else 0
         for rows, attention in form(CellLayer(*tensors, scaling, n_wanted, self.rows_at_a_time, output)):
             if rows.start == 0:
                 self._check(attention.error(ROWS_CHECKED))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from scfm_assets.core.attention.sums import SUMMED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scfm_assets.core.attention.sums import AttentionSums
 
-GROUP_ARRAYS = ("plain", "lifted", "pairs")
+CPU = torch.device("cpu")
 
 
 class DeviceSums:
@@ -54,9 +56,9 @@ class DeviceSums:
         """The sums as tensors, by name."""
         if not self._tensors:
             start = self._start
-            arrays = {"plain": start.plain, "lifted": start.lifted, "pairs": start.pairs}
+            arrays = {name: getattr(start, name) for name in SUMMED}
             if start.groups is not None:
-                arrays |= {f"group_{name}": getattr(start.groups, name) for name in GROUP_ARRAYS}
+                arrays |= {f"group_{name}": getattr(start.groups, name) for name in SUMMED}
             if start.hidden is not None:
                 arrays["hidden"] = start.hidden
             as_tensor = torch.from_numpy if self._own else torch.tensor
@@ -74,6 +76,7 @@ class DeviceSums:
         return replace(self._start, n_cells=self.n_cells, groups=groups, **whole)
 
 
+@dataclass(eq=False)
 class OpenCell:
     """A cell on its way through the encoder, and where its genes lie in the sums.
 
@@ -86,7 +89,7 @@ class OpenCell:
         The sums that it is added to.
     group
         Its group of cells, None for none.
-    genes
+    panel_genes
         Panel indices of its first tokens, ascending, shape (m,).
     tf_of_gene
         For each of them its place among the TFs, -1 = no TF; ascending, too.
@@ -96,20 +99,15 @@ class OpenCell:
         Its tokens in the order in which they pass.
     """
 
-    def __init__(
-        self,
-        block: DeviceSums,
-        group: int | None,
-        genes: np.ndarray,
-        tf_of_gene: np.ndarray,
-        *,
-        n_panel: int,
-        ids: np.ndarray,
-    ) -> None:
-        self.block, self.group, self.n_genes, self.n_panel, self.ids = block, group, len(genes), n_panel, ids
-        self._genes, self._tf_of_gene = genes, tf_of_gene
-        self._device = torch.device("cpu")
-        self._step = self._done = 0
+    block: DeviceSums
+    group: int | None
+    panel_genes: np.ndarray
+    tf_of_gene: np.ndarray
+    n_panel: int
+    ids: np.ndarray
+    _device: torch.device = CPU
+    _step: int = 0
+    _done: int = 0
 
     def on(self, device: torch.device) -> OpenCell:
         """Move to a device."""
@@ -123,7 +121,7 @@ class OpenCell:
     @cached_property
     def genes(self) -> torch.Tensor:
         """Panel indices of its first tokens, shape (m,)."""
-        return torch.from_numpy(self._genes).to(self._device)
+        return torch.from_numpy(self.panel_genes).to(self._device)
 
     @cached_property
     def _pairs(self) -> torch.Tensor:
@@ -138,7 +136,7 @@ class OpenCell:
     @cached_property
     def _tf_pairs(self) -> torch.Tensor:
         """Where the pairs of TFs and genes lie in a flat matrix (T * K), shape (t, m)."""
-        tf = torch.from_numpy(self._tf_of_gene).to(self._device)[self._tfs]
+        tf = torch.from_numpy(self.tf_of_gene).to(self._device)[self._tfs]
         return tf[:, None] * self.n_panel + self.genes
 
     def add_pairs(self) -> None:
@@ -175,7 +173,7 @@ class OpenCell:
 
     @cached_property
     def _tf_at(self) -> np.ndarray:
-        return np.flatnonzero(self._tf_of_gene >= 0)
+        return np.flatnonzero(self.tf_of_gene >= 0)
 
     def _add(self, total: torch.Tensor, at: torch.Tensor, values: torch.Tensor) -> None:
         """Add values at distinct places of a matrix."""

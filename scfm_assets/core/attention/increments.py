@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 Blocks = tuple[tuple[tuple[int, int], ...], ...]
 
+OF_CELLS = ("cells", "block_of_cell", "group_of_cell")
+"""Arrays of an increment with an entry for each cell."""
+
 
 @dataclass(frozen=True)
 class TokenizedCells(Increment):
@@ -46,22 +49,19 @@ class TokenizedCells(Increment):
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Arrays and metadata for a safetensors file."""
-        arrays = {"ids": self.tokens.ids, "offsets": self.tokens.offsets, "cells": self.cells}
-        if self.tokens.values is not None:
-            arrays["values"] = self.tokens.values
+        arrays = {"ids": self.tokens.ids, "offsets": self.tokens.offsets, "values": self.tokens.values}
+        arrays |= {name: getattr(self, name) for name in OF_CELLS}
         words = {"blocks": json.dumps(self.blocks), "base": str(self.base)}
-        return arrays | {"block_of_cell": self.block_of_cell, "group_of_cell": self.group_of_cell}, words
+        return {name: array for name, array in arrays.items() if array is not None}, words
 
     @classmethod
     def from_tensors(cls, arrays: Mapping[str, np.ndarray], words: Mapping[str, str]) -> TokenizedCells:
         """Undo `to_tensors`."""
         return cls(
             tokens=Tokens(arrays["ids"], arrays["offsets"], arrays.get("values")),
-            cells=arrays["cells"],
             blocks=_blocks(words["blocks"]),
-            block_of_cell=arrays["block_of_cell"],
-            group_of_cell=arrays["group_of_cell"],
             base=int(words["base"]),
+            **{name: arrays[name] for name in OF_CELLS},
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -148,9 +149,8 @@ def _own_then_borrowed(homes: list[list[list[int]]], kind: int, repeat: int) -> 
     """Queue a repeat's cells of one type: its own, then those of the others, the ones that they take last first."""
     repeats = len(homes[kind])
     others = [homes[kind][(repeat + step) % repeats][::-1] for step in range(1, repeats)]
-    longest = max((len(other) for other in others), default=0)
-    borrowed = [other[i] for i in range(longest) for other in others if i < len(other)]
-    return homes[kind][repeat] + borrowed
+    borrowed = (cell for turn in zip_longest(*others) for cell in turn if cell is not None)
+    return [*homes[kind][repeat], *borrowed]
 
 
 def cell_groups(orders: np.ndarray, *, n_groups: int, seed: int) -> np.ndarray:
