@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from scfm_assets.catalog.yaml_blocks import CountsPlace, FilePath, Flag, Name, Sha256, Text, Url, Whole
 from scfm_assets.studies.settings import Block, Count, Distinct, Share, refuse
 
+WITH_SHA256 = "Write both, or name a file instead. `sha256: first` trusts what is met first, and nothing else later."
+
 
 class Sourced(Block):
     """Data from one of several sources."""
@@ -32,10 +34,7 @@ class Sourced(Block):
     def _one_source(self) -> Self:
         self.exactly_one(*self.sources)
         if (self.url is None) != (self.sha256 is None):
-            remedy = (
-                "Write both, or name a file instead. `sha256: first` trusts what is met first, and nothing else later."
-            )
-            refuse("url and sha256 belong together: what is fetched must be known beforehand", remedy)
+            refuse("url and sha256 belong together: what is fetched must be known beforehand", WITH_SHA256)
         return self
 
     @property

@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 """What can be a name: it becomes a folder and a part of keys."""
 
+NAMES = "Names begin with a letter and hold letters, digits, '_' and '-' only, at most 63: they become folders."
+
 
 def _name(value: str) -> str:
     if not NAME.fullmatch(value):
-        remedy = (
-            "Names begin with a letter and hold letters, digits, '_' and '-' only, at most 63: they become folders."
-        )
-        refuse(f"{value!r} cannot be a name", remedy)
+        refuse(f"{value!r} cannot be a name", NAMES)
     return value
 
 

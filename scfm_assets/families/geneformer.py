@@ -54,13 +54,8 @@ class GeneformerModel(OpenedModel):
 
     def tokenize(self, counts: sp.csr_matrix | sp.csr_array, names: Sequence[str]) -> Tokens:
         """Encode raw counts, cells x genes; see :func:`scfm_assets.core.tokens.encode.tokenize`."""
-        return tokenize(
-            counts,
-            names,
-            self.vocabulary,
-            max_tokens=self.fingerprint.max_tokens,
-            special=self.generation.special,
-        )
+        special, longest = self.generation.special, self.fingerprint.max_tokens
+        return tokenize(counts, names, self.vocabulary, max_tokens=longest, special=special)
 
     def token_vectors(self) -> np.ndarray:
         """The word embeddings, float32 of shape (vocabulary, hidden)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from scfm_assets.core.genes import build_vocabulary
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.dictionaries import has_medians, read_mapping, read_medians, read_tokens
 from scfm_assets.families.family import Option
-from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE, config_file
+from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE, config_file, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,16 +120,15 @@ def _beside(folder: Path, name: str | None, declared: Generation | None) -> dict
         return paths
     missing = f"the {name} dictionaries" if name else "a token dictionary"
     places = f"{TOKENS_FILE}, or the folder geneformer/ of the official repository around it"
-    raise ScfmError(
-        str(folder), f"{missing} cannot be found", f"Set options.tokens; without it they are looked for as {places}."
-    )
+    remedy = f"Set options.tokens; without it they are looked for as {places}."
+    raise ScfmError(str(folder), f"{missing} cannot be found", remedy)
 
 
 def _vocabulary_size(folder: Path) -> int:
     """Number of token embeddings that config.json declares, 0 if it cannot be read; opening it says what is wrong."""
     try:
-        size = json.loads(config_file(folder).read_bytes())["vocab_size"]
-    except (ScfmError, ValueError, LookupError, TypeError):
+        size = read_json(config_file(folder))["vocab_size"]
+    except (ScfmError, LookupError, TypeError):
         return 0
     return size if type(size) is int else 0
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from scfm_assets.catalog import HubAddress, is_hub
 from scfm_assets.core.base import digest_json, replacing
 from scfm_assets.errors import ScfmError
+from scfm_assets.families import FAMILIES
 from scfm_assets.home import home
 from scfm_assets.inputs import hub, sources
 
@@ -78,8 +79,6 @@ def checkpoint_version(catalog: Catalog, model: str) -> str:
 
 def checkpoint_files(catalog: Catalog, model: str) -> dict[str, str]:
     """Digest of every file that decides what a model computes; of a control before it is built, what builds it."""
-    from scfm_assets.families import FAMILIES
-
     entry, folder = catalog.models[model], known_folder(catalog, model)
     if entry.control is not None and not folder.exists():
         return {f"{entry.control} control": control_identity(catalog, model)}
@@ -114,8 +113,6 @@ def open_model(catalog: Catalog, model: str) -> FamilyModel:
 
 @lru_cache(maxsize=2)
 def _opened(family_name: str, folder: Path, _version: str, options: str) -> FamilyModel:
-    from scfm_assets.families import FAMILIES
-
     return FAMILIES[family_name].open(folder, json.loads(options))
 
 
@@ -153,7 +150,6 @@ def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
     """Build the checkpoint of a control: from the simulated world, or after a foreign architecture."""
     from scfm_assets.core.intake import process
     from scfm_assets.core.simulate import network_table, nonzero_medians
-    from scfm_assets.families import FAMILIES
     from scfm_assets.families.controls import CONTROLS, ControlInputs
 
     entry = catalog.models[model]
@@ -240,8 +236,6 @@ def panel_vectors(catalog: Catalog, model: str, panel: pa.Table) -> np.ndarray |
 
 def vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, ScfmError]]:
     """Genes that each model of the catalog knows, and for the others what they lack."""
-    from scfm_assets.families import FAMILIES
-
     known: dict[str, Vocabulary] = {}
     missing: dict[str, ScfmError] = {}
     for model, entry in catalog.models.items():

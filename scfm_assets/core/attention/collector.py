@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -148,7 +149,7 @@ class AttentionCollector:
         tfs = groups.tfs if groups is not None else np.empty(0, np.int64)
         self._tf_of_panel = np.full(n_panel, -1, np.int64)
         self._tf_of_panel[tfs] = np.arange(len(tfs))
-        self._blocks = [DeviceSums(self._nothing(), own=True) for _ in range(n_blocks)]
+        self._blocks = [DeviceSums(self._nothing()) for _ in range(n_blocks)]
         self._cells: dict[int, OpenCell] = {}
         self._row_error: torch.Tensor | float = 0.0
         self._embeddings: dict[str, np.ndarray] = {}
@@ -341,7 +342,7 @@ class AttentionCollector:
         if mine != theirs:
             message = f"what was left is of other blocks, layers, heads, genes or groups: {theirs}, not {mine}"
             raise ValueError(message)
-        self._blocks = [DeviceSums(sums, own=False) for sums in saved]
+        self._blocks = [DeviceSums(deepcopy(sums)) for sums in saved]
         names = [name for name in tensors if name.startswith("embeddings.")]
         self._embeddings = {name.removeprefix("embeddings."): tensors[name].copy() for name in names}
         self._row_error, self.forwarded = float(tensors["row_error"][0]), int(tensors["forwarded"][0])

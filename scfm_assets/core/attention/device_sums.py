@@ -25,13 +25,11 @@ class DeviceSums:
     Parameters
     ----------
     start
-        Sums to go on from.
-    own
-        Whether nobody else has them: they need not be copied then.
+        Sums to go on from, which nobody else has: on a CPU they are added to in place.
     """
 
-    def __init__(self, start: AttentionSums, *, own: bool) -> None:
-        self._start, self._own = start, own
+    def __init__(self, start: AttentionSums) -> None:
+        self._start = start
         self.n_cells = start.n_cells
         self._cells_of_group = None if start.groups is None else start.groups.n_cells.copy()
         self._tensors: dict[str, torch.Tensor] = {}
@@ -61,8 +59,7 @@ class DeviceSums:
                 arrays |= {f"group_{name}": getattr(start.groups, name) for name in SUMMED}
             if start.hidden is not None:
                 arrays["hidden"] = start.hidden
-            as_tensor = torch.from_numpy if self._own else torch.tensor
-            self._tensors = {name: as_tensor(array).to(device) for name, array in arrays.items()}
+            self._tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
         return self._tensors
 
     def sums(self) -> AttentionSums:

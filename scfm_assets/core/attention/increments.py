@@ -228,14 +228,8 @@ def attend(
             progress(done, total)
 
     model.encode(cells.tokens, collect=collector, machine=machine, start=start, progress=tell)
-    return AttentionIncrement(
-        tuple(collector.blocks),
-        cells.blocks,
-        cells.base,
-        float(collector.row_sum_error),
-        cells.cells,
-        collector.embeddings,
-    )
+    sums, error = tuple(collector.blocks), collector.row_sum_error
+    return AttentionIncrement(sums, cells.blocks, cells.base, error, cells.cells, collector.embeddings)
 
 
 def _collector(model: FamilyModel, cells: TokenizedCells, panel: pa.Table, wanted: Wanted) -> AttentionCollector:
