@@ -159,7 +159,7 @@ def _write(store: Any, asset: str, place: Any, tables: dict[str, pa.Table]) -> N
 
     words = Format(".txt", _write_text, _read_text, digest_json)
     typed = {name: rows.select(arrow_schema(name).names).cast(arrow_schema(name)) for name, rows in tables.items()}
-    store.write(asset, place, Output(words, asset, typed, "1", "", {}, (), {}))
+    store.write(asset, place, Output(words, asset, typed, code="1", config="", inputs={}))
 
 
 def _grid(**columns: tuple[Any, ...]) -> dict[str, np.ndarray]:

@@ -118,7 +118,7 @@ def work(folder: Path) -> dict[str, object]:
     import pyarrow as pa
     import scipy.sparse as sp
 
-    from scfm_assets.core.attention.passes import AttentionCollector, CellGroups, States
+    from scfm_assets.core.attention.collector import AttentionCollector, CellGroups, States
     from scfm_assets.core.base.digest import digest_arrays
     from scfm_assets.core.evaluation.metric_rows import evaluate
     from scfm_assets.core.networks.table import NetworkSpec, tidy_network

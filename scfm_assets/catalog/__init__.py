@@ -7,7 +7,8 @@ from scfm_assets.catalog.experiment import Experiment, IntervalSettings
 from scfm_assets.catalog.hub_address import COMMIT, SCHEME, HubAddress, is_hub
 from scfm_assets.catalog.loading import current, load
 from scfm_assets.catalog.model import Expect, Model
-from scfm_assets.catalog.yaml_blocks import NAME, Block, read, refuse
+from scfm_assets.catalog.yaml_blocks import NAME, read
+from scfm_assets.studies.settings import Block, refuse
 
 __all__ = [
     "COMMIT",

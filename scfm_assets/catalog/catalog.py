@@ -15,8 +15,9 @@ from scfm_assets.catalog.entries import Atlas, Network, Simulation
 from scfm_assets.catalog.experiment import Experiment
 from scfm_assets.catalog.model import Model
 from scfm_assets.catalog.studies import Studies, check_studies
-from scfm_assets.catalog.yaml_blocks import Block, FilePath, Name, refuse
+from scfm_assets.catalog.yaml_blocks import FilePath, Name
 from scfm_assets.home import home
+from scfm_assets.studies.settings import Block, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,11 +78,8 @@ class Catalog(Block):
         for block in ("atlases", "models", "networks"):
             _distinct_folders(block, getattr(self, block))
         if "baselines" in self.models:
-            refuse(
-                "'baselines' stands for the baselines in every table",
-                "Give the model another name.",
-                at=("models", "baselines"),
-            )
+            problem = "'baselines' stands for the baselines in every table"
+            refuse(problem, "Give the model another name.", at=("models", "baselines"))
         self._check_simulation()
         check_studies(self.studies, self.atlases)
         return self
@@ -91,30 +89,20 @@ class Catalog(Block):
         users += [("networks", name) for name, network in self.networks.items() if network.simulated]
         users += [("models", name) for name, model in self.models.items() if model.control and model.config is None]
         if users and self.simulation is None:
-            refuse(
-                "needs the simulated world, which the catalog does not declare",
-                "Add a block `simulation:` (scfm_assets/catalogs/demo.yaml shows one).",
-                at=users[0],
-            )
+            remedy = "Add a block `simulation:` (scfm_assets/catalogs/demo.yaml shows one)."
+            refuse("needs the simulated world, which the catalog does not declare", remedy, at=users[0])
         if users and not self.simulated_tissues:
-            refuse(
-                "needs the simulated world, which has no tissue", "Add an atlas with `simulated: true`.", at=users[0]
-            )
+            remedy = "Add an atlas with `simulated: true`."
+            refuse("needs the simulated world, which has no tissue", remedy, at=users[0])
         most = self.experiment.n_cells[-1]
         if users and self.simulation is not None and self.simulation.n_cells < most:
-            refuse(
-                f"{self.simulation.n_cells} cells are fewer than the largest cell count {most}",
-                f"Simulate at least {most}.",
-                at=("simulation", "n_cells"),
-            )
+            problem = f"{self.simulation.n_cells} cells are fewer than the largest cell count {most}"
+            refuse(problem, f"Simulate at least {most}.", at=("simulation", "n_cells"))
 
 
 def _distinct_folders(block: str, names: dict[str, Any]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         if (twin := seen.setdefault(name.casefold(), name)) != name:
-            refuse(
-                f"{name!r} and {twin!r} would share a folder where file names ignore case",
-                "Rename one.",
-                at=(block, name),
-            )
+            problem = f"{name!r} and {twin!r} would share a folder where file names ignore case"
+            refuse(problem, "Rename one.", at=(block, name))

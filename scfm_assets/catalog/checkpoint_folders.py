@@ -11,14 +11,15 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from scfm_assets.catalog.yaml_blocks import NAME, Block, read
+from scfm_assets.catalog.model import Model
+from scfm_assets.catalog.yaml_blocks import NAME, read
 from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
 SETTLE_SECONDS = "SCFM_SETTLE_SECONDS"
@@ -28,8 +29,6 @@ COMPLETE = ".complete"
 """Whoever copies a checkpoint may write this file last: then nobody waits."""
 
 MODEL_FILE = "model.yaml"
-
-Model = TypeVar("Model", bound=Block)
 
 
 # Settling -------------------------------------------------------------------------------------------------------------
@@ -66,7 +65,9 @@ def unsettled(folder: Path, files: Sequence[Path]) -> str | None:
     """
     settle = settle_seconds()
     try:
-        changed = {path: _changed(path) for path in (*_files_in(folder), *files)}
+        inside = (path for path in folder.iterdir() if path.is_file() or path.is_symlink())
+        # copying tools set a file's time of modification back, but not that of its change
+        changed = {path: path.stat().st_ctime for path in (*inside, *files)}
     except FileNotFoundError as error:
         return f"{error.filename} is not there"
     marker = changed.pop(folder / COMPLETE, None)
@@ -78,20 +79,11 @@ def unsettled(folder: Path, files: Sequence[Path]) -> str | None:
     return f"{newest.name} changed {max(quiet, 0):.0f} s ago: waiting until nothing has for {settle:g} s"
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_file() or path.is_symlink())
-
-
-def _changed(path: Path) -> float:
-    """Time at which a file was last written to; copying tools set its time of modification back, but not this one."""
-    return path.stat().st_ctime
-
-
 # Models -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Dropped(Generic[Model]):
+class Dropped:
     """What was found below a folder that is watched for models.
 
     Attributes
@@ -111,13 +103,12 @@ class Dropped(Generic[Model]):
 
 def dropped_models(
     root: Path,
-    kind: type[Model],
     files: Callable[[Path, Model], Sequence[Path]],
     *,
     taken: Collection[str],
     marks: Path,
     only: Collection[str] | None = None,
-) -> Dropped[Model]:
+) -> Dropped:
     """Find the models that lie below a watched folder: each is a folder with a `MODEL_FILE`.
 
     A folder that is not all there is left out, unless it has been a model before: then its weights are being replaced,
@@ -127,8 +118,6 @@ def dropped_models(
     ----------
     root
         The watched folder; it need not exist.
-    kind
-        What a `MODEL_FILE` says, but for ``checkpoint`` (the folder itself) and ``control``.
     files
         Gives the files that decide what a model computes, by its folder.
     taken
@@ -138,7 +127,7 @@ def dropped_models(
     only
         Names to look at; all by default.
     """
-    dropped = Dropped[Model]()
+    dropped = Dropped()
     for folder in _candidates(root):
         name = folder.name
         if only is not None and name not in only:
@@ -147,7 +136,7 @@ def dropped_models(
         try:
             _check_name(name, {*taken, *dropped.models})
             _check_links(folder, root)
-            model, data = _read(folder, kind)
+            model, data = _read(folder)
             if only is None and not mark.exists():
                 _check_ready(folder, files(folder, model))
         except (ScfmError, OSError) as error:
@@ -197,8 +186,8 @@ def _check_ready(folder: Path, files: Sequence[Path]) -> None:
     check_whole(files)
 
 
-def _read(folder: Path, kind: type[Model]) -> tuple[Model, dict[str, Any]]:
-    model, data = read(kind, folder / MODEL_FILE, checkpoint=".")
+def _read(folder: Path) -> tuple[Model, dict[str, Any]]:
+    model, data = read(Model, folder / MODEL_FILE, checkpoint=".")
     if data.pop("checkpoint") != "." or "control" in data:
         problem = "says where its checkpoint is"
         raise ScfmError(str(folder / MODEL_FILE), problem, "Leave out `checkpoint` and `control`: it is this folder.")

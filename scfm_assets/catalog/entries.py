@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from scfm_assets.catalog.yaml_blocks import (
-    Block,
-    Count,
-    CountsPlace,
-    Distinct,
-    FilePath,
-    Flag,
-    Name,
-    Sha256,
-    Share,
-    Text,
-    Url,
-    Whole,
-    refuse,
-)
+from scfm_assets.catalog.yaml_blocks import CountsPlace, FilePath, Flag, Name, Sha256, Text, Url, Whole
+from scfm_assets.studies.settings import Block, Count, Distinct, Share, refuse
+
+WITH_SHA256 = "Write both, or name a file instead. `sha256: first` trusts what is met first, and nothing else later."
 
 
-def _check_sha(record: Atlas | Network) -> None:
-    if (record.url is None) != (record.sha256 is None):
-        refuse(
-            "url and sha256 belong together: what is fetched must be known beforehand",
-            "Write both, or name a file instead. `sha256: first` trusts what is met first, and nothing else later.",
-        )
+class Sourced(Block):
+    """Data from one of several sources."""
 
-
-class Atlas(Block):
-    """Raw counts of one tissue: where they are and which parts of the file hold what."""
+    sources: ClassVar[tuple[str, ...]] = ("file", "url", "simulated")
 
     file: FilePath | None = None
     url: Url | None = None
     sha256: Sha256 | None = None
     simulated: Flag = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _simulated_organism(cls, data: Any) -> Any:
+        """Keep simulated genes apart from real ones: atlas and network must be of one organism to meet."""
+        if isinstance(data, dict) and data.get("simulated") is True:
+            return {"organism": "simulated"} | data
+        return data
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        self.exactly_one(*self.sources)
+        if (self.url is None) != (self.sha256 is None):
+            refuse("url and sha256 belong together: what is fetched must be known beforehand", WITH_SHA256)
+        return self
+
+    @property
+    def source(self) -> str:
+        """One of `sources`."""
+        return self.exactly_one(*self.sources)
+
+
+class Atlas(Sourced):
+    """Raw counts of one tissue: where they are and which parts of the file hold what."""
+
+    sources: ClassVar[tuple[str, ...]] = (*Sourced.sources, "scanpy")
+
     scanpy: Literal["pbmc68k_reduced"] | None = None
     counts: CountsPlace = "auto"
     cell_type: Text | None = "cell_type"
@@ -57,11 +67,6 @@ class Atlas(Block):
     min_cells: Whole = 0
     recover: Literal["log1p_cp10k"] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _simulated_organism(cls, data: Any) -> Any:
-        return _organism_of_simulated(data)
-
     @field_validator("where", mode="before")
     @classmethod
     def _values_as_text(cls, value: Any) -> Any:
@@ -75,17 +80,10 @@ class Atlas(Block):
         }
 
     @model_validator(mode="after")
-    def _one_source(self) -> Atlas:
-        self.exactly_one("file", "url", "simulated", "scanpy")
-        _check_sha(self)
+    def _labels(self) -> Atlas:
         if self.drop_unlabelled and self.cell_type is None:
             refuse("no column of labels is declared, so that every cell would be left out", at=("drop_unlabelled",))
         return self
-
-    @property
-    def source(self) -> str:
-        """One of file, url, simulated, scanpy."""
-        return self.exactly_one("file", "url", "simulated", "scanpy")
 
 
 class Simulation(Block):
@@ -106,13 +104,9 @@ class Simulation(Block):
         return self.model_dump(exclude={"n_cells"})
 
 
-class Network(Block):
+class Network(Sourced):
     """A reference network: the edges that are held to be true."""
 
-    file: FilePath | None = None
-    url: Url | None = None
-    sha256: Sha256 | None = None
-    simulated: Flag = False
     format: Literal["trrust", "dorothea", "collectri", "omnipath", "beeline", "decoupler", "table"] = "table"
     columns: dict[Literal["tf", "target", "sign", "confidence", "tissue"], Text] = Field(default_factory=dict)
     organism: Name = "human"
@@ -124,11 +118,6 @@ class Network(Block):
     version: Text | None = None
     licence: Text | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _simulated_organism(cls, data: Any) -> Any:
-        return _organism_of_simulated(data)
-
     @field_validator("where", mode="before")
     @classmethod
     def _lists(cls, value: Any) -> Any:
@@ -138,23 +127,8 @@ class Network(Block):
         return {column: [given] if isinstance(given, str) else given for column, given in value.items()}
 
     @model_validator(mode="after")
-    def _one_source(self) -> Network:
-        self.exactly_one("file", "url", "simulated")
-        _check_sha(self)
+    def _columns_of_a_table(self) -> Network:
         if self.columns and self.format != "table":
-            refuse(
-                f"format {self.format} knows its columns", "Name columns with `format: table` only.", at=("columns",)
-            )
+            remedy = "Name columns with `format: table` only."
+            refuse(f"format {self.format} knows its columns", remedy, at=("columns",))
         return self
-
-    @property
-    def source(self) -> str:
-        """One of file, url, simulated."""
-        return self.exactly_one("file", "url", "simulated")
-
-
-def _organism_of_simulated(data: Any) -> Any:
-    """Keep simulated genes apart from real ones: atlas and network must be of one organism to meet."""
-    if isinstance(data, dict) and data.get("simulated") is True:
-        return {"organism": "simulated"} | data
-    return data

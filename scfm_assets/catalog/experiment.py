@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from scfm_assets.catalog.yaml_blocks import Block, Count, Distinct, Whole, refuse
+from scfm_assets.catalog.yaml_blocks import Whole, one_of
 from scfm_assets.core.metrics import universe_names
 from scfm_assets.core.scores import DIRECTIONS, TF_QUERIES, method_names
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+from scfm_assets.studies.settings import Block, Count, Distinct, refuse
 
 
 def _direction_names() -> tuple[str, ...]:
     return tuple(direction.name for direction in DIRECTIONS)
 
 
-def _one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
-    """Validator of a name that must be registered when the catalog is read."""
-
-    def check(value: str) -> str:
-        if value not in (allowed := names()):
-            refuse(f"{value!r} is not allowed", f"Allowed: {', '.join(map(repr, allowed))}.")
-        return value
-
-    return AfterValidator(check)
-
-
-DirectionName = Annotated[str, _one_of(_direction_names)]
-UniverseName = Annotated[str, _one_of(universe_names)]
-MethodName = Annotated[str, _one_of(method_names)]
+DirectionName = Annotated[str, one_of(_direction_names)]
+UniverseName = Annotated[str, one_of(universe_names)]
+MethodName = Annotated[str, one_of(method_names)]
 """What scores edges from counts; nulls need not be asked for."""
 IntervalKind = Literal["pairs", "tfs", "cells"]
 
@@ -69,11 +56,8 @@ class Experiment(Block):
             refuse("at least one cell count is wanted")
         for i, (before, after) in enumerate(pairwise(values), 1):
             if after <= before:
-                refuse(
-                    f"{after} is repeated" if after in values[:i] else f"{after} follows {before}",
-                    "Cell counts rise, each said once.",
-                    at=(i,),
-                )
+                problem = f"{after} is repeated" if after in values[:i] else f"{after} follows {before}"
+                refuse(problem, "Cell counts rise, each said once.", at=(i,))
         return values
 
     @field_validator("cell_groups", mode="after")

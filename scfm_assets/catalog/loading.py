@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from scfm_assets.catalog.catalog import Catalog
 from scfm_assets.catalog.checkpoint_folders import dropped_models
-from scfm_assets.catalog.model import Model
 from scfm_assets.catalog.yaml_blocks import read
 from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
@@ -17,6 +16,8 @@ from scfm_assets.home import PACKAGE, home
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from scfm_assets.catalog.model import Model
 
 
 SHIPPED = PACKAGE / "catalogs"
@@ -72,9 +73,7 @@ def _decisive(data: dict[str, Any]) -> dict[str, Any]:
 
 def _with_dropped(catalog: Catalog, only: Collection[str] | None) -> Catalog:
     """Add the models of the watched folder to a catalog; what is wrong with one concerns no other."""
-    dropped = dropped_models(
-        catalog.watched, Model, _model_files, taken=catalog.models, marks=home() / "models", only=only
-    )
+    dropped = dropped_models(catalog.watched, _model_files, taken=catalog.models, marks=home() / "models", only=only)
     if not dropped.models and not dropped.left_out:
         return catalog
     merged = catalog.model_copy(update={"models": {**catalog.models, **dropped.models}})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, ValidationInfo, field_validator, model_validator
 
-from scfm_assets.catalog.yaml_blocks import Block, Count, FileOrHub, Flag, Text, Whole, distinct, file_or_hub, refuse
+from scfm_assets.catalog.yaml_blocks import FileOrHub, Flag, Text, Whole, file_or_hub, one_of
 from scfm_assets.families import FAMILIES
+from scfm_assets.studies.settings import Block, Count, distinct, refuse
 
 if TYPE_CHECKING:
     from scfm_assets.families import Option
@@ -37,7 +38,7 @@ class Model(Block):
     `layer` (1 is the first block) is the one that has a scaling curve; it is fixed here, before any score is seen.
     """
 
-    family: str = "geneformer"
+    family: Annotated[str, one_of(lambda: FAMILIES)] = "geneformer"
     checkpoint: FileOrHub | None = None
     control: Literal["planted", "random"] | None = None
     options: dict[str, OptionValue] = Field(default_factory=dict)
@@ -52,13 +53,6 @@ class Model(Block):
     expect: Expect = Expect()
     about: dict[Text, StrictStr | StrictInt | StrictFloat] = Field(default_factory=dict)
     """What whoever made it wants to say: it decides nothing."""
-
-    @field_validator("family", mode="after")
-    @classmethod
-    def _family(cls, value: str) -> str:
-        if value not in FAMILIES:
-            refuse(f"{value!r} is not allowed", f"Allowed: {', '.join(map(repr, FAMILIES))}.")
-        return value
 
     @field_validator("options", mode="before")
     @classmethod
@@ -112,11 +106,6 @@ class Model(Block):
                 if layer not in self.layers:
                     refuse(f"head {head} of layer {layer}: the layer is not among layers {listed}", at=("heads", i))
         return self
-
-    @property
-    def source(self) -> str:
-        """One of checkpoint, control."""
-        return self.exactly_one("checkpoint", "control")
 
     @property
     def files(self) -> dict[str, str]:

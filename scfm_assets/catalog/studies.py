@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import create_model
 from pydantic_core import PydanticCustomError
 
-from scfm_assets.catalog.yaml_blocks import Block, refuse
 from scfm_assets.studies import discover
+from scfm_assets.studies.settings import Block, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

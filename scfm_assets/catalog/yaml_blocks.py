@@ -12,44 +12,24 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Va
 from scfm_assets.catalog.hub_address import HubAddress
 from scfm_assets.catalog.yaml_lines import Lines, line_of, parse
 from scfm_assets.errors import ScfmError
-from scfm_assets.studies.settings import Block, Count, Distinct, Share, distinct, refuse
+from scfm_assets.studies.settings import Block, refuse
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+    from collections.abc import Callable, Collection
 
-__all__ = [
-    "NAME",
-    "Block",
-    "Count",
-    "CountsPlace",
-    "Distinct",
-    "FileOrHub",
-    "FilePath",
-    "Flag",
-    "Name",
-    "Sha256",
-    "Share",
-    "Text",
-    "Url",
-    "Whole",
-    "distinct",
-    "file_or_hub",
-    "read",
-    "refuse",
-]
+    from pydantic_core import ErrorDetails
 
 # Kinds of values.
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 """What can be a name: it becomes a folder and a part of keys."""
 
+NAMES = "Names begin with a letter and hold letters, digits, '_' and '-' only, at most 63: they become folders."
+
 
 def _name(value: str) -> str:
     if not NAME.fullmatch(value):
-        refuse(
-            f"{value!r} cannot be a name",
-            "Names begin with a letter and hold letters, digits, '_' and '-' only, at most 63: they become folders.",
-        )
+        refuse(f"{value!r} cannot be a name", NAMES)
     return value
 
 
@@ -57,19 +37,13 @@ def _path(value: Any, info: ValidationInfo, at: tuple[str, ...] = ()) -> Path:
     if not isinstance(value, str) or not value:
         refuse(f"a path is wanted, found {value!r}", at=at)
     if "$" in value.removeprefix("${SCFM_DATA}"):
-        refuse(
-            f"{value!r} holds a variable other than a leading ${{SCFM_DATA}}",
-            "Write the path itself, or relative to the catalog's folder.",
-            at=at,
-        )
+        remedy = "Write the path itself, or relative to the catalog's folder."
+        refuse(f"{value!r} holds a variable other than a leading ${{SCFM_DATA}}", remedy, at=at)
     if value.startswith("${SCFM_DATA}"):
         root = os.environ.get("SCFM_DATA")
         if not root:
-            refuse(
-                f"{value!r} needs the environment variable SCFM_DATA, which is not set",
-                "Set it to the folder that holds your data: export SCFM_DATA=/path/to/data",
-                at=at,
-            )
+            remedy = "Set it to the folder that holds your data: export SCFM_DATA=/path/to/data"
+            refuse(f"{value!r} needs the environment variable SCFM_DATA, which is not set", remedy, at=at)
         value = f"{Path(root).absolute()}{value.removeprefix('${SCFM_DATA}')}"
     folder = Path((info.context or {}).get("folder", ".")).absolute()
     return Path(os.path.normpath(folder / Path(value).expanduser()))
@@ -84,6 +58,17 @@ def file_or_hub(value: Any, info: ValidationInfo, at: tuple[str, ...] = ()) -> P
     except ScfmError as error:
         refuse(f"{value!r}: {error.problem}", error.remedy or "", at=at)
     return value
+
+
+def one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
+    """Validator of a name that must be registered when the catalog is read."""
+
+    def check(value: str) -> str:
+        if value not in (allowed := names()):
+            refuse(f"{value!r} is not allowed", f"Allowed: {', '.join(map(repr, allowed))}.")
+        return value
+
+    return AfterValidator(check)
 
 
 Name = Annotated[str, AfterValidator(_name)]

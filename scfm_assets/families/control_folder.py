@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,10 @@ from scfm_assets import __version__
 from scfm_assets.core.base import digest_folder, seed_from
 from scfm_assets.core.genes import SPECIAL_TOKENS
 from scfm_assets.errors import ScfmError
-from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE
+from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE, check_bert, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -71,19 +71,8 @@ def read_config(like: Path | Mapping[str, Any]) -> dict[str, Any]:
         remedy = f"Name a checkpoint folder or its {CONFIG_FILE}."
         if not file.is_file():
             raise ScfmError(place, "no such file", remedy)
-        try:
-            config = json.loads(file.read_bytes())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ScfmError(place, f"not readable JSON ({error})", remedy) from error
-    if not isinstance(config, dict) or config.get("model_type") != "bert":
-        model_type = config.get("model_type") if isinstance(config, dict) else type(config).__name__
-        raise ScfmError(
-            place, f"model_type is {model_type!r}", "A control needs a BERT configuration: model_type 'bert'."
-        )
-    missing = [name for name in SIZES if type(config.get(name)) is not int or config[name] < 1]
-    if missing:
-        problem = f"{missing[0]} is {config.get(missing[0])!r}"
-        raise ScfmError(place, problem, "It must be a whole number above zero.")
+        config = read_json(file, remedy)
+    check_bert(place, config, SIZES, remedy="A control needs a BERT configuration: model_type 'bert'.")
     kept = {name: value for name, value in config.items() if name not in OF_ONE_MACHINE}
     return kept | {"architectures": ["BertForMaskedLM"]}
 
@@ -123,13 +112,13 @@ def bert_weights(
 
 
 def _shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    import torch
     from transformers import BertConfig, BertForMaskedLM
 
-    with torch.device("meta"):  # neither memory nor random numbers are spent
-        model = BertForMaskedLM(BertConfig(**{k: v for k, v in config.items() if k != "model_type"}))
-    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    tied = "cls.predictions.decoder." if model.config.tie_word_embeddings else "\0"
+    from scfm_assets.families.weights import shapes_of
+
+    settings = BertConfig(**{k: v for k, v in config.items() if k != "model_type"})
+    tied = "cls.predictions.decoder." if settings.tie_word_embeddings else "\0"
+    shapes = shapes_of(lambda: BertForMaskedLM(settings))
     return {name: shape for name, shape in shapes.items() if not name.startswith(tied)}
 
 
@@ -175,15 +164,11 @@ def write_control(
             raise ScfmError(VOCABULARY, problem, "Give the dictionary that belongs to the configuration.")
         files |= {TOKENS_FILE: tokens, MEDIANS_FILE: {gene: float(medians[gene]) for gene in genes}}
         files |= {MAPPING_FILE: mapping} if mapping else {}
-    with written_whole(folder) as beside:
-        save_file(dict(weights), beside / WEIGHTS_FILE, metadata={"format": "pt"})
-        for name, content in files.items():
-            (beside / name).write_text(json.dumps(content, indent=1) + "\n")
+    write_folder(folder, weights, files)
 
 
-@contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """A hidden folder beside the final one, whose place it takes when all is written.
+def write_folder(folder: Path, weights: Mapping[str, np.ndarray], files: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write weights and JSON files into a hidden folder beside the final one, whose place it takes when all is written.
 
     A folder that is there is replaced, or left alone if it holds the same.
     """
@@ -192,7 +177,9 @@ def written_whole(folder: Path) -> Iterator[Path]:
     try:
         new = beside / "new"
         new.mkdir()
-        yield new
+        save_file(dict(weights), new / WEIGHTS_FILE, metadata={"format": "pt"})
+        for name, content in files.items():
+            (new / name).write_text(json.dumps(content, indent=1) + "\n")
         if not _is_same(folder, new):
             with suppress(FileNotFoundError):
                 folder.rename(beside / "old")

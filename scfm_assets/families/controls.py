@@ -1,43 +1,26 @@
 """Controls: checkpoints whose right answer is known, made here as genuine BERT folders.
 
 They load through the same door as any checkpoint: ``FAMILIES["geneformer"].open(folder, {"generation": "v1"})``.
-A new control is one function and one record.
+A new control is one function and its entry in `CONTROLS`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.simulate import PlantedSpec
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.control_folder import bert_weights, read_config, token_dictionary, write_control
 from scfm_assets.families.folder import MEDIANS_FILE, TOKENS_FILE
-from scfm_assets.families.planted import architecture, build_planted, ceiling
+from scfm_assets.families.planted import architecture, build_planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
-
-PLACE = "control"
-
-Spec = TypeVar("Spec", PlantedSpec, "RandomSpec")
-
-__all__ = [
-    "CONTROLS",
-    "Control",
-    "ControlInputs",
-    "PlantedSpec",
-    "RandomSpec",
-    "architecture",
-    "build_planted",
-    "build_random",
-    "ceiling",
-    "token_dictionary",
-]
 
 
 @dataclass(frozen=True)
@@ -120,73 +103,33 @@ class ControlInputs:
         Non-zero median of each gene.
     network
         The network to plant: columns tf and target, all tissues together.
-    options
-        Fields of the control's spec that differ from their defaults.
+    seed
+        Seed of all weights.
     """
 
     genes: Sequence[str] = ()
     medians: Mapping[str, float] = field(default_factory=dict)
     network: pa.Table | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
 
 
-@dataclass(frozen=True)
-class Control:
-    """A checkpoint that is made here.
+def _planted(folder: Path, inputs: ControlInputs) -> None:
+    """A small BERT whose queries and keys of one layer hold the network.
 
-    Parameters
-    ----------
-    name
-        As the catalog writes it.
-    doc
-        What it is, and what its right answer is.
-    build
-        Writes the folder.
+    That layer approaches its ceiling, the others score 0.5.
     """
-
-    name: str
-    doc: str
-    build: Callable[[Path, ControlInputs], None]
-
-
-def _build_planted(folder: Path, inputs: ControlInputs) -> None:
     if inputs.network is None:
-        problem = "no network to plant"
-        raise ScfmError(PLACE, problem, "Declare a simulated network in the catalog.")
-    spec = _spec(PlantedSpec, "planted", inputs.options)
+        raise ScfmError("control", "no network to plant", "Declare a simulated network in the catalog.")
+    spec = PlantedSpec(seed=inputs.seed)
     build_planted(folder, network=inputs.network, genes=inputs.genes, medians=inputs.medians, spec=spec)
 
 
-def _build_random(folder: Path, inputs: ControlInputs) -> None:
-    spec = _spec(RandomSpec, "random", inputs.options)
+def _random(folder: Path, inputs: ControlInputs) -> None:
+    """The same architecture with random weights: all layers score 0.5."""
     tokens = token_dictionary(inputs.genes)
     like = architecture(PlantedSpec(), len(inputs.genes))
-    build_random(folder, like=like, tokens=tokens, medians=inputs.medians, spec=spec)
+    build_random(folder, like=like, tokens=tokens, medians=inputs.medians, spec=RandomSpec(seed=inputs.seed))
 
 
-def _spec(kind: type[Spec], name: str, options: Mapping[str, Any]) -> Spec:
-    allowed = [f.name for f in fields(kind)]
-    unknown = sorted(set(options) - set(allowed))
-    if unknown:
-        problem = f"{unknown[0]!r} is no option of {name!r}"
-        raise ScfmError(PLACE, problem, f"Options are {', '.join(allowed)}.")
-    return kind(**options)
-
-
-CONTROLS: dict[str, Control] = {
-    control.name: control
-    for control in (
-        Control(
-            "planted",
-            "A small BERT whose queries and keys of one layer hold the network: that layer approaches its ceiling, "
-            "the others score 0.5.",
-            _build_planted,
-        ),
-        Control(
-            "random",
-            "The same architecture, or a foreign one, with random weights: all layers score 0.5.",
-            _build_random,
-        ),
-    )
-}
-"""Control name -> control."""
+CONTROLS: dict[str, Callable[[Path, ControlInputs], None]] = {"planted": _planted, "random": _random}
+"""Name of a control, as the catalog writes it -> what writes its folder."""

@@ -7,13 +7,13 @@ the pickles Geneformer ships, which are read by an unpickler that refuses every 
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import pickletools
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.errors import ScfmError
+from scfm_assets.families.folder import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,24 +30,24 @@ ENDS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
 _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
 
+PLAIN = "It must be one plain dictionary of text -> number or text."
+
 READABLE = "Dictionaries are read from .parquet, .json, .pkl and .pickle files."
 
 
 def read_tokens(path: Path) -> dict[str, int]:
     """Gene id or special token -> token id (parquet: `gene`, `token_id`)."""
-    return {key: _typed(path, key, value, int) for key, value in read_dictionary(path, "token_id").items()}
+    return _typed(path, "token_id", int)
 
 
 def read_medians(path: Path) -> dict[str, float]:
     """Gene id -> non-zero median (parquet: `gene`, `nonzero_median`, null = none)."""
-    return {
-        key: float(_typed(path, key, value, float)) for key, value in read_dictionary(path, "nonzero_median").items()
-    }
+    return {key: float(value) for key, value in _typed(path, "nonzero_median", float).items()}
 
 
 def read_mapping(path: Path) -> dict[str, str]:
     """Other gene id -> canonical gene id (parquet: `source_id`, `ensembl_id`)."""
-    return {key: _typed(path, key, value, str) for key, value in read_dictionary(path, "ensembl_id").items()}
+    return _typed(path, "ensembl_id", str)
 
 
 def has_medians(path: Path) -> bool:
@@ -78,28 +78,29 @@ def read_dictionary(path: Path, column: str) -> dict[str, Any]:
         case ".parquet":
             loaded = _read_parquet(path, column)
         case ".json":
-            loaded = _read_json(path)
+            loaded = read_json(path, READABLE, object_pairs_hook=lambda pairs: _without_repeats(path, pairs))
         case ".pkl" | ".pickle":
             loaded = _read_pickle(path)
         case suffix:
             raise ScfmError(str(path), f"a dictionary cannot end in {suffix!r}", READABLE)
     if type(loaded) is not dict or not loaded:
         problem = f"not a dictionary but {type(loaded).__name__}" if type(loaded) is not dict else "an empty dictionary"
-        raise ScfmError(str(path), problem, "It must be one plain dictionary of text -> number or text.")
+        raise ScfmError(str(path), problem, PLAIN)
     for key, value in loaded.items():
         if type(key) is not str or type(value) not in {int, float, str}:
             problem = f"entry {_SHORT.repr(key)} -> {_SHORT.repr(value)} is not text -> number or text"
-            raise ScfmError(str(path), problem, "It must be one plain dictionary of text -> number or text.")
+            raise ScfmError(str(path), problem, PLAIN)
     return loaded
 
 
-def _typed(path: Path, key: str, value: Any, kind: type) -> Any:
-    if type(value) is kind or (kind is float and type(value) is int):
-        return value
-    problem = f"{key!r} -> {value!r}: the value should be {kind.__name__}"
-    raise ScfmError(
-        str(path), problem, "Is this the dictionary that is meant? Tokens, medians and id mapping are three."
-    )
+def _typed(path: Path, column: str, kind: type) -> dict[str, Any]:
+    dictionary = read_dictionary(path, column)
+    for key, value in dictionary.items():
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            problem = f"{key!r} -> {value!r}: the value should be {kind.__name__}"
+            remedy = "Is this the dictionary that is meant? Tokens, medians and id mapping are three."
+            raise ScfmError(str(path), problem, remedy)
+    return dictionary
 
 
 def _read_parquet(path: Path, column: str) -> dict[str, Any]:
@@ -118,13 +119,6 @@ def _read_parquet(path: Path, column: str) -> dict[str, Any]:
     # A null or NaN says "none": special tokens have no median.
     pairs = [(k, v) for k, v in zip(keys, values, strict=True) if v is not None and v == v]
     return _without_repeats(path, pairs)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes(), object_pairs_hook=lambda pairs: _without_repeats(path, pairs))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ScfmError(str(path), f"not readable JSON ({error})", READABLE) from error
 
 
 def _without_repeats(path: Path, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
@@ -171,6 +165,6 @@ def _refuse_tuples(path: Path, content: bytes) -> None:
         if operation.name in HASHED:
             kind = "frozenset" if operation.name == "FROZENSET" else "tuple"
             problem = f"the pickle holds a {kind}, so it is not a plain dictionary"
-            raise ScfmError(str(path), problem, "It must be one plain dictionary of text -> number or text.")
+            raise ScfmError(str(path), problem, PLAIN)
         if operation.name in ENDS:
             return

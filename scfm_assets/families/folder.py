@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scfm_assets.errors import ScfmError
 
@@ -24,6 +24,36 @@ CONTROL_FILE = "control.json"
 """Says how a control was made."""
 
 AGAIN = "Copy it again."
+
+
+def read_json(path: Path, remedy: str | None = None, **how: Any) -> Any:
+    """Read a JSON file; `how` goes to the reader.
+
+    Raises
+    ------
+    ScfmError
+        It is none, or another encoding than UTF-8.
+    """
+    try:
+        return json.loads(path.read_bytes(), **how)
+    except (ValueError, RecursionError) as error:  # ValueError: of JSON, or of the encoding
+        raise ScfmError(str(path), f"not readable JSON ({error})", remedy) from error
+
+
+def check_bert(place: str, config: Any, sizes: Iterable[str], *, remedy: str) -> None:
+    """Ask for the configuration of a BERT encoder.
+
+    Raises
+    ------
+    ScfmError
+        Another architecture (with `remedy`), or one of these sizes is missing or no positive whole number.
+    """
+    if not isinstance(config, dict) or config.get("model_type") != "bert":
+        kind = config.get("model_type") if isinstance(config, dict) else type(config).__name__
+        raise ScfmError(place, f"model_type is {kind!r}", remedy)
+    for name in sizes:
+        if type(config.get(name)) is not int or config[name] < 1:
+            raise ScfmError(place, f"{name} is {config.get(name)!r}", "It must be a whole number above zero.")
 
 
 def config_file(folder: Path) -> Path:
@@ -70,10 +100,7 @@ def check_whole(files: Iterable[Path]) -> None:
         if path.suffix in WEIGHT_SUFFIXES:
             _check_weights(path)
         elif path.suffix == ".json":
-            try:
-                json.loads(path.read_bytes())
-            except ValueError as error:  # of JSON, or of the encoding
-                raise ScfmError(str(path), f"not readable JSON ({error})", AGAIN) from error
+            read_json(path, AGAIN)
 
 
 def _check_weights(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.base import Fingerprint
 from scfm_assets.core.tokens import tokenize
 from scfm_assets.families.dictionaries import read_mapping, read_medians, read_tokens
 from scfm_assets.families.family import Family
@@ -18,95 +17,49 @@ from scfm_assets.families.geneformer_files import (
     generation_of,
     vocabulary_of,
 )
+from scfm_assets.families.opened import OpenedModel, fingerprint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     import scipy.sparse as sp
     from transformers import BertConfig, BertModel
 
-    from scfm_assets.core.attention import Collector, Machine
     from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.tokens import Tokens
     from scfm_assets.families.geneformer_files import Generation
 
 
 @dataclass(frozen=True, eq=False)
-class GeneformerModel:
+class GeneformerModel(OpenedModel):
     """An opened Geneformer checkpoint.
 
     Parameters
     ----------
-    encoder
-        float32, in evaluation mode, with our attention.
     generation
         How cells are written.
-    vocabulary
-        Genes it knows.
-    fingerprint
-        What was loaded.
     """
 
     encoder: BertModel
     generation: Generation
-    vocabulary: Vocabulary
-    fingerprint: Fingerprint
+
+    @staticmethod
+    def new_encoder(config: BertConfig) -> BertModel:
+        """Make an encoder with our attention and weights of no meaning."""
+        from scfm_assets.families.checkpoint import new_bert
+
+        return new_bert(config)
 
     def tokenize(self, counts: sp.csr_matrix | sp.csr_array, names: Sequence[str]) -> Tokens:
         """Encode raw counts, cells x genes; see :func:`scfm_assets.core.tokens.encode.tokenize`."""
-        return tokenize(
-            counts,
-            names,
-            self.vocabulary,
-            max_tokens=self.fingerprint.max_tokens,
-            special=self.generation.special,
-        )
-
-    def encode(
-        self,
-        tokens: Tokens,
-        *,
-        collect: Collector,
-        machine: Machine | None = None,
-        start: int = 0,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        """Pass the cells through the encoder; see :func:`scfm_assets.core.attention.passes.stream`."""
-        from scfm_assets.core.attention import stream
-
-        stream(self.encoder, tokens, collect, machine=machine, start=start, progress=progress)
+        special, longest = self.generation.special, self.fingerprint.max_tokens
+        return tokenize(counts, names, self.vocabulary, max_tokens=longest, special=special)
 
     def token_vectors(self) -> np.ndarray:
         """The word embeddings, float32 of shape (vocabulary, hidden)."""
         return self.encoder.embeddings.word_embeddings.weight.detach().cpu().numpy()
-
-    def __reduce__(self) -> tuple[Callable[..., GeneformerModel], tuple[Any, ...]]:
-        """Cross a process border as weights, of which the encoder is built anew.
-
-        transformers notes in an encoder's constructor what its passes can record: one that was merely unpickled gives
-        no hidden states in a fresh process.
-        """
-        return _rebuilt, (
-            self.encoder.config,
-            self.encoder.state_dict(),
-            self.generation,
-            self.vocabulary,
-            self.fingerprint,
-        )
-
-
-def _rebuilt(
-    config: BertConfig,
-    state: Mapping[str, Any],
-    generation: Generation,
-    vocabulary: Vocabulary,
-    fingerprint: Fingerprint,
-) -> GeneformerModel:
-    from scfm_assets.families.checkpoint import build_bert
-
-    return GeneformerModel(build_bert(config, state), generation, vocabulary, fingerprint)
 
 
 def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> GeneformerModel:
@@ -134,23 +87,14 @@ def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> GeneformerModel
     from scfm_assets.families.checkpoint import load_bert
 
     encoder, dtype = load_bert(folder)
-    config = encoder.config
-    fingerprint = Fingerprint(
-        family="geneformer",
-        layers=config.num_hidden_layers,
-        heads=config.num_attention_heads,
-        hidden=config.hidden_size,
-        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
-        vocabulary=config.vocab_size,
-        max_tokens=min(generation.max_tokens, config.max_position_embeddings),
-        dtype=dtype,
-    )
+    max_tokens = min(generation.max_tokens, encoder.config.max_position_embeddings)
+    fingerprint = fingerprint_of("geneformer", encoder, max_tokens=max_tokens, dtype=dtype)
     if expected := options.get("expect"):
         fingerprint.check(expected, place=str(folder))
     check_fits(folder, files, vocabulary)
     if not expected:
         check_official(folder, fingerprint)
-    return GeneformerModel(encoder, generation, vocabulary, fingerprint)
+    return GeneformerModel(encoder, vocabulary, fingerprint, generation)
 
 
 def digest_inputs(folder: Path, options: Mapping[str, Any]) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from scfm_assets.core.genes import build_vocabulary
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.dictionaries import has_medians, read_mapping, read_medians, read_tokens
 from scfm_assets.families.family import Option
-from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE, config_file
+from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE, config_file, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,10 +39,7 @@ class Generation:
     special: bool
 
 
-GENERATIONS = {
-    generation.name: generation
-    for generation in (Generation("v1", 2048, special=False), Generation("v2", 4096, special=True))
-}
+GENERATIONS = {"v1": Generation("v1", 2048, special=False), "v2": Generation("v2", 4096, special=True)}
 
 PLACE = "geneformer options"
 
@@ -96,22 +92,15 @@ def files_of(folder: Path, options: Mapping[str, Any]) -> GeneformerFiles:
         There are none, several fit, or tokens are named without medians.
     """
     declared = _generation(options)
-    named = {
-        name: Path(options[name]) if options.get(name) else None for name in ("tokens", "medians", "ensembl_mapping")
-    }
-    tokens, medians = named["tokens"], named["medians"]
-    if tokens is None:
-        paths = _beside(folder, options.get("dictionaries"), declared)
-        return GeneformerFiles(
-            paths["tokens"],
-            medians or paths["medians"],
-            named["ensembl_mapping"] or paths.get("ensembl_mapping"),
-            declared,
-        )
-    if medians is None and not has_medians(tokens):
+    paths = {name: Path(options[name]) for name in ("tokens", "medians", "ensembl_mapping") if options.get(name)}
+    if "tokens" not in paths:
+        paths = _beside(folder, options.get("dictionaries"), declared) | paths
+    elif "medians" not in paths and not has_medians(paths["tokens"]):
         problem = "tokens are given without medians, and they are not a parquet table with both"
         raise ScfmError(PLACE, problem, "Name the median dictionary under `medians`.")
-    return GeneformerFiles(tokens, medians or tokens, named["ensembl_mapping"], declared)
+    return GeneformerFiles(
+        paths["tokens"], paths.get("medians", paths["tokens"]), paths.get("ensembl_mapping"), declared
+    )
 
 
 def _generation(options: Mapping[str, Any]) -> Generation | None:
@@ -131,16 +120,15 @@ def _beside(folder: Path, name: str | None, declared: Generation | None) -> dict
         return paths
     missing = f"the {name} dictionaries" if name else "a token dictionary"
     places = f"{TOKENS_FILE}, or the folder geneformer/ of the official repository around it"
-    raise ScfmError(
-        str(folder), f"{missing} cannot be found", f"Set options.tokens; without it they are looked for as {places}."
-    )
+    remedy = f"Set options.tokens; without it they are looked for as {places}."
+    raise ScfmError(str(folder), f"{missing} cannot be found", remedy)
 
 
 def _vocabulary_size(folder: Path) -> int:
     """Number of token embeddings that config.json declares, 0 if it cannot be read; opening it says what is wrong."""
     try:
-        size = json.loads(config_file(folder).read_bytes())["vocab_size"]
-    except (ScfmError, ValueError, LookupError, TypeError):
+        size = read_json(config_file(folder))["vocab_size"]
+    except (ScfmError, LookupError, TypeError):
         return 0
     return size if type(size) is int else 0
 

@@ -173,9 +173,8 @@ def ceiling(folder: Path, *, network: pa.Table, panel: Sequence[str], detection:
     tokens = json.loads((folder / TOKENS_FILE).read_text())
     queries, keys = _static_queries_and_keys(load_file(folder / WEIGHTS_FILE), control["planted_layer"], heads)
     presence = np.zeros(len(tokens))
-    presence[[tokens[gene] for gene in detection if gene in tokens]] = [
-        rate for gene, rate in detection.items() if gene in tokens
-    ]
+    known = {tokens[gene]: rate for gene, rate in detection.items() if gene in tokens}
+    presence[list(known)] = list(known.values())
     attention = expected_attention(queries, keys, presence)
 
     columns = [gene for gene in dict.fromkeys(panel) if gene in tokens]

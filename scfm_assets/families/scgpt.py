@@ -14,20 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.base import Fingerprint
 from scfm_assets.core.tokens import BEYOND, TIES, Binning, tokenize_binned
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.family import Family, Option
 from scfm_assets.families.folder import weights_file
+from scfm_assets.families.opened import OpenedModel, fingerprint_of
 from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, WEIGHTS, Args, read_args, read_vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import scipy.sparse as sp
 
-    from scfm_assets.core.attention import Collector, Machine
     from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.tokens import Tokens
     from scfm_assets.families.scgpt_encoder import ScgptConfig, ScgptEncoder
@@ -55,43 +54,28 @@ OPTIONS = (
 
 
 @dataclass(frozen=True, eq=False)
-class ScgptModel:
+class ScgptModel(OpenedModel):
     """An opened scGPT checkpoint.
 
     Parameters
     ----------
-    encoder
-        float32, in evaluation mode, with our attention.
     binning
         How cells are written.
-    vocabulary
-        Symbols it knows.
-    fingerprint
-        What was loaded.
     """
 
     encoder: ScgptEncoder
     binning: Binning
-    vocabulary: Vocabulary
-    fingerprint: Fingerprint
+
+    @staticmethod
+    def new_encoder(config: ScgptConfig) -> ScgptEncoder:
+        """Make an encoder with our attention and weights of no meaning."""
+        from scfm_assets.families.scgpt_checkpoint import new_scgpt
+
+        return new_scgpt(config)
 
     def tokenize(self, counts: sp.csr_matrix | sp.csr_array, names: Sequence[str]) -> Tokens:
         """Encode raw counts, cells x genes; see :func:`scfm_assets.core.tokens.value_bins.tokenize_binned`."""
         return tokenize_binned(counts, names, self.vocabulary, self.binning)
-
-    def encode(
-        self,
-        tokens: Tokens,
-        *,
-        collect: Collector,
-        machine: Machine | None = None,
-        start: int = 0,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        """Pass the cells through the encoder; see :func:`scfm_assets.core.attention.passes.stream`."""
-        from scfm_assets.core.attention import stream
-
-        stream(self.encoder, tokens, collect, machine=machine, start=start, progress=progress)
 
     def token_vectors(self) -> np.ndarray:
         """The gene embeddings after their normalisation, float32 of shape (vocabulary, hidden).
@@ -103,19 +87,6 @@ class ScgptModel:
         genes = self.encoder.encoder
         with torch.inference_mode():
             return genes.enc_norm(genes.embedding.weight).cpu().numpy()
-
-    def __reduce__(self) -> tuple[Callable[..., ScgptModel], tuple[Any, ...]]:
-        """Cross a process border as weights, of which the encoder is built anew."""
-        state = self.encoder.state_dict()
-        return _rebuilt, (self.encoder.config, state, self.binning, self.vocabulary, self.fingerprint)
-
-
-def _rebuilt(
-    config: ScgptConfig, state: Mapping[str, Any], binning: Binning, vocabulary: Vocabulary, fingerprint: Fingerprint
-) -> ScgptModel:
-    from scfm_assets.families.scgpt_checkpoint import build_encoder
-
-    return ScgptModel(build_encoder(config, state), binning, vocabulary, fingerprint)
 
 
 @dataclass(frozen=True)
@@ -161,18 +132,9 @@ def open_checkpoint(folder: Path, options: Mapping[str, Any]) -> ScgptModel:
     from scfm_assets.families.scgpt_checkpoint import load_encoder
 
     encoder, dtype = load_encoder(folder, args, vocabulary.n_tokens, binning.max_tokens)
-    fingerprint = Fingerprint(
-        family="scgpt",
-        layers=args.layers,
-        heads=args.heads,
-        hidden=args.hidden,
-        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
-        vocabulary=vocabulary.n_tokens,
-        max_tokens=binning.max_tokens,
-        dtype=dtype,
-    )
+    fingerprint = fingerprint_of("scgpt", encoder, max_tokens=binning.max_tokens, dtype=dtype)
     fingerprint.check(options.get("expect") or {}, place=str(folder))
-    return ScgptModel(encoder, binning, vocabulary, fingerprint)
+    return ScgptModel(encoder, vocabulary, fingerprint, binning)
 
 
 def digest_inputs(folder: Path, options: Mapping[str, Any]) -> list[Path]:
@@ -193,7 +155,7 @@ def _vocabulary(files: ScgptFiles, args: Args) -> Vocabulary:
 
 
 def _binning(args: Args, options: Mapping[str, Any]) -> Binning:
-    max_tokens = options.get("max_tokens") or args.max_tokens
+    max_tokens = options.get("max_tokens") or args.max_seq_len
     ties, beyond = options.get("ties") or TIES[0], options.get("beyond") or BEYOND[0]
     for name, value, allowed in (("ties", ties, TIES), ("beyond", beyond, BEYOND)):
         if value not in allowed:

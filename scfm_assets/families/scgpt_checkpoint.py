@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
-
-import torch
 
 from scfm_assets.core.attention import register
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import weights_file
 from scfm_assets.families.scgpt_encoder import ScgptConfig, ScgptEncoder
 from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, WEIGHTS, Args
-from scfm_assets.families.weights import check_state, read_weights, stored_as
+from scfm_assets.families.weights import loaded, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import torch
 
 HEADS = (
     "decoder.",
@@ -71,10 +72,7 @@ def load_encoder(folder: Path, args: Args, n_tokens: int, max_tokens: int) -> tu
     state = _ours(path, read_weights(path))
     _check_outline(path, state, args, n_tokens)
     config = config_of(args, n_tokens, max_tokens, state)
-    with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in ScgptEncoder(config).state_dict().items()}
-    check_state(path, state, expected, config=ARGS_FILE)
-    return build_encoder(config, state), stored_as(state)
+    return loaded(partial(new_scgpt, config), path, state, config=ARGS_FILE)
 
 
 def config_of(
@@ -84,25 +82,21 @@ def config_of(
     rows = None if state is None else state.get("value_encoder.embedding.weight")
     return ScgptConfig(
         vocab_size=n_tokens,
-        hidden_size=args.hidden,
-        num_hidden_layers=args.layers,
-        num_attention_heads=args.heads,
-        intermediate_size=args.intermediate,
+        hidden_size=args.embsize,
+        num_hidden_layers=args.nlayers,
+        num_attention_heads=args.nheads,
+        intermediate_size=args.d_hid,
         max_position_embeddings=max_tokens,
-        value_style=args.value_style,
+        value_style=args.input_emb_style,
         n_values=args.n_bins + 2 if rows is None else len(rows),  # scGPT's own: bins, padding, mask
         batch_norm=state is not None and any(name.startswith("bn.") for name in state),
     )
 
 
-def build_encoder(config: ScgptConfig, state: Mapping[str, torch.Tensor]) -> ScgptEncoder:
-    """Build an encoder in float32 and evaluation mode, of weights that fit it."""
+def new_scgpt(config: ScgptConfig) -> ScgptEncoder:
+    """Make an encoder with our attention."""
     config._attn_implementation = register()
-    # The weights drawn here are all replaced; the user's own random stream must not notice them.
-    with torch.random.fork_rng(devices=[]):
-        encoder = ScgptEncoder(config)
-    encoder.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
-    return encoder.float().eval()
+    return ScgptEncoder(config)
 
 
 def _ours(path: Path, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -127,14 +121,14 @@ def _check_outline(path: Path, state: Mapping[str, torch.Tensor], args: Args, n_
         remedy = "Name a checkpoint that was trained without domain_spec_batchnorm, such as a pretrained one."
         raise ScfmError(str(path), problem, remedy)
     n_layers = len({match.group(1) for name in state if (match := LAYER.match(name))})
-    if n_layers != args.layers:  # before so many are built
-        problem = f"it has {n_layers} layers, {ARGS_FILE} says nlayers {args.layers}"
+    if n_layers != args.nlayers:  # before so many are built
+        problem = f"it has {n_layers} layers, {ARGS_FILE} says nlayers {args.nlayers}"
         raise ScfmError(str(path), problem, f"Name the {ARGS_FILE} that belongs to these weights.")
     rows = state.get("encoder.embedding.weight")
     if rows is not None and len(rows) != n_tokens:
         problem = f"it has {len(rows):,} token embeddings, the vocabulary {n_tokens:,} tokens (special ones included)"
         raise ScfmError(str(path), problem, f"Name the {VOCAB_FILE} that the model was trained with.")
     rows = state.get("value_encoder.embedding.weight")
-    if rows is not None and args.value_style == "category" and not max(args.n_bins - 1, args.pad_value) < len(rows):
+    if rows is not None and args.input_emb_style == "category" and not max(args.n_bins - 1, args.pad_value) < len(rows):
         problem = f"it has {len(rows)} value embeddings, n_bins is {args.n_bins} and pad_value {args.pad_value:g}"
         raise ScfmError(str(path), problem, f"Name the {ARGS_FILE} that belongs to these weights.")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from scfm_assets import __version__
 from scfm_assets.core.base import seed_from
-from scfm_assets.families.control_folder import written_whole
+from scfm_assets.families.control_folder import write_folder
 from scfm_assets.families.folder import CONTROL_FILE
-from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, WEIGHTS, Args, read_args, read_tokens
+from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, Args, read_args, read_tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,38 +42,18 @@ def build_random(folder: Path, *, like: Path, vocab: Path | None = None, seed: i
     ScfmError
         If args.json or the vocabulary is missing or unreadable.
     """
+    from scfm_assets.families.scgpt_checkpoint import config_of
+    from scfm_assets.families.scgpt_encoder import ScgptEncoder
+    from scfm_assets.families.weights import shapes_of
+
     file = like / ARGS_FILE if like.is_dir() else like
     args = read_args(file)
     tokens = read_tokens(vocab or file.parent / VOCAB_FILE, args.pad_token)
-    weights = {name: _tensor(name, shape, args, seed) for name, shape in _shapes(args, len(tokens)).items()}
-    written = {
-        "embsize": args.hidden,
-        "nlayers": args.layers,
-        "nheads": args.heads,
-        "d_hid": args.intermediate,
-        "n_bins": args.n_bins,
-        "pad_token": args.pad_token,
-        "pad_value": args.pad_value,
-        "input_style": "binned",
-        "input_emb_style": args.value_style,
-        "max_seq_len": args.max_tokens,
-    }
+    config = config_of(args, len(tokens), args.max_seq_len)
+    shapes = shapes_of(lambda: ScgptEncoder(config))
+    weights = {name: _tensor(name, shape, args, seed) for name, shape in shapes.items()}
     about = {"control": "random", "logit_sd": LOGIT_SD, "sd": SD, "seed": seed, "scfm_version": __version__}
-    with written_whole(folder) as beside:
-        save_file(weights, beside / WEIGHTS[0], metadata={"format": "pt"})
-        for name, content in ((ARGS_FILE, written), (VOCAB_FILE, tokens), (CONTROL_FILE, about)):
-            (beside / name).write_text(json.dumps(content, indent=1) + "\n")
-
-
-def _shapes(args: Args, n_tokens: int) -> dict[str, tuple[int, ...]]:
-    import torch
-
-    from scfm_assets.families.scgpt_checkpoint import config_of
-    from scfm_assets.families.scgpt_encoder import ScgptEncoder
-
-    with torch.device("meta"):  # neither memory nor random numbers are spent
-        state = ScgptEncoder(config_of(args, n_tokens, args.max_tokens)).state_dict()
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+    write_folder(folder, weights, {ARGS_FILE: asdict(args), VOCAB_FILE: tokens, CONTROL_FILE: about})
 
 
 def _tensor(name: str, shape: tuple[int, ...], args: Args, seed: int) -> np.ndarray:
@@ -92,5 +71,5 @@ def _tensor(name: str, shape: tuple[int, ...], args: Args, seed: int) -> np.ndar
         # Inputs of variance v give queries and keys of variance hidden * sd^2 * v per dimension; v is one after a
         # normalisation, and two where a gene and a value are added.
         variance = 2 if ".layers.0." in name else 1
-        drawn[: 2 * args.hidden] *= np.float32((LOGIT_SD / args.hidden / variance) ** 0.5 / SD)
+        drawn[: 2 * args.embsize] *= np.float32((LOGIT_SD / args.embsize / variance) ** 0.5 / SD)
     return drawn

@@ -16,6 +16,7 @@ from torch.nn import functional
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.bert.modeling_bert import eager_attention_forward
 
 LARGEST_VALUE = 512
 """scGPT cuts values above this."""
@@ -43,29 +44,15 @@ class ScgptConfig(PretrainedConfig):
 
     model_type = "scgpt"
 
-    def __init__(
-        self,
-        *,
-        vocab_size: int = 0,
-        hidden_size: int = 512,
-        num_hidden_layers: int = 12,
-        num_attention_heads: int = 8,
-        intermediate_size: int = 512,
-        max_position_embeddings: int = 1200,
-        value_style: str = "continuous",
-        n_values: int = 0,
-        batch_norm: bool = False,
-        **others: Any,
-    ) -> None:
-        self.vocab_size = vocab_size
-        self.hidden_size = hidden_size
-        self.num_hidden_layers = num_hidden_layers
-        self.num_attention_heads = num_attention_heads
-        self.intermediate_size = intermediate_size
-        self.max_position_embeddings = max_position_embeddings
-        self.value_style, self.n_values = value_style, n_values
-        self.batch_norm = batch_norm
-        super().__init__(**others)
+    vocab_size: int = 0
+    hidden_size: int = 512
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 8
+    intermediate_size: int = 512
+    max_position_embeddings: int = 1200
+    value_style: str = "continuous"
+    n_values: int = 0
+    batch_norm: bool = False
 
 
 class NormalisedEmbedding(nn.Module):
@@ -136,7 +123,9 @@ class SelfAttention(nn.Module):
         n_rows, n_tokens, hidden = states.shape
         parts = self.Wqkv(states).view(n_rows, n_tokens, 3, self.n_heads, -1)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation or "eager", eager)
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation or "eager", eager_attention_forward
+        )
         output, weights = attend(self, query, key, value, mask, scaling=self.scaling, dropout=0.0, **handed)
         return self.out_proj(output.reshape(n_rows, n_tokens, hidden)), weights
 
@@ -234,19 +223,3 @@ class ScgptEncoder(PreTrainedModel):
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
             attentions=tuple(maps) if output_attentions else None,
         )
-
-
-def eager(
-    _: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    *,
-    scaling: float,
-    **_others: Any,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention written out, for whoever wants whole maps: (n_cells, n_heads, n_tokens, n_tokens)."""
-    scores = query @ key.transpose(-1, -2) * scaling
-    weights = torch.softmax(scores if mask is None else scores + mask, -1)
-    return (weights @ value).transpose(1, 2), weights

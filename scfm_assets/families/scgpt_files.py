@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.genes import Vocabulary, build_vocabulary
 from scfm_assets.core.tokens import FEWEST_BINS, MOST_BINS
 from scfm_assets.errors import ScfmError
+from scfm_assets.families.folder import read_json
 from scfm_assets.families.symbol_aliases import aliases_of
 
 if TYPE_CHECKING:
@@ -39,31 +39,36 @@ SPECIAL = ("<pad>", "<cls>", "<eoc>")
 class Args:
     """What args.json says of the model.
 
+    Its names are those of the file.
+
     Attributes
     ----------
-    hidden, layers, heads, intermediate
-        Its embsize, nlayers, nheads and d_hid.
+    embsize, nlayers, nheads, d_hid
+        Hidden size, blocks, attention heads per block, intermediate size.
     n_bins
         Bins of values, that of zeros included.
-    pad_value
-        Value of padding, and of ``<cls>``.
     pad_token
         Token of padding.
-    value_style
+    pad_value
+        Value of padding, and of ``<cls>``.
+    input_style
+        How values are made: in bins.
+    input_emb_style
         'continuous' or 'category': how values enter.
-    max_tokens
+    max_seq_len
         Longest cell it was trained with.
     """
 
-    hidden: int
-    layers: int
-    heads: int
-    intermediate: int
+    embsize: int
+    nlayers: int
+    nheads: int
+    d_hid: int
     n_bins: int
-    pad_value: float
     pad_token: str
-    value_style: str
-    max_tokens: int
+    pad_value: float
+    input_style: str
+    input_emb_style: str
+    max_seq_len: int
 
 
 def read_args(path: Path) -> Args:
@@ -95,17 +100,10 @@ def read_args(path: Path) -> Args:
         raise ScfmError(str(path), f"max_seq_len is {max_tokens!r}", "It must be a whole number above zero.")
     if not isinstance(pad_token, str):
         raise ScfmError(str(path), f"pad_token is {pad_token!r}", "It must be a name in the vocabulary.")
-    return Args(
-        hidden=raw["embsize"],
-        layers=raw["nlayers"],
-        heads=raw["nheads"],
-        intermediate=raw["d_hid"],
-        n_bins=raw["n_bins"],
-        pad_value=_pad_value(path, raw.get("pad_value"), raw["input_emb_style"]),
-        pad_token=pad_token,
-        value_style=raw["input_emb_style"],
-        max_tokens=max_tokens,
-    )
+    styles = {name: raw[name] for name in ("input_style", "input_emb_style")}
+    pad_value = _pad_value(path, raw.get("pad_value"), raw["input_emb_style"])
+    sizes = {name: raw[name] for name in SIZES}
+    return Args(**sizes, **styles, pad_token=pad_token, pad_value=pad_value, max_seq_len=max_tokens)
 
 
 def _pad_value(path: Path, value: Any, style: str) -> float:
@@ -166,10 +164,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     remedy = f"An scGPT checkpoint is a folder with {ARGS_FILE}, {VOCAB_FILE} and {WEIGHTS[1]}."
     if not path.is_file():
         raise ScfmError(str(path), "no such file", remedy)
-    try:
-        raw = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # ValueError: of JSON, or of the encoding
-        raise ScfmError(str(path), f"not readable JSON ({error})", remedy) from error
+    raw = read_json(path, remedy)
     if not isinstance(raw, dict):
         raise ScfmError(str(path), f"holds a {type(raw).__name__}, not names with values", remedy)
     return raw

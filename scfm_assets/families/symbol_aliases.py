@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from itertools import product
 from typing import TYPE_CHECKING
 
-from scfm_assets.core.genes import FAMILIES, RENAMED, renamed, undate
+from scfm_assets.core.genes import ENSEMBL, FAMILIES, RENAMED, organism_of, other_orf, read_gene_pairs, renamed, undate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -42,8 +42,6 @@ def _spellings(vocabulary: Collection[str]) -> dict[str, str]:
     Where several genes share a name, the published vocabularies write ``7SK_ENSG00000260682``; for genes without a name
     they write the id with its version.
     """
-    from scfm_assets.core.genes import ENSEMBL, other_orf
-
     symbols_of_name: dict[str, set[str]] = defaultdict(set)
     for symbol in vocabulary:
         old = [was + symbol.removeprefix(now) for was, now in RENAMED if symbol.removeprefix(now).isdecimal()]
@@ -63,8 +61,6 @@ def _spellings(vocabulary: Collection[str]) -> dict[str, str]:
 
 
 def _of_table(vocabulary: Collection[str], spelled: dict[str, str], path: Path) -> dict[str, str]:
-    from scfm_assets.core.genes import organism_of, read_gene_pairs
-
     pairs = read_gene_pairs(path)
     organism_of_id = {gene_id: organism_of(gene_id) for _, gene_id in pairs}
     organisms = Counter(organism_of_id[gene_id] for name, gene_id in sorted(pairs) if name in vocabulary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -12,8 +12,10 @@ from safetensors.torch import load_file
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+Encoder = TypeVar("Encoder", bound=torch.nn.Module)
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -81,6 +83,33 @@ def check_state(
             raise ScfmError(str(path), f"tensor {name!r} holds values that are not finite", remedy)
 
 
-def stored_as(state: Mapping[str, torch.Tensor]) -> str:
-    """Name the types that tensors are stored in, such as 'float16'."""
-    return "+".join(sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()}))
+def shapes_of(make: Callable[[], torch.nn.Module]) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of the tensors of a module, which is made without spending memory or random numbers."""
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in make().state_dict().items()}
+
+
+def built(make: Callable[[], Encoder], state: Mapping[str, torch.Tensor]) -> Encoder:
+    """Build an encoder, in float32 and evaluation mode, of weights that fit it."""
+    # The weights drawn here are all replaced; the user's own random stream must not notice them.
+    with torch.random.fork_rng(devices=[]):
+        encoder = make()
+    encoder.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
+    return encoder.float().eval()
+
+
+def loaded(
+    make: Callable[[], Encoder], path: Path, state: Mapping[str, torch.Tensor], *, config: str
+) -> tuple[Encoder, str]:
+    """Build an encoder of weights that are held against it first (`check_state`).
+
+    Returns
+    -------
+    Encoder
+        As `built`.
+    str
+        Types the weights are stored in, such as 'float16'.
+    """
+    check_state(path, state, shapes_of(make), config=config)
+    stored = {str(tensor.dtype).removeprefix("torch.") for tensor in state.values()}
+    return built(make, state), "+".join(sorted(stored))

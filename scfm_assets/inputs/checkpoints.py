@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from scfm_assets.catalog import HubAddress, is_hub
 from scfm_assets.core.base import digest_json, replacing
 from scfm_assets.errors import ScfmError
+from scfm_assets.families import FAMILIES
 from scfm_assets.home import home
 from scfm_assets.inputs import hub, sources
 
@@ -58,7 +59,8 @@ def control_identity(catalog: Catalog, model: str) -> str:
         files = sorted(config.glob("*.json")) if config.is_dir() else [config]
         identity |= {"config": [sources.file_digest(path) for path in files]}
     else:
-        identity |= {"world": sources.simulation(catalog), "genes": _versions_of_built_in_atlases(catalog)}
+        genes = {tissue: sources.atlas_version(catalog, tissue) for tissue in _built_in(catalog)}
+        identity |= {"world": sources.simulation(catalog), "genes": genes}
     return digest_json([CONTROLS, sources.SIMULATOR, identity])
 
 
@@ -77,8 +79,6 @@ def checkpoint_version(catalog: Catalog, model: str) -> str:
 
 def checkpoint_files(catalog: Catalog, model: str) -> dict[str, str]:
     """Digest of every file that decides what a model computes; of a control before it is built, what builds it."""
-    from scfm_assets.families import FAMILIES
-
     entry, folder = catalog.models[model], known_folder(catalog, model)
     if entry.control is not None and not folder.exists():
         return {f"{entry.control} control": control_identity(catalog, model)}
@@ -113,8 +113,6 @@ def open_model(catalog: Catalog, model: str) -> FamilyModel:
 
 @lru_cache(maxsize=2)
 def _opened(family_name: str, folder: Path, _version: str, options: str) -> FamilyModel:
-    from scfm_assets.families import FAMILIES
-
     return FAMILIES[family_name].open(folder, json.loads(options))
 
 
@@ -145,17 +143,13 @@ def _fetched(place: str, _commit: str, to: Path, fetch: Callable[[HubAddress, Pa
     return fetch(HubAddress.parse(place), to)
 
 
-def _versions_of_built_in_atlases(catalog: Catalog) -> dict[str, str]:
-    return {t: sources.atlas_version(catalog, t) for t in _built_in(catalog)}
-
-
 # Controls ---------------------------------------------------------------------------------------------------------
 
 
 def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
     """Build the checkpoint of a control: from the simulated world, or after a foreign architecture."""
+    from scfm_assets.core.intake import process
     from scfm_assets.core.simulate import network_table, nonzero_medians
-    from scfm_assets.families import FAMILIES
     from scfm_assets.families.controls import CONTROLS, ControlInputs
 
     entry = catalog.models[model]
@@ -167,24 +161,17 @@ def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
         return
     medians: dict[str, float] = {}
     for tissue in _built_in(catalog):
-        atlas = _processed(catalog, tissue)
+        atlas = process(sources.read_atlas(catalog, tissue), sources.atlas_spec(catalog, tissue))
         counts: Any = atlas.X
-        medians_of_tissue = nonzero_medians(counts, atlas.var_names.tolist())
-        medians = {**medians_of_tissue, **medians}
+        medians = {**nonzero_medians(counts, atlas.var_names.tolist()), **medians}
     network = network_table(sources.world(catalog))
-    inputs = ControlInputs(list(medians), medians, network, options={"seed": entry.seed})
-    CONTROLS[str(entry.control)].build(folder, inputs)
+    inputs = ControlInputs(list(medians), medians, network, entry.seed)
+    CONTROLS[str(entry.control)](folder, inputs)
 
 
 def _built_in(catalog: Catalog) -> list[str]:
     """Tissues that need no file: the vocabulary of the controls is made of their genes."""
     return [tissue for tissue, entry in catalog.atlases.items() if entry.simulated or entry.scanpy is not None]
-
-
-def _processed(catalog: Catalog, tissue: str) -> AnnData:
-    from scfm_assets.core.intake import process
-
-    return process(sources.read_atlas(catalog, tissue), sources.atlas_spec(catalog, tissue))
 
 
 def ceilings(
@@ -204,7 +191,7 @@ def ceilings(
         Share of the tissue's cells that hold each gene.
     """
     from scfm_assets.core.simulate import network_table
-    from scfm_assets.families.controls import ceiling
+    from scfm_assets.families.planted import ceiling
 
     planted = [name for name, entry in catalog.models.items() if entry.control == "planted"]
     if not planted or not catalog.atlases[tissue].simulated:
@@ -249,8 +236,6 @@ def panel_vectors(catalog: Catalog, model: str, panel: pa.Table) -> np.ndarray |
 
 def vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, ScfmError]]:
     """Genes that each model of the catalog knows, and for the others what they lack."""
-    from scfm_assets.families import FAMILIES
-
     known: dict[str, Vocabulary] = {}
     missing: dict[str, ScfmError] = {}
     for model, entry in catalog.models.items():

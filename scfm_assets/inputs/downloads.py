@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -60,7 +61,7 @@ def fetched(url: str, sha256: str) -> Path:
     ScfmError
         If it cannot be had, or has another content than it should; then nothing of it is kept.
     """
-    known = _pins().get(_key(url), {}).get("sha256") if sha256 == FIRST else sha256
+    known = _pins().get(digest_json(url), {}).get("sha256") if sha256 == FIRST else sha256
     path = _folder() / f"{(digest_json(url) if sha256 == FIRST else sha256)[:12]}-{_name(url)}"
     if path.is_file():
         if known is None:
@@ -121,7 +122,7 @@ def _download(url: str, path: Path, known: str | None, *, retries: int = RETRIES
     store = pooch.create(
         path=path.parent, base_url="", registry={path.name: None}, urls={path.name: url}, retry_if_failed=retries
     )
-    transfer: Any = _Transfer(path, known, changed=changed)
+    transfer: Any = partial(_transfer, path=path, known=known, changed=changed)
     try:
         store.fetch(path.name, downloader=transfer)
     except (OSError, ValueError, RequestException) as error:
@@ -136,34 +137,29 @@ def _sweep(folder: Path) -> None:
                 file.unlink()
 
 
-class _Transfer:
-    """Fetches one address into a file, as pooch asks for it, and looks at what came before anybody else does."""
+def _transfer(url: str, output_file: str, pooch: Any, *, path: Path, known: str | None, changed: bool) -> None:
+    """Fetch an address into a file, as pooch asks for it, and look at what came before anybody else does."""
+    from pooch import HTTPDownloader, file_hash
+    from requests.exceptions import HTTPError
 
-    def __init__(self, path: Path, known: str | None, *, changed: bool) -> None:
-        self.path, self.known, self.changed = path, known, changed
-
-    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        from pooch import HTTPDownloader, file_hash
-        from requests.exceptions import HTTPError
-
-        address = urlsplit(url)
-        if address.scheme == "file":
-            shutil.copyfile(_local_path(address), output_file)
-        else:
-            # As it lies there: a server that packs it for the way would give it another digest.
-            plain = {"Accept-Encoding": "identity"}
-            line: Any = _Line(_name(url))
-            get = HTTPDownloader(progressbar=line, chunk_size=CHUNK, headers=plain)
-            try:
-                get(url, output_file, pooch)
-            except HTTPError as error:
-                status = error.response.status_code if error.response is not None else 500
-                if status >= 500 or status in PASSING:
-                    raise
-                raise _not_there(url, f"the server answers {status}", self.path) from error
-        sha256 = file_hash(output_file)
-        if self.known is not None and sha256 != self.known:
-            raise _other_content(url, sha256, self.known, changed=self.changed)
+    address = urlsplit(url)
+    if address.scheme == "file":
+        shutil.copyfile(_local_path(address), output_file)
+    else:
+        # As it lies there: a server that packs it for the way would give it another digest.
+        plain = {"Accept-Encoding": "identity"}
+        line: Any = _Line(_name(url))
+        get = HTTPDownloader(progressbar=line, chunk_size=CHUNK, headers=plain)
+        try:
+            get(url, output_file, pooch)
+        except HTTPError as error:
+            status = error.response.status_code if error.response is not None else 500
+            if status >= 500 or status in PASSING:
+                raise
+            raise _not_there(url, f"the server answers {status}", path) from error
+    sha256 = file_hash(output_file)
+    if known is not None and sha256 != known:
+        raise _other_content(url, sha256, known, changed=changed)
 
 
 def _local_path(address: SplitResult) -> Path:
@@ -212,10 +208,6 @@ class _Line:
 # Pins -------------------------------------------------------------------------------------------------------------
 
 
-def _key(url: str) -> str:
-    return digest_json(url)
-
-
 def _pins() -> dict[str, dict[str, str]]:
     """Read which content was met first of each address."""
     file = _folder() / "pins.json"
@@ -237,7 +229,7 @@ def _pinned(url: str, path: Path) -> Path:
     file = _folder() / "pins.json"
     with FileLock(_folder() / ".pins.lock"):
         pins = _pins()
-        known = pins.setdefault(_key(url), {"url": shown(url), "sha256": sha256})["sha256"]
+        known = pins.setdefault(digest_json(url), {"url": shown(url), "sha256": sha256})["sha256"]
         if known != sha256:
             path.unlink(missing_ok=True)
             raise _other_content(url, sha256, known, changed=True)

@@ -45,6 +45,12 @@ def origin(entry: Atlas | Network) -> str:
     return "simulated here" if entry.simulated else f"bundled with {entry.source}"
 
 
+def _declared(entry: Atlas | Network, spec: type[AtlasSpec | NetworkSpec]) -> dict[str, Any]:
+    """What an entry says of how its data are to be read."""
+    names = {field.name for field in dataclasses.fields(spec)} - {"tissue", "name", "path", "max_n_cells"}
+    return {name: getattr(entry, name) for name in names}
+
+
 # Atlases ----------------------------------------------------------------------------------------------------------
 
 
@@ -53,30 +59,24 @@ def atlas_version(catalog: Catalog, tissue: str) -> str:
     entry = catalog.atlases[tissue]
     if entry.simulated:
         return digest_json([SIMULATOR, simulation(catalog), tissue])
-    if entry.scanpy is not None:
-        return file_digest(_bundled(entry.scanpy))
-    return _parts_digest(_local(entry))
+    files = atlas_files(catalog, tissue)
+    if len(files) == 1 and _atlas_file(entry).is_file():
+        return next(iter(files.values()))
+    return digest_json([list(part) for part in files.items()])
 
 
 def atlas_files(catalog: Catalog, tissue: str) -> dict[str, str]:
-    """Digest of the file that an atlas comes from, or of the specification that it is simulated by."""
+    """Digest of each file that an atlas comes from, or of the specification that it is simulated by."""
     entry = catalog.atlases[tissue]
     if entry.simulated:
         return {"simulation": atlas_version(catalog, tissue)}
     from scfm_assets.core.intake import parts
 
-    path = _bundled(entry.scanpy) if entry.scanpy is not None else _local(entry)
-    return {name: file_digest(part) for name, part in parts(path).items()}
+    return {name: file_digest(part) for name, part in parts(_atlas_file(entry)).items()}
 
 
-def _parts_digest(path: Path) -> str:
-    """Digest an atlas's file, or the files that its folder consists of."""
-    from scfm_assets.core.intake import parts
-
-    files = parts(path)
-    if list(files.values()) == [path]:
-        return file_digest(path)
-    return digest_json([[name, file_digest(part)] for name, part in files.items()])
+def _atlas_file(entry: Atlas) -> Path:
+    return _bundled(entry.scanpy) if entry.scanpy is not None else _local(entry)
 
 
 def gene_table_version(catalog: Catalog, tissue: str) -> str | None:
@@ -91,8 +91,7 @@ def atlas_spec(catalog: Catalog, tissue: str) -> AtlasSpec:
 
     entry = catalog.atlases[tissue]
     path = _local(entry) if entry.source in {"file", "url"} else None
-    names = {field.name for field in dataclasses.fields(AtlasSpec)} - {"tissue", "path", "max_n_cells"}
-    declared = {name: getattr(entry, name) for name in names}
+    declared = _declared(entry, AtlasSpec)
     if entry.simulated:
         declared |= {"donor": "donor", "batch": "batch"}
     return AtlasSpec(tissue=tissue, path=path, max_n_cells=max(catalog.experiment.n_cells), **declared)
@@ -202,20 +201,7 @@ def network_spec(catalog: Catalog, name: str) -> NetworkSpec:
     from scfm_assets.core.networks import NetworkSpec
 
     entry = catalog.networks[name]
-    return NetworkSpec(
-        name=name,
-        path=None if entry.simulated else _local(entry),
-        format=entry.format,
-        columns={str(field): column for field, column in entry.columns.items()},
-        organism=entry.organism,
-        ids=entry.ids,
-        confidence=entry.confidence or None,
-        where=dict(entry.where),
-        gene_table=entry.gene_table,
-        dates=entry.dates,
-        version=entry.version,
-        licence=entry.licence,
-    )
+    return NetworkSpec(name=name, path=None if entry.simulated else _local(entry), **_declared(entry, NetworkSpec))
 
 
 def read_network(catalog: Catalog, name: str) -> NetworkTable:

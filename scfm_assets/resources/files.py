@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from urllib.parse import urlsplit
 
 from scfm_assets.core.base import hidden_beside
@@ -15,53 +15,14 @@ from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
+
+    from scfm_assets.resources.object_storage import Objects
 
     Stage = Callable[[str], Path]
     """Gives a path to write a file to; it appears under the asked name when the stage is left without an error."""
 
-
-class Files(Protocol):
-    """Files that appear whole or not at all."""
-
-    may_lack: ClassVar[bool]
-    """Whether it is asked if files that a manifest names are there: somebody may have tidied up a folder."""
-
-    def named(self, name: str, materialization: str) -> str:
-        """Name under which a file of a materialization is stored."""
-        ...
-
-    def staging(self) -> AbstractContextManager[Stage]:
-        """Write files that appear together, in the order in which they were staged; after an error none does."""
-        ...
-
-    def read_text(self, name: str) -> str:
-        """Read a small file; FileNotFoundError if there is none."""
-        ...
-
-    def at_hand(self, name: str) -> AbstractContextManager[Path]:
-        """Local path from which a file can be read."""
-        ...
-
-    def holds(self, name: str) -> bool:
-        """Tell whether a file is there."""
-        ...
-
-    def size(self, name: str) -> int:
-        """Size of a file in bytes."""
-        ...
-
-    def listed(self, folder: str, pattern: str) -> list[str]:
-        """Names directly in a folder that match a pattern, sorted."""
-        ...
-
-    def for_sql(self) -> Path:
-        """Local folder with all tables (``tables/**/data.parquet``) and manifests, brought up to date."""
-        ...
-
-    def uri(self, name: str) -> str:
-        """Say where a file is, without any secret."""
-        ...
+    Files: TypeAlias = "Folder | Objects"
+    """Files that appear whole or not at all: the same methods on both."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +31,7 @@ class Folder:
 
     root: Path
     may_lack: ClassVar[bool] = True
+    """Whether it is asked if files that a manifest names are there: somebody may have tidied up a folder."""
 
     def named(self, name: str, materialization: str) -> str:  # noqa: ARG002 - a rename replaces in one step
         """The name itself: a new file takes the place of the old one."""
@@ -77,7 +39,7 @@ class Folder:
 
     @contextmanager
     def staging(self) -> Iterator[Stage]:
-        """Hidden files to write to: rename them all at the end, or remove them after a failure."""
+        """Hidden files to write to: rename them all at the end in their order, or remove them after a failure."""
         staged: list[tuple[Path, Path]] = []
 
         def stage(name: str) -> Path:
@@ -97,7 +59,7 @@ class Folder:
                 hidden.unlink(missing_ok=True)
 
     def read_text(self, name: str) -> str:
-        """Read a small file."""
+        """Read a small file; FileNotFoundError if there is none."""
         return self._inside(self.root / name).read_text()
 
     @contextmanager
@@ -122,11 +84,11 @@ class Folder:
         return self._inside(self.root / name).stat().st_size
 
     def listed(self, folder: str, pattern: str) -> list[str]:
-        """Names in a folder that match a pattern."""
+        """Names directly in a folder that match a pattern, sorted."""
         return sorted(path.relative_to(self.root).as_posix() for path in (self.root / folder).glob(pattern))
 
     def for_sql(self) -> Path:
-        """The folder itself."""
+        """The folder itself: tables (``tables/**/data.parquet``) and manifests lie in it."""
         return self.root
 
     def uri(self, name: str) -> str:

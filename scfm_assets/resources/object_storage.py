@@ -168,7 +168,8 @@ class Objects:
         index.write_text(json.dumps({place: name for place, name in known.items() if place not in new}))
         for place, name in new.items():
             try:
-                self._fetch(name, mirror / place)
+                with replacing(mirror / place) as hidden:
+                    self.system.get_file(self._path(name), str(hidden))
             except FileNotFoundError:  # replaced while we looked: the next publication tells of it
                 del current[place]
         shutil.rmtree(mirror / "manifests", ignore_errors=True)
@@ -180,10 +181,6 @@ class Objects:
             (mirror / place).unlink(missing_ok=True)
         index.write_text(json.dumps(current))
         return mirror
-
-    def _fetch(self, name: str, to: Path) -> None:
-        with replacing(to) as hidden:
-            self.system.get_file(self._path(name), str(hidden))
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"

@@ -103,9 +103,8 @@ def connected() -> Any:
             try:
                 LocalRay(ray_init_options={"log_to_driver": False}).connect(context)
             except (ConnectionError, TimeoutError) as error:
-                raise ScfmError(
-                    "RAY_ADDRESS", f"no Ray cluster answers: {error}", "`ray status` looks for it."
-                ) from error
+                problem = f"no Ray cluster answers: {error}"
+                raise ScfmError("RAY_ADDRESS", problem, "`ray status` looks for it.") from error
     return ray
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -36,28 +36,18 @@ if TYPE_CHECKING:
 __all__ = ["ANNDATA", "ARRAYS", "TABLE", "Arrays", "Format", "Manifest", "Output", "Store", "StoreFolder", "check_home"]
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What one materialization left in the store, and what it was made of.
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What made an output, and what is known of it.
 
     Attributes
     ----------
-    asset, place
-        Whose output it is; `place` is the partition key, None for an asset without partitions.
-    version
-        Digest of the content: Dagster's data version.
     code, config, inputs
-        What made it: code version, digest of the catalog entries that the asset reads, and the version of every input.
-    value
-        Files of the value, relative to the store.
-    tables
-        SQL table -> its files, relative to the store.
+        Code version, digest of the catalog entries that the asset reads, and the version of every input.
     checks
         Results of the asset's checks, as (name, passed, description).
     facts
         Row counts, seconds, device, peak memory and so on.
-    materialization, made_at
-        Id of this materialization, which stands in every row of its tables, and when it was (UTC, ISO 8601).
     upstream
         Materialization of every input that is an asset, by the same names as `inputs`.
     sources
@@ -66,21 +56,41 @@ class Manifest:
         Python, platform, commit and packages.
     """
 
-    asset: str
-    place: str | None
-    version: str
     code: str
     config: str
     inputs: Mapping[str, str]
-    value: tuple[str, ...]
-    tables: Mapping[str, tuple[str, ...]]
     checks: tuple[tuple[str, bool, str], ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    materialization: str = ""
-    made_at: str = ""
     upstream: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Made):
+    """What one materialization left in the store, and what it was made of.
+
+    Attributes
+    ----------
+    asset, place
+        Whose output it is; `place` is the partition key, None for an asset without partitions.
+    version
+        Digest of the content: Dagster's data version.
+    value
+        Files of the value, relative to the store.
+    tables
+        SQL table -> its files, relative to the store.
+    materialization, made_at
+        Id of this materialization, which stands in every row of its tables, and when it was (UTC, ISO 8601).
+    """
+
+    asset: str
+    place: str | None
+    version: str
+    value: tuple[str, ...]
+    tables: Mapping[str, tuple[str, ...]]
+    materialization: str = ""
+    made_at: str = ""
 
     @property
     def checkpoint(self) -> str | None:
@@ -93,21 +103,13 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Output:
-    """What an asset hands to the store: a value, its SQL tables, and what made it."""
+class Output(Made):
+    """What an asset hands to the store: a value, its SQL tables, and what is shown with them."""
 
     format: Format
     value: Any
     tables: Mapping[str, pa.Table]
-    code: str
-    config: str
-    inputs: Mapping[str, str]
-    checks: tuple[tuple[str, bool, str], ...]
-    facts: Mapping[str, Any]
     shown: Mapping[str, str] = field(default_factory=dict)
-    upstream: Mapping[str, str] = field(default_factory=dict)
-    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def version(self) -> str:
@@ -182,21 +184,14 @@ class Store:
                 value = (self.files.named(name, materialization),)
                 output.format.write(stage(value[0]), output.value)
         manifest = Manifest(
+            **{part.name: getattr(output, part.name) for part in fields(Made)},
             asset=asset,
             place=place.key,
             version=output.version,
-            code=output.code,
-            config=output.config,
-            inputs=output.inputs,
             value=value,
             tables=tables,
-            checks=output.checks,
-            facts=output.facts,
             materialization=materialization,
             made_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            upstream=output.upstream,
-            sources=output.sources,
-            environment=output.environment,
         )
         with self.files.staging() as stage:
             stage(self._shown_file(asset, place)).write_text(json.dumps(dict(output.shown)))
@@ -290,7 +285,6 @@ def check_home(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ScfmError(
-            "SCFM_HOME", f"cannot write {home}: {error.strerror}", "Set it to a writable folder."
-        ) from error
+        problem = f"cannot write {home}: {error.strerror}"
+        raise ScfmError("SCFM_HOME", problem, "Set it to a writable folder.") from error
     return home

@@ -102,7 +102,9 @@ def output(value: float, of: str = "abc", **facts: Any) -> Output:
     """Arrays, and a table of two files: one of a checkpoint, one of none."""
     rows = pa.concat_tables([table(of, value), table(None, value, 1)])
     arrays = Arrays({"a": np.full(4, value)})
-    return Output(ARRAYS, arrays, {"metrics": rows}, "1", "c", {}, (), facts, {"plot": "![]()"})
+    return Output(
+        ARRAYS, arrays, {"metrics": rows}, code="1", config="c", inputs={}, facts=facts, shown={"plot": "![]()"}
+    )
 
 
 def stored(store: Store) -> float | None:
@@ -277,7 +279,9 @@ def test_a_folder_of_your_choice_is_a_store_like_the_default(tmp_path: Path, mon
         store = Store(tmp_path / "home")
         assert store.files == Folder(tmp_path / "elsewhere")
         rows = table("abc", 1.0)
-        store.write("evaluation/metrics", PLACE, Output(TABLE, rows, {"metrics": rows}, "1", "c", {}, (), {}))
+        store.write(
+            "evaluation/metrics", PLACE, Output(TABLE, rows, {"metrics": rows}, code="1", config="c", inputs={})
+        )
         publish(tmp_path / "home")
         assert ask(tmp_path / "home", "select count(*) from metrics") == [(3,)]
     assert not (tmp_path / "home" / "store").exists()

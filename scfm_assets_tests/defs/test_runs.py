@@ -16,8 +16,9 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from scfm_assets.core.attention.collector import AttentionCollector
 from scfm_assets.core.attention.increments import panel_of_token
-from scfm_assets.core.attention.passes import AttentionCollector, AttentionSums
+from scfm_assets.core.attention.sums import AttentionSums
 from scfm_assets.core.sampling.cells import members
 from scfm_assets.engine.runner import Outcome
 from scfm_assets.inputs import checkpoints

@@ -9,20 +9,20 @@ import torch
 from safetensors.numpy import load_file
 from scipy import sparse
 
-from scfm_assets.core.attention.passes import AttentionCollector
-from scfm_assets.core.simulate import WorldSpec, make_world, network_table, nonzero_medians, simulate_counts
+from scfm_assets.core.attention.collector import AttentionCollector
+from scfm_assets.core.simulate import (
+    PlantedSpec,
+    WorldSpec,
+    make_world,
+    network_table,
+    nonzero_medians,
+    simulate_counts,
+)
 from scfm_assets.core.simulate.planting import grid_auroc
 from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES, control_folder
-from scfm_assets.families.controls import (
-    CONTROLS,
-    ControlInputs,
-    PlantedSpec,
-    RandomSpec,
-    build_planted,
-    build_random,
-    ceiling,
-)
+from scfm_assets.families.controls import CONTROLS, ControlInputs, RandomSpec, build_random
+from scfm_assets.families.planted import build_planted, ceiling
 
 TISSUE, N_CELLS, FEW = "sim_liver", 360, 25
 WORDS = "bert.embeddings.word_embeddings.weight"
@@ -242,7 +242,7 @@ def test_random_weights_for_a_foreign_architecture_load_with_foreign_dictionarie
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_every_control_of_the_registry_is_built_from_the_same_inputs(name, inputs, tmp_path):
-    CONTROLS[name].build(tmp_path / name, ControlInputs(**inputs, options={"seed": 4}))
+    CONTROLS[name](tmp_path / name, ControlInputs(**inputs, seed=4))
     model = FAMILIES["geneformer"].open(tmp_path / name, {"generation": "v1"})
     assert model.fingerprint.layers == PlantedSpec().layers
     assert len(model.vocabulary.gene_ids) == len(inputs["genes"])
@@ -266,13 +266,9 @@ def test_inputs_that_do_not_belong_together_are_refused_and_nothing_is_written(i
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("options", "network", "said"), [({"sed": 4}, True, "'sed'"), ({}, False, "no network to plant")]
-)
-def test_the_registry_refuses_unknown_options_and_missing_networks(inputs, tmp_path, options, network, said):
-    given = inputs if network else {**inputs, "network": None}
-    with pytest.raises(ScfmError, match=said):
-        CONTROLS["planted"].build(tmp_path / "planted", ControlInputs(**given, options=options))
+def test_without_a_network_there_is_nothing_to_plant(inputs, tmp_path):
+    with pytest.raises(ScfmError, match="no network to plant"):
+        CONTROLS["planted"](tmp_path / "planted", ControlInputs(**inputs | {"network": None}))
     assert not list(tmp_path.iterdir())
 
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, BertModel
 
-from scfm_assets.core.attention.passes import AttentionCollector, States
+from scfm_assets.core.attention.collector import AttentionCollector, States
 from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES, Fingerprint
 from scfm_assets.families.geneformer import digest_inputs, open_checkpoint

@@ -15,7 +15,9 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from scfm_assets.core.attention.passes import IMPLEMENTATION, AttentionCollector, Machine, States
+from scfm_assets.core.attention.collector import AttentionCollector, States
+from scfm_assets.core.attention.machine import Machine
+from scfm_assets.core.attention.passes import IMPLEMENTATION
 from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets.families import FAMILIES, Fingerprint
 from scfm_assets.families.scgpt import ScgptModel

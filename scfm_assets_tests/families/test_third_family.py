@@ -15,7 +15,7 @@ import scipy.sparse as sp
 import torch
 import yaml
 
-from scfm_assets.core.attention.passes import AttentionCollector, States
+from scfm_assets.core.attention.collector import AttentionCollector, States
 from scfm_assets_tests.families import roberta_bins
 from scfm_assets_tests.platforms import SMALLEST
 

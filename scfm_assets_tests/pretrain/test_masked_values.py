@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from scfm_assets.core.attention.passes import AttentionCollector, States
+from scfm_assets.core.attention.collector import AttentionCollector, States
 from scfm_assets.core.genes.vocabulary import Vocabulary
 from scfm_assets.errors import ScfmError
 from scfm_assets.families import FAMILIES

@@ -21,9 +21,9 @@ from scipy import sparse
 from transformers import BertModel
 
 from scfm_assets import catalog as catalogs
-from scfm_assets.catalog import COMPLETE, SETTLE_SECONDS, Model, dropped_models, unsettled
+from scfm_assets.catalog import COMPLETE, SETTLE_SECONDS, dropped_models, unsettled
 from scfm_assets.cli.commands import main
-from scfm_assets.core.attention.passes import AttentionCollector, States
+from scfm_assets.core.attention.collector import AttentionCollector, States
 from scfm_assets.core.base.digest import digest_file
 from scfm_assets.families import FAMILIES
 from scfm_assets.inputs import sources
@@ -166,7 +166,7 @@ def test_a_watcher_never_takes_a_folder_while_a_revision_is_put_there(
 
     def look() -> None:
         found = dropped_models(
-            folder.parent, Model, lambda at, _: [at / "model.safetensors"], taken=(), marks=tmp_path / "marks"
+            folder.parent, lambda at, _: [at / "model.safetensors"], taken=(), marks=tmp_path / "marks"
         )
         ready = unsettled(folder, [folder / "model.safetensors"]) is None if found.models else False
         taken.append(digest_file(folder / "model.safetensors") if ready else None)

@@ -13,7 +13,8 @@ import scipy.sparse as sp
 import torch
 from transformers import BertModel
 
-from scfm_assets.core.attention.passes import AttentionCollector, stream
+from scfm_assets.core.attention.collector import AttentionCollector
+from scfm_assets.core.attention.passes import stream
 from scfm_assets.core.genes import Vocabulary, build_vocabulary
 from scfm_assets.core.tokens.encode import Tokens, tokenize
 from scfm_assets.families import FAMILIES

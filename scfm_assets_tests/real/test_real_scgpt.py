@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from scfm_assets.core.attention.passes import AttentionCollector, States
+from scfm_assets.core.attention.collector import AttentionCollector, States
 from scfm_assets.core.genes.vocabulary import Vocabulary
 from scfm_assets.core.tokens.value_bins import Binning, tokenize_binned
 from scfm_assets.families import FAMILIES

@@ -17,7 +17,8 @@ PLACE = Place("lung", 100)
 
 
 def output(form: Format, value: object, tables: dict[str, pa.Table] | None = None, **facts: object) -> Output:
-    return Output(form, value, tables or {}, "1", "c", {"atlas/raw[lung]": "v1"}, (("fine", True, ""),), facts)
+    made = {"code": "1", "config": "c", "inputs": {"atlas/raw[lung]": "v1"}, "checks": (("fine", True, ""),)}
+    return Output(form, value, tables or {}, **made, facts=facts)
 
 
 def table(rows: int = 3, model: str = "m", checkpoint: str | None = "abc") -> pa.Table:

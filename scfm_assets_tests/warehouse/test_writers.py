@@ -30,7 +30,8 @@ while time.monotonic() < end:
         rows = panel(tissue, 1000)
         begun = time.perf_counter()
         try:
-            store.write("atlas/gene_panel", Place(tissue), Output(words, "", {"gene_panel": rows}, "1", "", {}, (), {}))
+            output = Output(words, "", {"gene_panel": rows}, code="1", config="", inputs={})
+            store.write("atlas/gene_panel", Place(tissue), output)
         except Exception:
             failed += 1
             raise

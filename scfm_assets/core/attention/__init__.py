@@ -15,7 +15,7 @@ from scfm_assets.core.attention.increments import (
     tokenize_increment,
 )
 from scfm_assets.core.attention.machine import Machine
-from scfm_assets.core.attention.passes import Collector, register, stream
+from scfm_assets.core.attention.passes import register, stream
 from scfm_assets.core.attention.sums import AttentionSums, GroupSums
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "AttentionIncrement",
     "AttentionSums",
     "CellEmbeddings",
-    "Collector",
     "FamilyModel",
     "GroupSums",
     "Halfway",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,14 +12,20 @@ import torch
 from scfm_assets.core.attention.device_sums import DeviceSums, OpenCell
 from scfm_assets.core.attention.machine import ROWS_ON_CPU
 from scfm_assets.core.attention.ranks import ranked_rows
-from scfm_assets.core.attention.rows import form_for, fused_rows, open_rows
+from scfm_assets.core.attention.rows import CellLayer, form_for, fused_rows, open_rows
 from scfm_assets.core.attention.sums import Aggregation, AttentionSums, GroupSums, Head
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from scfm_assets.core.attention.rows import Form, Rows
+    from scfm_assets.core.attention.ranks import RankedRows
+    from scfm_assets.core.attention.rows import FusedRows, OpenRows
+
+    Rows = OpenRows | FusedRows | RankedRows
+    """Attention of a chunk of query rows to the wanted keys, float32 of shape (n_rows, n_wanted)."""
+
+    Form = Callable[[CellLayer], Iterator[tuple[slice, Rows]]]
 
 PLACE = "tokens and model"
 
@@ -142,7 +149,7 @@ class AttentionCollector:
         tfs = groups.tfs if groups is not None else np.empty(0, np.int64)
         self._tf_of_panel = np.full(n_panel, -1, np.int64)
         self._tf_of_panel[tfs] = np.arange(len(tfs))
-        self._blocks = [DeviceSums(self._nothing(), own=True) for _ in range(n_blocks)]
+        self._blocks = [DeviceSums(self._nothing()) for _ in range(n_blocks)]
         self._cells: dict[int, OpenCell] = {}
         self._row_error: torch.Tensor | float = 0.0
         self._embeddings: dict[str, np.ndarray] = {}
@@ -285,12 +292,11 @@ class AttentionCollector:
         output
             Filled with the layer's output, shape (n_tokens, n_heads, head size); None if nobody will look at it.
         """
-        query, key, value = tensors
+        query = tensors[0]
         open_cell = self._cells[cell].on(query.device)
         form = self._form or form_for(query)
-        n_wanted = open_cell.n_genes if layer in self.layers else 0
-        chunks = form(query, key, value, scaling, n_wanted=n_wanted, at_a_time=self.rows_at_a_time, output=output)
-        for rows, attention in chunks:
+        n_wanted = len(open_cell.panel_genes) if layer in self.layers else 0
+        for rows, attention in form(CellLayer(*tensors, scaling, n_wanted, self.rows_at_a_time, output)):
             if rows.start == 0:
                 self._check(attention.error(ROWS_CHECKED))
                 if layer == self.layers[0]:
@@ -336,7 +342,7 @@ class AttentionCollector:
         if mine != theirs:
             message = f"what was left is of other blocks, layers, heads, genes or groups: {theirs}, not {mine}"
             raise ValueError(message)
-        self._blocks = [DeviceSums(sums, own=False) for sums in saved]
+        self._blocks = [DeviceSums(deepcopy(sums)) for sums in saved]
         names = [name for name in tensors if name.startswith("embeddings.")]
         self._embeddings = {name.removeprefix("embeddings."): tensors[name].copy() for name in names}
         self._row_error, self.forwarded = float(tensors["row_error"][0]), int(tensors["forwarded"][0])

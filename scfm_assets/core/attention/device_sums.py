@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from scfm_assets.core.attention.sums import AttentionSums, GroupSums
+from scfm_assets.core.attention.sums import SUMMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-GROUP_ARRAYS = ("plain", "lifted", "pairs")
+    from scfm_assets.core.attention.sums import AttentionSums
+
+CPU = torch.device("cpu")
 
 
 class DeviceSums:
@@ -22,13 +25,11 @@ class DeviceSums:
     Parameters
     ----------
     start
-        Sums to go on from.
-    own
-        Whether nobody else has them: they need not be copied then.
+        Sums to go on from, which nobody else has: on a CPU they are added to in place.
     """
 
-    def __init__(self, start: AttentionSums, *, own: bool) -> None:
-        self._start, self._own = start, own
+    def __init__(self, start: AttentionSums) -> None:
+        self._start = start
         self.n_cells = start.n_cells
         self._cells_of_group = None if start.groups is None else start.groups.n_cells.copy()
         self._tensors: dict[str, torch.Tensor] = {}
@@ -53,37 +54,26 @@ class DeviceSums:
         """The sums as tensors, by name."""
         if not self._tensors:
             start = self._start
-            arrays = {"plain": start.plain, "lifted": start.lifted, "pairs": start.pairs}
+            arrays = {name: getattr(start, name) for name in SUMMED}
             if start.groups is not None:
-                arrays |= {f"group_{name}": getattr(start.groups, name) for name in GROUP_ARRAYS}
+                arrays |= {f"group_{name}": getattr(start.groups, name) for name in SUMMED}
             if start.hidden is not None:
                 arrays["hidden"] = start.hidden
-            as_tensor = torch.from_numpy if self._own else torch.tensor
-            self._tensors = {name: as_tensor(array).to(device) for name, array in arrays.items()}
+            self._tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
         return self._tensors
 
     def sums(self) -> AttentionSums:
         """The sums as arrays; those on a CPU are not copied."""
-        start, arrays = self._start, {name: tensor.cpu().numpy() for name, tensor in self._tensors.items()}
-        groups = start.groups
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._tensors.items()}
+        groups = self._start.groups
         if groups is not None and self._cells_of_group is not None:
-            started = {f"group_{name}": getattr(groups, name) for name in GROUP_ARRAYS}
-            summed = {name: (started | arrays)[f"group_{name}"] for name in GROUP_ARRAYS}
-            groups = GroupSums(tfs=groups.tfs, n_cells=self._cells_of_group.copy(), **summed)
-        return AttentionSums(
-            start.layers,
-            arrays.get("plain", start.plain),
-            arrays.get("lifted", start.lifted),
-            arrays.get("pairs", start.pairs),
-            self.n_cells,
-            start.heads,
-            groups,
-            arrays.get("hidden", start.hidden),
-            start.aggregation,
-            start.ranked,
-        )
+            of_groups = {n.removeprefix("group_"): array for n, array in arrays.items() if n.startswith("group_")}
+            groups = replace(groups, n_cells=self._cells_of_group.copy(), **of_groups)
+        whole = {name: array for name, array in arrays.items() if not name.startswith("group_")}
+        return replace(self._start, n_cells=self.n_cells, groups=groups, **whole)
 
 
+@dataclass(eq=False)
 class OpenCell:
     """A cell on its way through the encoder, and where its genes lie in the sums.
 
@@ -96,7 +86,7 @@ class OpenCell:
         The sums that it is added to.
     group
         Its group of cells, None for none.
-    genes
+    panel_genes
         Panel indices of its first tokens, ascending, shape (m,).
     tf_of_gene
         For each of them its place among the TFs, -1 = no TF; ascending, too.
@@ -106,20 +96,15 @@ class OpenCell:
         Its tokens in the order in which they pass.
     """
 
-    def __init__(
-        self,
-        block: DeviceSums,
-        group: int | None,
-        genes: np.ndarray,
-        tf_of_gene: np.ndarray,
-        *,
-        n_panel: int,
-        ids: np.ndarray,
-    ) -> None:
-        self.block, self.group, self.n_genes, self.n_panel, self.ids = block, group, len(genes), n_panel, ids
-        self._genes, self._tf_of_gene = genes, tf_of_gene
-        self._device = torch.device("cpu")
-        self._step = self._done = 0
+    block: DeviceSums
+    group: int | None
+    panel_genes: np.ndarray
+    tf_of_gene: np.ndarray
+    n_panel: int
+    ids: np.ndarray
+    _device: torch.device = CPU
+    _step: int = 0
+    _done: int = 0
 
     def on(self, device: torch.device) -> OpenCell:
         """Move to a device."""
@@ -133,7 +118,7 @@ class OpenCell:
     @cached_property
     def genes(self) -> torch.Tensor:
         """Panel indices of its first tokens, shape (m,)."""
-        return torch.from_numpy(self._genes).to(self._device)
+        return torch.from_numpy(self.panel_genes).to(self._device)
 
     @cached_property
     def _pairs(self) -> torch.Tensor:
@@ -143,12 +128,12 @@ class OpenCell:
     @cached_property
     def _tfs(self) -> torch.Tensor:
         """Which of the cell's genes are TFs, shape (t,)."""
-        return torch.from_numpy(np.flatnonzero(self._tf_of_gene >= 0)).to(self._device)
+        return torch.from_numpy(self._tf_at).to(self._device)
 
     @cached_property
     def _tf_pairs(self) -> torch.Tensor:
         """Where the pairs of TFs and genes lie in a flat matrix (T * K), shape (t, m)."""
-        tf = torch.from_numpy(self._tf_of_gene).to(self._device)[self._tfs]
+        tf = torch.from_numpy(self.tf_of_gene).to(self._device)[self._tfs]
         return tf[:, None] * self.n_panel + self.genes
 
     def add_pairs(self) -> None:
@@ -185,7 +170,7 @@ class OpenCell:
 
     @cached_property
     def _tf_at(self) -> np.ndarray:
-        return np.flatnonzero(self._tf_of_gene >= 0)
+        return np.flatnonzero(self.tf_of_gene >= 0)
 
     def _add(self, total: torch.Tensor, at: torch.Tensor, values: torch.Tensor) -> None:
         """Add values at distinct places of a matrix."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scfm_assets.core.attention.increments import chain_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -57,12 +59,8 @@ def cell_embeddings(load: Callable[[int], AttentionIncrement], n_cells: int, bar
     barcodes
         Names of all cells of the processed atlas.
     """
-    pieces, chain = [], n_cells
-    while chain > 0:
-        piece = load(chain)
-        if len(piece.cells):  # repeats of a small atlas may already hold every cell between them
-            pieces.append(piece)
-        chain = piece.base
+    # repeats of a small atlas may already hold every cell between them
+    pieces = [piece for piece in chain_of(load, n_cells) if len(piece.cells)]
     rows = np.concatenate([piece.cells for piece in pieces])
     order = np.argsort(rows, kind="stable")
     layers = pieces[0].sums[0].layers

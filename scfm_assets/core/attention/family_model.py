@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     import scipy.sparse as sp
 
+    from scfm_assets.core.attention.collector import AttentionCollector
     from scfm_assets.core.attention.machine import Machine
-    from scfm_assets.core.attention.passes import Collector
     from scfm_assets.core.base import Fingerprint
     from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.tokens import Tokens
@@ -41,7 +41,7 @@ class FamilyModel(Protocol):
         self,
         tokens: Tokens,
         *,
-        collect: Collector,
+        collect: AttentionCollector,
         machine: Machine | None = None,
         start: int = 0,
         progress: Callable[[int, int], None] | None = None,

@@ -8,18 +8,18 @@ which it does on a CPU; sums of several parts differ by the rounding of float32.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.attention.increments import AttentionIncrement, TokenizedCells
+from scfm_assets.core.attention.increments import AttentionIncrement
 from scfm_assets.core.attention.sums import AttentionSums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from scfm_assets.core.attention.increments import Halfway
+    from scfm_assets.core.attention.increments import Halfway, TokenizedCells
 
 CELLS = 256
 """Most cells of a part: minutes of work on a CPU, against seconds to send its sums."""
@@ -55,13 +55,13 @@ def parts_of(cells: TokenizedCells, size: int = CELLS) -> list[Part]:
 
 
 def _take(cells: TokenizedCells, block: int, rows: np.ndarray) -> TokenizedCells:
-    return TokenizedCells(
+    return replace(
+        cells,
         tokens=cells.tokens.take(rows),
         cells=cells.cells[rows],
         blocks=(cells.blocks[block],),
         block_of_cell=np.zeros_like(cells.block_of_cell, shape=len(rows)),
         group_of_cell=cells.group_of_cell[rows],
-        base=cells.base,
     )
 
 

@@ -15,66 +15,53 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from scfm_assets.core.attention.sums import Aggregation, AttentionSums, Head
-from scfm_assets.core.sampling import increment
+from scfm_assets.core.sampling import Increment, increment
 from scfm_assets.core.tokens import Tokens
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from scipy.sparse import csr_matrix
 
+    from scfm_assets.core.attention.collector import AttentionCollector
     from scfm_assets.core.attention.family_model import FamilyModel
     from scfm_assets.core.attention.machine import Machine
-    from scfm_assets.core.attention.passes import AttentionCollector
 
 Blocks = tuple[tuple[tuple[int, int], ...], ...]
 
+OF_CELLS = ("cells", "block_of_cell", "group_of_cell")
+"""Arrays of an increment with an entry for each cell."""
+
 
 @dataclass(frozen=True)
-class TokenizedCells:
+class TokenizedCells(Increment):
     """The cells of an increment as a model reads them.
 
     Attributes
     ----------
     tokens
         One row per cell.
-    cells
-        Rows of the processed atlas, shape (n_cells,).
-    blocks, block_of_cell
-        Which repeats hold which cells, see `scfm_assets.core.sampling.cells.Increment`.
-    group_of_cell
-        Which cells are left out together for intervals over cells, int32 (n_cells,).
-    base
-        Number of cells that the increment builds on.
     """
 
     tokens: Tokens
-    cells: np.ndarray
-    blocks: Blocks
-    block_of_cell: np.ndarray
-    group_of_cell: np.ndarray
-    base: int
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Arrays and metadata for a safetensors file."""
-        arrays = {"ids": self.tokens.ids, "offsets": self.tokens.offsets, "cells": self.cells}
-        if self.tokens.values is not None:
-            arrays["values"] = self.tokens.values
+        arrays = {"ids": self.tokens.ids, "offsets": self.tokens.offsets, "values": self.tokens.values}
+        arrays |= {name: getattr(self, name) for name in OF_CELLS}
         words = {"blocks": json.dumps(self.blocks), "base": str(self.base)}
-        return arrays | {"block_of_cell": self.block_of_cell, "group_of_cell": self.group_of_cell}, words
+        return {name: array for name, array in arrays.items() if array is not None}, words
 
     @classmethod
     def from_tensors(cls, arrays: Mapping[str, np.ndarray], words: Mapping[str, str]) -> TokenizedCells:
         """Undo `to_tensors`."""
         return cls(
             tokens=Tokens(arrays["ids"], arrays["offsets"], arrays.get("values")),
-            cells=arrays["cells"],
             blocks=_blocks(words["blocks"]),
-            block_of_cell=arrays["block_of_cell"],
-            group_of_cell=arrays["group_of_cell"],
             base=int(words["base"]),
+            **{name: arrays[name] for name in OF_CELLS},
         )
 
 
@@ -195,8 +182,7 @@ def tokenize_increment(
         Number of cells of the next smaller slice, 0 for the smallest.
     """
     added = increment(cell_sets, base)
-    tokens = tokenize(counts[added.cells], names)
-    return TokenizedCells(tokens, added.cells, added.blocks, added.block_of_cell, added.group_of_cell, base)
+    return TokenizedCells(**vars(added), tokens=tokenize(counts[added.cells], names))
 
 
 def attend(
@@ -242,18 +228,12 @@ def attend(
             progress(done, total)
 
     model.encode(cells.tokens, collect=collector, machine=machine, start=start, progress=tell)
-    return AttentionIncrement(
-        tuple(collector.blocks),
-        cells.blocks,
-        cells.base,
-        float(collector.row_sum_error),
-        cells.cells,
-        collector.embeddings,
-    )
+    sums, error = tuple(collector.blocks), collector.row_sum_error
+    return AttentionIncrement(sums, cells.blocks, cells.base, error, cells.cells, collector.embeddings)
 
 
 def _collector(model: FamilyModel, cells: TokenizedCells, panel: pa.Table, wanted: Wanted) -> AttentionCollector:
-    from scfm_assets.core.attention.passes import AttentionCollector, CellGroups, States
+    from scfm_assets.core.attention.collector import AttentionCollector, CellGroups, States
 
     vocabulary = model.vocabulary
     groups = CellGroups(cells.group_of_cell, wanted.n_groups, np.asarray(wanted.tfs, np.int64))
@@ -318,12 +298,17 @@ def sum_increments(load: Callable[[int], AttentionIncrement], n_cells: int) -> d
     The sums of every repeat over its `n_cells` cells.
     """
     totals: dict[int, AttentionSums] = {}
-    chain = n_cells
-    while chain > 0:
-        piece = load(chain)
+    for piece in chain_of(load, n_cells):
         for block, sums in zip(piece.blocks, piece.sums, strict=True):
             for repeat, from_n_cells in block:
                 if from_n_cells <= n_cells:
                     totals[repeat] = totals[repeat] + sums if repeat in totals else sums
-        chain = piece.base
     return dict(sorted(totals.items()))
+
+
+def chain_of(load: Callable[[int], AttentionIncrement], n_cells: int) -> Iterator[AttentionIncrement]:
+    """Load the increments of a slice one by one, from the largest down along their bases."""
+    while n_cells > 0:
+        piece = load(n_cells)
+        yield piece
+        n_cells = piece.base

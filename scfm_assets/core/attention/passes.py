@@ -13,13 +13,11 @@ import logging
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.attention.collector import AttentionCollector, CellGroups, States
 from scfm_assets.core.attention.machine import Machine, Need, plan
-from scfm_assets.core.attention.sums import AttentionSums, GroupSums
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -28,20 +26,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+    from scfm_assets.core.attention.collector import AttentionCollector
     from scfm_assets.core.tokens import Tokens
-
-__all__ = [
-    "IMPLEMENTATION",
-    "AttentionCollector",
-    "AttentionSums",
-    "CellGroups",
-    "GroupSums",
-    "Machine",
-    "Pass",
-    "States",
-    "register",
-    "stream",
-]
 
 IMPLEMENTATION = "scfm_collect"
 """Name of our attention function in transformers: ``attn_implementation=IMPLEMENTATION``."""
@@ -49,61 +35,6 @@ IMPLEMENTATION = "scfm_collect"
 PLACE = "tokens and model"
 
 log = logging.getLogger(__name__)
-
-
-class Collector(Protocol):
-    """What :func:`stream` asks of whoever listens to the attention of an encoder; see `AttentionCollector`."""
-
-    rows_at_a_time: int
-    n_panel: int
-    bytes_per_pair: int
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """Layers it listens to."""
-        ...
-
-    @property
-    def heads(self) -> tuple[tuple[int, int], ...]:
-        """Heads that it wants apart."""
-        ...
-
-    @property
-    def last(self) -> int | None:
-        """Layer after which nothing more is wanted of a cell; None where all of the model is."""
-        ...
-
-    @property
-    def bytes(self) -> int:
-        """Memory of what it keeps."""
-        ...
-
-    def prepare(self, hidden_size: int) -> None:
-        """Make room for hidden states."""
-        ...
-
-    def begin(self, cell: int, ids: np.ndarray) -> np.ndarray | None:
-        """Order in which the cell's tokens should be passed, None = no forward pass needed."""
-        ...
-
-    def again(self, cell: int) -> bool:
-        """Pass the cell once more from its first layer; False if it was closed already."""
-        ...
-
-    def attend(
-        self,
-        cell: int,
-        layer: int,
-        tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-        scaling: float,
-        output: torch.Tensor | None,
-    ) -> None:
-        """Fill the output of a layer for one cell."""
-        ...
-
-    def finish(self, cell: int, states: Sequence[torch.Tensor] | None = None) -> None:
-        """Close the cell."""
-        ...
 
 
 Listed = tuple[int, "np.ndarray", "np.ndarray", "np.ndarray | None"]
@@ -132,7 +63,7 @@ class Pass:
         What stands beside the tokens, float32 of shape (n_tokens,), None where nothing does.
     """
 
-    collector: Collector
+    collector: AttentionCollector
     cells: tuple[int, ...]
     ids: np.ndarray
     positions: np.ndarray
@@ -140,7 +71,7 @@ class Pass:
     values: np.ndarray | None = None
 
     @classmethod
-    def of(cls, collector: Collector, cells: Sequence[Listed]) -> Pass:
+    def of(cls, collector: AttentionCollector, cells: Sequence[Listed]) -> Pass:
         """Pack cells, each given as number, tokens, their places and their values."""
         numbers, ids, positions, values = zip(*cells, strict=True)
         bounds = tuple(accumulate((len(i) for i in ids), initial=0))
@@ -203,7 +134,7 @@ def register() -> str:
 def stream(
     encoder: PreTrainedModel,
     tokens: Tokens,
-    collector: Collector,
+    collector: AttentionCollector,
     *,
     machine: Machine | None = None,
     start: int = 0,
@@ -260,7 +191,9 @@ def stream(
                 progress(done, tokens.n_cells)
 
 
-def _batches(tokens: Tokens, collector: Collector, start: int, limit: int) -> Iterator[tuple[list[Listed], int]]:
+def _batches(
+    tokens: Tokens, collector: AttentionCollector, start: int, limit: int
+) -> Iterator[tuple[list[Listed], int]]:
     """Pack neighbouring cells up to a number of tokens (0: each alone); with the number of cells done after each."""
     batch: list[Listed] = []
     size = 0
@@ -277,7 +210,7 @@ def _batches(tokens: Tokens, collector: Collector, start: int, limit: int) -> It
     yield batch, tokens.n_cells
 
 
-def _forward(encoder: PreTrainedModel, batch: list[Listed], collector: Collector, need: Need) -> None:
+def _forward(encoder: PreTrainedModel, batch: list[Listed], collector: AttentionCollector, need: Need) -> None:
     """Pass a batch; in halves if memory runs out."""
     import torch
 
@@ -347,7 +280,7 @@ def _running(encoder: PreTrainedModel, machine: Machine) -> Iterator[PreTrainedM
         torch.set_float32_matmul_precision(before)
 
 
-def _check_fit(encoder: PreTrainedModel, tokens: Tokens, collector: Collector) -> None:
+def _check_fit(encoder: PreTrainedModel, tokens: Tokens, collector: AttentionCollector) -> None:
     config = encoder.config
     if config._attn_implementation != IMPLEMENTATION or encoder.dtype.itemsize != 4:
         message = f"encoder runs {config._attn_implementation!r} in {encoder.dtype}, not {IMPLEMENTATION!r} in float32"

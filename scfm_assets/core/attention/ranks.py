@@ -11,19 +11,10 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scfm_assets.core.attention.rows import Rows
+    from scfm_assets.core.attention.rows import CellLayer
 
 
-def ranked_rows(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    scaling: float,
-    *,
-    n_wanted: int,
-    at_a_time: int,
-    output: torch.Tensor | None,
-) -> Iterator[tuple[slice, Rows]]:
+def ranked_rows(layer: CellLayer) -> Iterator[tuple[slice, RankedRows]]:
     """Ranks of the scores, to be used as `scfm_assets.core.attention.rows.open_rows`.
 
     For each head, the scores :math:`Q K^T` of a cell (no scale, no softmax: neither changes an order) are replaced by
@@ -36,11 +27,13 @@ def ranked_rows(
     All rows of a cell are ranked, wanted or not, and each head anew wherever it is asked for: time grows with the
     square of a cell's tokens and the logarithm of that; memory with tokens x wanted keys of one head.
     """
-    if output is not None:
-        attended = functional.scaled_dot_product_attention(query[None], key[None], value[None], scale=scaling)
-        output.copy_(attended[0].transpose(0, 1))
-    if n_wanted:
-        yield slice(0, n_wanted), RankedRows(query.float(), key.float(), n_wanted, at_a_time)
+    if layer.output is not None:
+        query, key, value = (tensor[None] for tensor in (layer.query, layer.key, layer.value))
+        attended = functional.scaled_dot_product_attention(query, key, value, scale=layer.scaling)
+        layer.output.copy_(attended[0].transpose(0, 1))
+    if layer.n_wanted:
+        ranked = RankedRows(layer.query.float(), layer.key.float(), layer.n_wanted, layer.at_a_time)
+        yield slice(0, layer.n_wanted), ranked
 
 
 @dataclass(frozen=True)

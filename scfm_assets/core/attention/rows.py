@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
@@ -21,27 +21,38 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    Form = Callable[..., Iterator[tuple[slice, "Rows"]]]
 
+@dataclass(frozen=True)
+class CellLayer:
+    """A layer of a cell, of which the attention of the first rows to the first keys is wanted.
 
-class Rows(Protocol):
-    """Attention of a chunk of query rows to the wanted keys, float32 of shape (n_rows, n_wanted)."""
+    Parameters
+    ----------
+    query, key, value
+        Shape (n_heads, n_tokens, head size).
+    scaling
+        Factor of the scores.
+    n_wanted
+        Rows, and keys, whose attention is wanted.
+    at_a_time
+        Rows of a chunk.
+    output
+        Shape (n_tokens, n_heads, head size): filled when the last chunk has been given. None: not wanted.
+    """
 
-    def mean(self) -> torch.Tensor:
-        """Mean over heads."""
-        ...
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    scaling: float
+    n_wanted: int
+    at_a_time: int
+    output: torch.Tensor | None
 
-    def max(self) -> torch.Tensor:
-        """Maximum over heads, pair by pair."""
-        ...
-
-    def head(self, head: int) -> torch.Tensor:
-        """Of one head, counted from 1."""
-        ...
-
-    def error(self, n_rows: int) -> torch.Tensor:
-        """How far the first rows are from what they must be, one number; NaN or infinite where all is lost."""
-        ...
+    @property
+    def chunks(self) -> Iterator[slice]:
+        """The wanted rows, some at a time."""
+        for start in range(0, self.n_wanted, self.at_a_time):
+            yield slice(start, min(start + self.at_a_time, self.n_wanted))
 
 
 @dataclass(frozen=True)
@@ -111,70 +122,41 @@ class FusedRows:
         return (self.sums(n_rows) - 1).abs().max()
 
 
-def open_rows(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    scaling: float,
-    *,
-    n_wanted: int,
-    at_a_time: int,
-    output: torch.Tensor | None,
-) -> Iterator[tuple[slice, Rows]]:
+def open_rows(layer: CellLayer) -> Iterator[tuple[slice, OpenRows]]:
     """Attention of the first rows to the first keys, chunk by chunk, filling the output on the way.
 
     All chunks share the memory of their weights: each is to be used before the next is asked for.
-
-    Parameters
-    ----------
-    query, key, value
-        Shape (n_heads, n_tokens, head size).
-    scaling
-        Factor of the scores.
-    n_wanted
-        Rows, and keys, whose attention is wanted.
-    at_a_time
-        Rows of a chunk.
-    output
-        Shape (n_tokens, n_heads, head size): filled when the last chunk has been given. None: not wanted.
     """
+    query, key, value, output, n_wanted = layer.query, layer.key, layer.value, layer.output, layer.n_wanted
     if output is not None and n_wanted < query.shape[1]:
-        rest = functional.scaled_dot_product_attention(query[None, :, n_wanted:], key[None], value[None], scale=scaling)
+        rest = functional.scaled_dot_product_attention(
+            query[None, :, n_wanted:], key[None], value[None], scale=layer.scaling
+        )
         output[n_wanted:] = rest[0].transpose(0, 1)
     keys, (n_heads, n_keys) = key.transpose(1, 2), key.shape[:2]
-    room = query.new_empty(n_heads * min(at_a_time, n_wanted) * n_keys)
-    for start in range(0, n_wanted, at_a_time):
-        rows = slice(start, min(start + at_a_time, n_wanted))
+    room = query.new_empty(n_heads * min(layer.at_a_time, n_wanted) * n_keys)
+    for rows in layer.chunks:
         n_rows = rows.stop - rows.start
         weights = room[: n_heads * n_rows * n_keys].view(n_heads, n_rows, n_keys)
-        torch.softmax(torch.bmm(query[:, rows] * scaling, keys, out=weights), -1, out=weights)
+        torch.softmax(torch.bmm(query[:, rows] * layer.scaling, keys, out=weights), -1, out=weights)
         if output is not None:
             output[rows] = torch.bmm(weights, value).transpose(0, 1)
         yield rows, OpenRows(weights, n_wanted)
 
 
-def fused_rows(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    scaling: float,
-    *,
-    n_wanted: int,
-    at_a_time: int,
-    output: torch.Tensor | None,
-) -> Iterator[tuple[slice, Rows]]:
+def fused_rows(layer: CellLayer) -> Iterator[tuple[slice, FusedRows]]:
     """As `open_rows`, with one fused pass over all rows; any precision."""
-    queries = query if output is not None else query[:, :n_wanted]
-    attended, lse = with_log_sum_exp(queries, key, value, scaling)
-    if output is not None:
-        output.copy_(attended.transpose(0, 1))
-    scaled, keys, lse = query[:, :n_wanted].float() * scaling, key.float(), lse[..., None].float()
-    for start in range(0, n_wanted, at_a_time):
-        rows = slice(start, min(start + at_a_time, n_wanted))
-        yield rows, FusedRows(scaled[:, rows], keys, lse[:, rows], n_wanted)
+    wanted = layer.query[:, : layer.n_wanted]
+    queries = layer.query if layer.output is not None else wanted
+    attended, lse = with_log_sum_exp(queries, layer.key, layer.value, layer.scaling)
+    if layer.output is not None:
+        layer.output.copy_(attended.transpose(0, 1))
+    scaled, keys, lse = wanted.float() * layer.scaling, layer.key.float(), lse[..., None].float()
+    for rows in layer.chunks:
+        yield rows, FusedRows(scaled[:, rows], keys, lse[:, rows], layer.n_wanted)
 
 
-def form_for(query: torch.Tensor) -> Form:
+def form_for(query: torch.Tensor) -> Callable[[CellLayer], Iterator[tuple[slice, OpenRows | FusedRows]]]:
     """The faster form of those that a device and a precision offer."""
     return fused_rows if query.is_cuda or query.dtype != torch.float32 else open_rows
 

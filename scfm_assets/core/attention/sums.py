@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,9 @@ Head = tuple[int, int]
 
 Aggregation = Literal["mean", "max"]
 """How the heads of a layer become one."""
+
+SUMMED = ("plain", "lifted", "pairs")
+"""Arrays of all cells, and of groups of them."""
 
 
 @dataclass(eq=False)
@@ -48,16 +52,12 @@ class GroupSums:
         pairs = np.zeros((n_groups, len(tfs), n_panel), np.int32)
         return cls(np.asarray(tfs, np.int64), plain, lifted, pairs, np.zeros(n_groups, np.int64))
 
-    def copy(self) -> GroupSums:
-        """Copy all arrays."""
-        return GroupSums(*(getattr(self, part.name).copy() for part in fields(self)))
-
     def add_(self, other: GroupSums) -> GroupSums:
         """Add the cells of other sums to these, in place."""
         if self.plain.shape != other.plain.shape or not np.array_equal(self.tfs, other.tfs):
             message = f"sums of {len(self.tfs)} TFs, {self.plain.shape} and {len(other.tfs)} TFs, {other.plain.shape}"
             raise ValueError(message)
-        for name in ("plain", "lifted", "pairs", "n_cells"):
+        for name in (*SUMMED, "n_cells"):
             mine = getattr(self, name)
             mine += getattr(other, name)
         return self
@@ -153,30 +153,13 @@ class AttentionSums:
             self.hidden += other.hidden
         return self
 
-    def copy(self) -> AttentionSums:
-        """Copy all arrays."""
-        return AttentionSums(
-            self.layers,
-            self.plain.copy(),
-            self.lifted.copy(),
-            self.pairs.copy(),
-            self.n_cells,
-            self.heads,
-            None if self.groups is None else self.groups.copy(),
-            None if self.hidden is None else self.hidden.copy(),
-            self.aggregation,
-            self.ranked,
-        )
-
     def __add__(self, other: AttentionSums) -> AttentionSums:
-        return self.copy().add_(other)
+        return deepcopy(self).add_(other)
 
     def to_tensors(self, prefix: str = "") -> dict[str, np.ndarray]:
         """Named arrays as safetensors wants them."""
         tensors = {
-            f"{prefix}plain": self.plain,
-            f"{prefix}lifted": self.lifted,
-            f"{prefix}pairs": self.pairs,
+            **{f"{prefix}{name}": getattr(self, name) for name in SUMMED},
             f"{prefix}layers": np.array(self.layers, dtype=np.int32),
             f"{prefix}heads": np.array(self.heads, dtype=np.int32).reshape(-1, 2),
             f"{prefix}n_cells": np.array([self.n_cells], dtype=np.int64),
@@ -194,9 +177,7 @@ class AttentionSums:
         """Inverse of :meth:`to_tensors`."""
         return cls(
             tuple(int(layer) for layer in tensors[f"{prefix}layers"]),
-            tensors[f"{prefix}plain"],
-            tensors[f"{prefix}lifted"],
-            tensors[f"{prefix}pairs"],
+            *(tensors[f"{prefix}{name}"] for name in SUMMED),
             int(tensors[f"{prefix}n_cells"][0]),
             tuple((int(layer), int(head)) for layer, head in tensors[f"{prefix}heads"]),
             GroupSums.from_tensors(tensors, f"{prefix}groups.") if f"{prefix}groups.tfs" in tensors else None,

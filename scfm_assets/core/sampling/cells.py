@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -148,9 +149,8 @@ def _own_then_borrowed(homes: list[list[list[int]]], kind: int, repeat: int) -> 
     """Queue a repeat's cells of one type: its own, then those of the others, the ones that they take last first."""
     repeats = len(homes[kind])
     others = [homes[kind][(repeat + step) % repeats][::-1] for step in range(1, repeats)]
-    longest = max((len(other) for other in others), default=0)
-    borrowed = [other[i] for i in range(longest) for other in others if i < len(other)]
-    return homes[kind][repeat] + borrowed
+    borrowed = (cell for turn in zip_longest(*others) for cell in turn if cell is not None)
+    return [*homes[kind][repeat], *borrowed]
 
 
 def cell_groups(orders: np.ndarray, *, n_groups: int, seed: int) -> np.ndarray:
@@ -229,16 +229,18 @@ def cell_set_table(
 
 def members(cell_sets: pa.Table, n_cells: int) -> dict[int, np.ndarray]:
     """Rows of the processed atlas that each repeat holds at `n_cells`, in the repeat's order."""
-    repeat, position, cell = (cell_sets.column(c).to_numpy() for c in ("repeat", "position", "cell"))
-    inside = position < n_cells
-    return {int(r): cell[inside & (repeat == r)] for r in np.unique(repeat[inside])}
+    return _of_repeats(cell_sets, n_cells, "cell")
 
 
 def groups(cell_sets: pa.Table, n_cells: int) -> dict[int, np.ndarray]:
     """Group of each cell that `members` gives, in the same order."""
-    repeat, position, group = (cell_sets.column(c).to_numpy() for c in ("repeat", "position", "cell_group"))
+    return _of_repeats(cell_sets, n_cells, "cell_group")
+
+
+def _of_repeats(cell_sets: pa.Table, n_cells: int, column: str) -> dict[int, np.ndarray]:
+    repeat, position, values = (cell_sets.column(c).to_numpy() for c in ("repeat", "position", column))
     inside = position < n_cells
-    return {int(r): group[inside & (repeat == r)] for r in np.unique(repeat[inside])}
+    return {int(r): values[inside & (repeat == r)] for r in np.unique(repeat[inside])}
 
 
 def increment(cell_sets: pa.Table, base: int) -> Increment:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from transformers import BertModel
 
 from scfm_assets.core.attention import machine as machines
-from scfm_assets.core.attention.passes import AttentionSums, Machine, States
+from scfm_assets.core.attention.collector import States
+from scfm_assets.core.attention.machine import Machine
+from scfm_assets.core.attention.sums import AttentionSums
 from scfm_assets_tests.core.attention.small_encoder import (
     CLS,
     EOS,

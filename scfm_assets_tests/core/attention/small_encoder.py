@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertModel
 
-from scfm_assets.core.attention.passes import AttentionCollector, AttentionSums, Machine, register, stream
+from scfm_assets.core.attention.collector import AttentionCollector
+from scfm_assets.core.attention.machine import Machine
+from scfm_assets.core.attention.passes import register, stream
+from scfm_assets.core.attention.sums import AttentionSums
 from scfm_assets.core.tokens.encode import Tokens
 
 VOCABULARY, N_PANEL, N_LAYERS, N_HEADS, HIDDEN, POSITIONS = 700, 300, 3, 4, 32, 420

@@ -11,8 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertModel
 
 from scfm_assets.core.attention import machine as machines
-from scfm_assets.core.attention.machine import FEWEST_ROWS, Need, plan
-from scfm_assets.core.attention.passes import CellGroups, Machine, States, stream
+from scfm_assets.core.attention.collector import CellGroups, States
+from scfm_assets.core.attention.machine import FEWEST_ROWS, Machine, Need, plan
+from scfm_assets.core.attention.passes import stream
 from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets_tests.core.attention.small_encoder import (
     CLS,

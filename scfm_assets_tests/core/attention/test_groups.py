@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 from transformers import BertModel
 
-from scfm_assets.core.attention.passes import AttentionSums, CellGroups, GroupSums, Machine
+from scfm_assets.core.attention.collector import CellGroups
+from scfm_assets.core.attention.machine import Machine
+from scfm_assets.core.attention.sums import AttentionSums, GroupSums
 from scfm_assets_tests.core.attention.encoder_cases import EVERY_EXAMPLE, SEEDS, Case, cases
 from scfm_assets_tests.core.attention.small_encoder import N_PANEL, a_panel, cells_of, collected, heard, ours
 

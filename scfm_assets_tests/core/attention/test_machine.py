@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import BertConfig
 
-from scfm_assets.core.attention.machine import FEWEST_ROWS, ROWS_ON_CPU, MemoryPlan, Need, plan
-from scfm_assets.core.attention.passes import Machine, States
+from scfm_assets.core.attention.collector import States
+from scfm_assets.core.attention.machine import FEWEST_ROWS, ROWS_ON_CPU, Machine, MemoryPlan, Need, plan
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.attention.small_encoder import (
     CLS,

@@ -14,8 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertModel
 
 from scfm_assets.core.attention import machine as machines
-from scfm_assets.core.attention.machine import Need
-from scfm_assets.core.attention.passes import AttentionCollector, CellGroups, Machine, States, stream
+from scfm_assets.core.attention.collector import AttentionCollector, CellGroups, States
+from scfm_assets.core.attention.machine import Machine, Need
+from scfm_assets.core.attention.passes import stream
 from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.attention.small_encoder import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from scfm_assets.core.attention.passes import Machine
+from scfm_assets.core.attention.machine import Machine
 from scfm_assets.errors import ScfmError
 from scfm_assets_tests.core.attention.encoder_cases import EVERY_EXAMPLE, SEEDS, cases, eager
 from scfm_assets_tests.core.attention.small_encoder import assert_equal

@@ -12,9 +12,9 @@ from transformers import BertModel
 
 from scfm_assets.core.attention import machine as machines
 from scfm_assets.core.attention.collector import RANKED_BYTES
-from scfm_assets.core.attention.machine import Need
-from scfm_assets.core.attention.passes import Machine
+from scfm_assets.core.attention.machine import Machine, Need
 from scfm_assets.core.attention.ranks import RankedRows, mid_ranks, ranked_rows
+from scfm_assets.core.attention.rows import CellLayer
 from scfm_assets_tests.core.attention.small_encoder import (
     HIDDEN,
     N_HEADS,
@@ -116,7 +116,7 @@ def test_ranks_of_whole_numbers_equal_a_plain_ranking_to_the_bit(n_wanted, at_a_
 
 def test_what_leaves_a_layer_is_not_ranked(encoder, panel):
     """Later layers see the softmax's output, whatever is summed."""
-    from scfm_assets.core.attention.passes import States
+    from scfm_assets.core.attention.collector import States
 
     cells = ragged(panel, special=True)
     plain, ranked = (
@@ -130,7 +130,7 @@ def test_ranks_do_not_depend_on_the_scale_of_the_scores():
     rng = np.random.default_rng(0)
     query, key, value = (torch.tensor(rng.normal(0, 1, (2, 30, 8)), dtype=torch.float32) for _ in range(3))
     asked = {"n_wanted": 12, "at_a_time": 5, "output": None}
-    one, other = (next(ranked_rows(query * by, key, value, 1.0, **asked))[1].mean() for by in (1.0, 64.0))
+    one, other = (next(ranked_rows(CellLayer(query * by, key, value, 1.0, **asked)))[1].mean() for by in (1.0, 64.0))
     assert torch.equal(one, other)
     assert one.shape == (12, 12)
     assert one.min() >= 0
@@ -140,7 +140,7 @@ def test_ranks_do_not_depend_on_the_scale_of_the_scores():
 def test_without_a_wanted_row_there_is_nothing_but_the_output():
     query = torch.ones(1, 4, 2)
     output = torch.empty(4, 1, 2)
-    assert list(ranked_rows(query, query, query, 1.0, n_wanted=0, at_a_time=5, output=output)) == []
+    assert list(ranked_rows(CellLayer(query, query, query, 1.0, n_wanted=0, at_a_time=5, output=output))) == []
     assert torch.equal(output, torch.ones(4, 1, 2))
 
 

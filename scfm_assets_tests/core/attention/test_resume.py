@@ -7,7 +7,9 @@ import pytest
 from safetensors.numpy import load, load_file, save, save_file
 from transformers import BertModel
 
-from scfm_assets.core.attention.passes import AttentionCollector, CellGroups, Machine, States, stream
+from scfm_assets.core.attention.collector import AttentionCollector, CellGroups, States
+from scfm_assets.core.attention.machine import Machine
+from scfm_assets.core.attention.passes import stream
 from scfm_assets.core.tokens.encode import Tokens
 from scfm_assets_tests.core.attention.small_encoder import (
     CLS,

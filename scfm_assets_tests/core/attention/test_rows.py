@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scfm_assets.core.attention.rows import _KERNELS, form_for, fused_rows, open_rows, with_log_sum_exp
+from scfm_assets.core.attention.rows import _KERNELS, CellLayer, form_for, fused_rows, open_rows, with_log_sum_exp
 
 N_HEADS, N_TOKENS, SIZE, SCALING = 3, 50, 8, 0.35
 FORMS = {"open": open_rows, "fused": fused_rows}
@@ -39,7 +39,7 @@ def test_both_forms_give_the_softmax_of_the_first_rows_and_the_output_of_all(for
     attention, expected_output, _ = exact(*asked)
     output = torch.full((N_TOKENS, N_HEADS, SIZE), torch.nan)
     stops = [0]
-    for rows, found in FORMS[form](*asked, SCALING, n_wanted=n_wanted, at_a_time=at_a_time, output=output):
+    for rows, found in FORMS[form](CellLayer(*asked, SCALING, n_wanted=n_wanted, at_a_time=at_a_time, output=output)):
         assert rows.start == stops[-1]
         assert rows.stop == min(rows.start + at_a_time, n_wanted)
         stops.append(rows.stop)
@@ -60,8 +60,8 @@ def test_without_an_output_the_attention_is_the_same_to_the_bit(form):
     asked = tensors()
     how = {"n_wanted": 20, "at_a_time": 7}
     output = torch.empty((N_TOKENS, N_HEADS, SIZE))
-    without = [found.mean() for _, found in FORMS[form](*asked, SCALING, **how, output=None)]
-    with_it = [found.mean() for _, found in FORMS[form](*asked, SCALING, **how, output=output)]
+    without = [found.mean() for _, found in FORMS[form](CellLayer(*asked, SCALING, **how, output=None))]
+    with_it = [found.mean() for _, found in FORMS[form](CellLayer(*asked, SCALING, **how, output=output))]
     assert all(torch.equal(one, other) for one, other in zip(without, with_it, strict=True))
 
 
@@ -71,7 +71,7 @@ def test_scores_far_beyond_the_range_of_exp_are_no_trouble(form):
     asked = tensors(spread=15)
     attention, _, lse = exact(*asked)
     assert lse.max() > 200
-    ((_, found),) = FORMS[form](*asked, SCALING, n_wanted=20, at_a_time=20, output=None)
+    ((_, found),) = FORMS[form](CellLayer(*asked, SCALING, n_wanted=20, at_a_time=20, output=None))
     np.testing.assert_allclose(found.mean(), attention[:, :20, :20].mean(0), rtol=0, atol=1e-4)
     np.testing.assert_allclose(found.sums(20), 1, rtol=1e-4)
 
@@ -80,7 +80,7 @@ def test_scores_far_beyond_the_range_of_exp_are_no_trouble(form):
 def test_one_token_attends_to_itself_alone(form):
     output = torch.empty((1, N_HEADS, SIZE))
     query, key, value = tensors(1)
-    ((rows, found),) = FORMS[form](query, key, value, SCALING, n_wanted=1, at_a_time=128, output=output)
+    ((rows, found),) = FORMS[form](CellLayer(query, key, value, SCALING, n_wanted=1, at_a_time=128, output=output))
     assert rows == slice(0, 1)
     np.testing.assert_allclose(found.mean(), [[1.0]], rtol=1e-6)
     np.testing.assert_allclose(output, value.transpose(0, 1), rtol=1e-6)
@@ -106,7 +106,7 @@ def test_in_half_precision_the_log_sum_exp_and_what_is_summed_stay_float32():
     attention, _, _ = exact(*asked)
     assert with_log_sum_exp(*asked, SCALING)[1].dtype == torch.float32
     output = torch.empty((N_TOKENS, N_HEADS, SIZE), dtype=torch.bfloat16)
-    ((_, found),) = fused_rows(*asked, SCALING, n_wanted=20, at_a_time=20, output=output)
+    ((_, found),) = fused_rows(CellLayer(*asked, SCALING, n_wanted=20, at_a_time=20, output=output))
     assert found.mean().dtype == found.max().dtype == found.head(1).dtype == found.sums(2).dtype == torch.float32
     np.testing.assert_allclose(found.mean(), attention[:, :20, :20].mean(0), rtol=1e-4)
 

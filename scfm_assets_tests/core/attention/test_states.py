@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from transformers import BertModel
 
-from scfm_assets.core.attention.passes import Machine, States
+from scfm_assets.core.attention.collector import States
+from scfm_assets.core.attention.machine import Machine
 from scfm_assets_tests.core.attention.encoder_cases import EVERY_EXAMPLE, Case, cases
 from scfm_assets_tests.core.attention.encoder_cases import eager as cached_eager
 from scfm_assets_tests.core.attention.small_encoder import (
