@@ -6,8 +6,9 @@ so that a laptop without the data can still load, draw and plan a catalog.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -18,9 +19,6 @@ from scfm_assets.catalog.studies import Studies, check_studies
 from scfm_assets.catalog.yaml_blocks import FilePath, Name
 from scfm_assets.home import home
 from scfm_assets.studies.settings import Block, refuse
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Catalog(Block):

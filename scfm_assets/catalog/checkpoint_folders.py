@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from scfm_assets.catalog.model import Model
 from scfm_assets.catalog.yaml_blocks import NAME, read
 from scfm_assets.core.base import digest_json
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-    from pathlib import Path
 
 SETTLE_SECONDS = "SCFM_SETTLE_SECONDS"
 """Environment variable: how long files must have been left alone."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
 
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Key = str | int
 Lines = dict[tuple[Key, ...], int]

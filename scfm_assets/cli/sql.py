@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
@@ -12,9 +13,6 @@ from scfm_assets.errors import ScfmError
 from scfm_assets.home import PACKAGE, home
 from scfm_assets.warehouse.query import FORMATS
 from scfm_assets.warehouse.query import query as ask
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Form = Literal["table", "csv", "json"]
 

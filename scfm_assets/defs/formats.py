@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from scfm_assets.core.base import digest_arrays
 from scfm_assets.resources.store import ARRAYS, Arrays, Format
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 
 def _stored_by(to_arrays: Callable[[Any], Arrays], from_arrays: Callable[[Arrays], Any]) -> Format:

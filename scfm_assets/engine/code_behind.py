@@ -9,15 +9,13 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scfm_assets.core.base import is_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
 
 ROOT = Path(__file__).parents[2]
 DECISIVE = ("core", "families", "studies", "inputs", "defs")

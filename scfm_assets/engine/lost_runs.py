@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import dagster as dg
 
 from scfm_assets.engine.dagster_internals import SERVED_TAG, process_of, records_are_local
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HOST_TAG = "scfm/host"
 """The machine on which `scfm run` made a run. It has no code server that would notice its death."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from transformers import BertConfig, BertModel
 from transformers.activations import ACT2FN
@@ -12,9 +13,6 @@ from scfm_assets.core.attention import register
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import check_bert, config_file, read_json, weights_file
 from scfm_assets.families.weights import loaded, read_weights
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SIZES = (
     "vocab_size",

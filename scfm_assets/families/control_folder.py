@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -17,9 +18,6 @@ from scfm_assets.core.base import digest_folder, seed_from
 from scfm_assets.core.genes import SPECIAL_TOKENS
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import CONTROL_FILE, MAPPING_FILE, MEDIANS_FILE, TOKENS_FILE, check_bert, read_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 

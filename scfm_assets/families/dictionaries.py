@@ -9,14 +9,12 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+from pathlib import Path
 from reprlib import Repr
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import read_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEYS = ("gene", "source_id")
 """Columns of a parquet table that hold the key."""

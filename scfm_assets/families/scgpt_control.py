@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from scfm_assets.core.base import seed_from
 from scfm_assets.families.control_folder import write_folder
 from scfm_assets.families.folder import CONTROL_FILE
 from scfm_assets.families.scgpt_files import ARGS_FILE, VOCAB_FILE, Args, read_args, read_tokens
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LOGIT_SD = 1.2
 """Standard deviation of the attention logits of every layer, as in the random control of BERT models."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from scfm_assets.core.genes import Vocabulary, build_vocabulary
 from scfm_assets.core.tokens import FEWEST_BINS, MOST_BINS
 from scfm_assets.errors import ScfmError
 from scfm_assets.families.folder import read_json
 from scfm_assets.families.symbol_aliases import aliases_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ARGS_FILE, VOCAB_FILE = "args.json", "vocab.json"
 

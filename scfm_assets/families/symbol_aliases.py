@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
 from itertools import product
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from scfm_assets.core.genes import ENSEMBL, FAMILIES, RENAMED, organism_of, other_orf, read_gene_pairs, renamed, undate
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from pathlib import Path
 
 
 def aliases_of(symbols: Iterable[str], gene_table: Path | None = None) -> dict[str, str]:

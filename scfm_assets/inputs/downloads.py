@@ -12,10 +12,11 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from filelock import FileLock
@@ -24,9 +25,6 @@ from scfm_assets.core.base import LENGTH, digest_json, replacing
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
 from scfm_assets.inputs.file_digests import file_digest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FIRST = "first"
 """Instead of a SHA-256: trust what is met first, and nothing else later."""

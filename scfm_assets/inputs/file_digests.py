@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from scfm_assets.core.base import digest_file, digest_json, replacing
 from scfm_assets.errors import ScfmError
 from scfm_assets.home import home
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def file_digest(path: Path) -> str:

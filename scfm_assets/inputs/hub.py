@@ -8,17 +8,14 @@ home first met it, until `refreshed` is asked: all processes of a home read the 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from scfm_assets.catalog import COMMIT, SCHEME, HubAddress
 from scfm_assets.core.base import digest_json, replacing
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WEIGHTS = ("model.safetensors", "best_model.pt")
 """Weights, looked for first; `OLDER_WEIGHTS` are fetched only where there are none of these."""

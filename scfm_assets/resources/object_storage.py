@@ -13,17 +13,15 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from scfm_assets.core.base import replacing
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MANIFEST, EARLIER = "manifest.json", "earlier.json"
 """What holds now; and names of earlier outputs' tables beside it: rows of other checkpoints, which stay."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import pkgutil
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
 
 from scfm_assets.errors import ScfmError
 from scfm_assets.studies.study import Study
 from scfm_assets.tables.schema import register
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["GROUP", "Study", "discover"]
 

@@ -8,8 +8,9 @@ limit, the limit is None.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.optimize import leastsq
@@ -17,9 +18,6 @@ from scipy.optimize import leastsq
 from scfm_assets.core.curves.forms import FORMS, CurveForm
 from scfm_assets.core.curves.profile import Limits, Profile, best_shapes, leave_one_out, profile, project
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 __all__ = ["FORMS", "MIN_POINTS", "VERDICTS", "CurveFit", "CurveForm", "WithLimits", "fit_curves", "is_flat", "summary"]
 

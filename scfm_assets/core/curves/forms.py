@@ -7,13 +7,11 @@ one record here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 SHAPES_TRIED = 96
 """Values of the shape that are scanned before the best one is refined: every start that could matter."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,6 @@ from scfm_assets.core.curves.fit import MIN_POINTS, fit_curves
 from scfm_assets.core.curves.table import as_row
 from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.tables.evaluation import SCALING_CURVES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 INTERVAL_KINDS = ("tfs", "pairs")
 """Intervals whose width may weigh a point, the better first: over TFs they see that edges of one TF hang together."""

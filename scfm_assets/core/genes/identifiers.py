@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from scfm_assets.core.genes.date_names import is_date, renamed, undate
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-    from pathlib import Path
 
 ENSEMBL = re.compile(r"(ENS[A-Z]{0,5}G\d{11}|FBgn\d{7}|WBGene\d{8})(?:\.\d+)?")
 """A stable gene id of Ensembl, with or without its version; group 1 is the id without it."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from scfm_assets.core.genes.date_names import is_date
 from scfm_assets.core.genes.identifiers import is_ensembl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 CASED = ("human", "mouse")
 """Organisms whose way of writing symbols is known here."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
 
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Kind = Literal["counts", "log1p", "log1p_part", "normalised", "signed", "other"]
 

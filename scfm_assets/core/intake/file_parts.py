@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path
 
 MATRIX_NAMES = ("matrix.mtx", "matrix.mtx.gz")
 GZIP = b"\x1f\x8b"

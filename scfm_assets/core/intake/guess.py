@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +16,6 @@ from scfm_assets.core.genes import is_ensembl, look_at, organism_of, texts
 from scfm_assets.core.intake.files import labels
 from scfm_assets.core.intake.obs_columns import ROLES, best, organisms_said
 from scfm_assets.core.intake.spec import AtlasSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 GENE_COLUMNS = {
     "gene_id": ("ensembl_id", "gene_ids", "gene_id", "feature_id", "ensembl", "Accession", "ensembl_gene_id"),

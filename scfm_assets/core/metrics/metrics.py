@@ -7,16 +7,13 @@ All metrics are sums over these bins, and so are their resamples (`scfm_assets.c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scfm_assets.core.metrics.thresholds import codes_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TINY = np.finfo(float).tiny
 

@@ -6,16 +6,13 @@ short on the other. On the scale of its log-odds both sides are alike.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit, logit, stdtrit
 
 from scfm_assets.core.metrics.metrics import METRICS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @dataclass(frozen=True)

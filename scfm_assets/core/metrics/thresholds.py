@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 AT_ONCE = 1 << 16
 """Scores that are looked up at once: few enough to stay in the cache. No result depends on it."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FIELDS = ("tf", "target", "sign", "confidence", "tissue")
 """What an edge says; every format names some column for at least the first two."""

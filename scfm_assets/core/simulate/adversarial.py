@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +12,6 @@ from scfm_assets.core.base import seed_from
 from scfm_assets.core.simulate.measurement import as_counts
 from scfm_assets.core.simulate.simulator import Simulated, Simulator, described
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 WEAKEST = 0.1
 """Smallest share of its expression that a misled gene keeps."""

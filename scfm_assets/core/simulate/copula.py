@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -14,9 +14,6 @@ from scfm_assets.core.simulate.measurement import as_counts
 from scfm_assets.core.simulate.simulator import Simulated, Simulator, cell_frame, check_rules
 from scfm_assets.core.simulate.wiring import EVEN, Wiring, draw_edges
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 PLACE = "copula simulator"
 FEWEST_CELLS = 10

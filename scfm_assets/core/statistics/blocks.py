@@ -12,12 +12,9 @@ For metrics of rankings both are made at once for all metrics and methods: `over
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def leaving_out(statistic: Callable[[np.ndarray], np.ndarray], n_units: int) -> np.ndarray:

@@ -10,12 +10,9 @@ lies as many rounds from the observed one as they are long (Besag and Clifford 1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROUNDS = 20
 """Rounds of each chain. For three TFs 5 do not forget where the chain began, and 20 do (`test_permutation`)."""

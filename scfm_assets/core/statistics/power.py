@@ -8,14 +8,12 @@ effects, returns the end of its bracket for few units (2 units, alpha 0.001: 14 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import nctdtr, ndtr, ndtri, stdtrit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Sided = Literal["two-sided", "greater", "less"]
 

@@ -6,16 +6,13 @@ bins of each TF. Neither looks at a score again, and rankings of the same pairs 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scfm_assets.core.metrics import METRICS, Bins, values_of
 from scfm_assets.core.statistics.multinomial import Multinomial
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 AT_ONCE = 1 << 17
 """Bins that are held at once while resampling: few enough to stay in the cache. No result depends on it."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scfm_assets.core.tokens.rank_kernel import FINE, LARGEST_COUNT, NO_COLUMN, NO_COUNT, keep_compiled
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HIGHEST, CONTENT = 0, 1
 """Which genes stand for a cell that has too many: those with the highest counts, or a sample seeded by its content."""

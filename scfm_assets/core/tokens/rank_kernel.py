@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LARGEST_COUNT = 2**31
 """No gene of a cell is counted more often; the sum of as many entries as a row can have stays a 64-bit integer."""

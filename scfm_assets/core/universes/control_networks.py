@@ -6,17 +6,14 @@ edges are edges of the network by chance: no permutation is free of them, and on
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scfm_assets.core.metrics import CandidatePairs
 from scfm_assets.core.statistics import permuted_degrees, permuted_within_tfs
 from scfm_assets.core.universes.universe import TF_GRID, PanelEdges, candidates
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 def tf_grid_of(edges: PanelEdges) -> np.ndarray:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scfm_assets.core.intake.files.stored import NUMBERS, TEXTS, StoredNode, attempt, damaged
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 _NULLABLE = ("nullable-integer", "nullable-boolean", "nullable-string-array")
 _OLD_CATEGORIES = "__categories"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -11,9 +12,6 @@ from scipy import sparse
 from scfm_assets.core.intake.counts import csr_of
 from scfm_assets.core.intake.files.memory import check_memory
 from scfm_assets.core.intake.files.stored import NUMBERS, StoredNode, damaged, native
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 BLOCK_BYTES = 64 * 2**20
 """Bytes of a dense matrix, or of indices, that are converted at a time."""

@@ -8,18 +8,14 @@ window; a test holds that. The histogram form of scikit-learn has no importances
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.scores.baselines import EVERY, BaselineMethod, Cells, Genes
 from scfm_assets.errors import ScfmError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 TINY = np.finfo(float).tiny
 
