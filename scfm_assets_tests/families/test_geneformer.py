@@ -370,7 +370,7 @@ def test_core_and_families_run_where_only_their_own_packages_are_installed(folde
         import scfm_assets.core.attention
         model = FAMILIES["geneformer"].open(folder, {{}})
         counts = sp.csr_array(np.random.default_rng(0).integers(0, 3, (2, {N_GENES})))
-        collector = scfm_assets.core.attention.passes.AttentionCollector(
+        collector = scfm_assets.core.attention.AttentionCollector(
             model.vocabulary.panel_of_token(genes[:9]), 9, (1, 2), np.zeros(2, dtype=int), 1)
         model.encode(model.tokenize(counts, genes), collect=collector)
         print(collector.forwarded, *sorted(set({FOREIGN!r}) & set(sys.modules)))
