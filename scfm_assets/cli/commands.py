@@ -172,7 +172,3 @@ def fit(table: Path, x: str, y: str, sigma: str | None) -> None:
 
 for command in (validate, sql, lineage, status, prune, bench, pretrain, new_study):
     main.add_command(command)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import click
+from rich.filesize import decimal as size
 
 from scfm_assets.cli.options import catalog_option, choose
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scfm_assets.engine.housekeeping import AssetStatus, Leftover
-
-UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @click.command()
@@ -64,22 +63,12 @@ def prune(catalog: str | None, keep: int, hours: float, *, yes: bool) -> None:
     leftovers = housekeeping.leftovers(platform(choose(catalog)), store, keep=keep, age=hours * 3600)
     for line in _reasons(leftovers):
         click.echo(line)
-    total = size(sum(leftover.size for leftover in leftovers))
     if not leftovers:
         click.echo("nothing to remove")
     elif yes:
         click.echo(f"freed {size(housekeeping.remove(store, leftovers))}")
     else:
-        click.echo(f"would free {total}; `scfm prune --yes` does it")
-
-
-def size(n_bytes: float) -> str:
-    """Write a number of bytes for people."""
-    for unit in UNITS[:-1]:
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} {UNITS[-1]}"
+        click.echo(f"would free {size(sum(leftover.size for leftover in leftovers))}; `scfm prune --yes` does it")
 
 
 def _table(statuses: Iterable[AssetStatus]) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from scfm_assets.core.genes import Vocabulary
     from scfm_assets.core.intake import AtlasFacts, Finding
 
+    Genes = tuple[dict[str, Vocabulary], dict[str, str]]
+
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -33,10 +35,10 @@ def validate(files: tuple[Path, ...], catalog: str | None, tissue: str | None, o
     model knows a gene, and with 2 if a file cannot be read at all.
     """
     chosen = choose(catalog)
-    vocabularies, absent = _vocabularies(chosen)
+    genes = _vocabularies(chosen)
     rows: list[tuple[str, Finding, AtlasFacts | None]] = []
     for file in files:
-        finding, facts = _inspected(chosen, file, tissue, organism, vocabularies=vocabularies, absent=absent)
+        finding, facts = _inspected(chosen, file, tissue, organism, genes)
         rows.append((file.name, finding, facts))
     if len(rows) > 1:
         click.echo("\n".join(_table(rows)))
@@ -44,13 +46,7 @@ def validate(files: tuple[Path, ...], catalog: str | None, tissue: str | None, o
 
 
 def _inspected(
-    catalog: Catalog,
-    file: Path,
-    tissue: str | None,
-    organism: str | None,
-    *,
-    vocabularies: dict[str, Vocabulary],
-    absent: dict[str, str],
+    catalog: Catalog, file: Path, tissue: str | None, organism: str | None, genes: Genes
 ) -> tuple[Finding, AtlasFacts | None]:
     """Inspect one file and print what was found."""
     from scfm_assets.core.intake import inspect_file, unreadable
@@ -60,7 +56,7 @@ def _inspected(
         sources.inspection_spec(catalog, file, tissue)  # which raises: this is about the option and not the file
     try:
         spec = sources.inspection_spec(catalog, file, tissue, organism)
-        inspection = inspect_file(file, spec, vocabularies, absent=absent, guessed=tissue is None)
+        inspection = inspect_file(file, spec, genes[0], absent=genes[1], guessed=tissue is None)
     except ScfmError as error:
         click.secho(str(error), fg="red", err=True)
         return unreadable(error), None
@@ -68,7 +64,7 @@ def _inspected(
     return inspection.finding, inspection.facts
 
 
-def _vocabularies(catalog: Catalog) -> tuple[dict[str, Vocabulary], dict[str, str]]:
+def _vocabularies(catalog: Catalog) -> Genes:
     """Genes of the catalog's models; controls are left out, whose genes are those of another model."""
     from scfm_assets.inputs import checkpoints
 
@@ -91,15 +87,12 @@ def _table(rows: list[tuple[str, Finding, AtlasFacts | None]]) -> list[str]:
 def _numbers(facts: AtlasFacts | None) -> tuple[str, ...]:
     if facts is None:
         return ("",) * 7
-    known = sorted(
-        {f"{coverage.counts:.0%}" for coverage in facts.coverages if coverage.of_other is None},
-        key=lambda share: int(share[:-1]),
-    )
+    known = [coverage.counts for coverage in facts.coverages if coverage.of_other is None]
     return (
         facts.looks_like or facts.organism,
         f"{facts.n_cells:,}",
         f"{facts.n_genes:,}",
         "-" if facts.genes_in_cell is None else f"{facts.genes_in_cell:,.0f}",
         *("-" if n is None else f"{n:,}" for n in (facts.cell_types, facts.donors)),
-        "-".join(dict.fromkeys([known[0], known[-1]])) if known else "-",
+        "-".join(dict.fromkeys(f"{share:.0%}" for share in (min(known), max(known)))) if known else "-",
     )

@@ -14,7 +14,6 @@ import numpy as np
 from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.core.scores import MODEL
 from scfm_assets.core.scores import NULLS as SCORED_NULLS
-from scfm_assets.figures.files import thumbnail_markdown, to_png, to_svg
 from scfm_assets.figures.style import (
     INK,
     QUIET,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["atlas_qc", "attention_by_layer", "coverage", "scaling_curve", "thumbnail_markdown", "to_png", "to_svg"]
 
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "auprc_ratio": "AUPRC / base rate", "epr": "early precision ratio"}
 CHANCE = {"auroc": 0.5, "auprc_ratio": 1.0, "epr": 1.0}

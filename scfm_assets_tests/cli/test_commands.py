@@ -130,7 +130,7 @@ def test_a_run_that_fails_exits_with_one_and_keeps_what_was_made(home: Home) -> 
     command = [
         sys.executable,
         "-m",
-        "scfm_assets.cli.commands",
+        "scfm_assets.cli",
         "run",
         "--catalog",
         str(catalog),

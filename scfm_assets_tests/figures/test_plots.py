@@ -18,7 +18,7 @@ from PIL import Image
 
 from scfm_assets.core.curves.scaling import scaling_table
 from scfm_assets.figures import plots
-from scfm_assets.figures.files import to_png, to_svg
+from scfm_assets.figures.files import thumbnail_markdown, to_png, to_svg
 from scfm_assets.figures.style import COLOURS, INK, cell_axis, panels, spread
 from scfm_assets.figures.traces import richest_network, trace_of
 from scfm_assets.tables.evaluation import SCALING_CURVES
@@ -219,7 +219,7 @@ def test_names_with_dollars_and_angle_brackets_are_drawn_as_they_are(metrics, cu
 
 def test_thumbnail_is_markdown_with_a_picture_of_less_than_50_kilobytes(metrics, curves):
     figure = plots.scaling_curve(metrics, curves, "lung")
-    text = plots.thumbnail_markdown(figure, "the curve](http://elsewhere)")
+    text = thumbnail_markdown(figure, "the curve](http://elsewhere)")
     assert len(text) < 50_000
     alt, data = re.fullmatch(r"!\[([^\]]*)\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", text).groups()
     assert "(" not in alt

@@ -10,6 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pyarrow.compute as pc
 
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.scores import MeansOverCells
@@ -106,14 +107,9 @@ def selection_table(
 
 def optimism_of(table: pa.Table) -> dict[str, float]:
     """Mean optimism over repeats and networks, by what was halved and chosen among."""
-    rows = [row for row in table.to_pylist() if row["optimism"] is not None]
-    names = dict.fromkeys((row["halves_of"], row["options"]) for row in rows)
-    return {
-        f"{options}_by_{halves_of}": float(
-            np.mean([row["optimism"] for row in rows if (row["halves_of"], row["options"]) == (halves_of, options)])
-        )
-        for halves_of, options in names
-    }
+    known = table.filter(pc.field("optimism").is_valid())
+    means = known.group_by(["halves_of", "options"], use_threads=False).aggregate([("optimism", "mean")])
+    return {f"{row['options']}_by_{row['halves_of']}": row["optimism_mean"] for row in means.to_pylist()}
 
 
 Way = tuple["Callable[[np.ndarray], np.ndarray]", "np.ndarray"]

@@ -32,7 +32,7 @@ def codes_of(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     codes = np.zeros(scores.shape, np.int64)
     if len(thresholds) == 0:
         return codes
-    place_of = _binary_search(thresholds)
+    place_of = thresholds.searchsorted
     if scores.size > FEW and scores.dtype == thresholds.dtype and scores.dtype in (np.float32, np.float64):
         place_of = _bucket_search(thresholds) or place_of
     ends = np.append(thresholds, thresholds[-1])
@@ -44,10 +44,6 @@ def codes_of(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
         at &= place < len(thresholds)
         np.add(2 * place, at, out=out[start : start + AT_ONCE])
     return codes
-
-
-def _binary_search(thresholds: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda values: np.searchsorted(thresholds, values)
 
 
 def _bucket_search(thresholds: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:

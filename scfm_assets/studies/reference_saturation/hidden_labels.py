@@ -35,10 +35,6 @@ class Hiding:
     control: bool = False
 
 
-def _at_random(edges: np.ndarray, _: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
-    return rng.permutation(np.count_nonzero(edges))
-
-
 def _by_degree(edges: np.ndarray, _: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
     """Draw one after the other with chances in proportion to both degrees.
 
@@ -59,7 +55,7 @@ def _by_score(edges: np.ndarray, strength: np.ndarray | None, _: np.random.Gener
 HIDINGS = {
     hiding.name: hiding
     for hiding in (
-        Hiding("random", "Every edge is as likely to stay.", _at_random),
+        Hiding("random", "Every edge is as likely to stay.", lambda edges, _, rng: rng.permutation(edges.sum())),
         Hiding("degree", "Edges of TFs and targets with many edges are likelier to stay.", _by_degree),
         Hiding("circular", "Edges stay that score highest at the fewest cells.", _by_score, drawn=False, control=True),
     )

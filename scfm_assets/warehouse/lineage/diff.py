@@ -179,7 +179,7 @@ def _sources(left: Side, right: Side) -> Iterator[StepDifference]:
 def _change(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     """Say how versions changed, or which side has any."""
     if not a or not b:
-        return _only(a)
+        return "only in A" if a else "only in B"
     return f"{_joined(version[:12] for version in a)} → {_joined(version[:12] for version in b)}"
 
 
@@ -197,10 +197,6 @@ def _same_sources(left: Side, right: Side) -> Iterator[tuple[str, str]]:
     for kind in SOURCES:
         if named := [label for label in sorted(same) if kind_of(label) == kind]:
             yield kind, ", ".join(next(iter(left.sources[label].values())).name for label in named)
-
-
-def _only(of_a: object) -> str:
-    return "only in A" if of_a else "only in B"
 
 
 def _joined(words: Iterable[str | None]) -> str:

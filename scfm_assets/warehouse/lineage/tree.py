@@ -93,13 +93,10 @@ def _number(con: duckdb.DuckDBPyConnection, name: str, where: Mapping[str, Any],
     else:
         row = lineage_choice.the_row(con, name, where)
         yield f"The row of {name} with {conditions}" if conditions else f"The row of {name}"
-        words = ", ".join(f"{column} {_short(value)}" for column, value in row.items() if value is not None)
+        cells = ((column, value) for column, value in row.items() if value is not None)
+        words = ", ".join(f"{c} {v:.6g}" if isinstance(v, float) else f"{c} {v}" for c, v in cells)
         yield from wrap(words, WIDTH, initial_indent="  ", subsequent_indent="  ")
     yield ""
-
-
-def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _places(con: duckdb.DuckDBPyConnection, places: Sequence[Chosen], request: str) -> Iterator[str]:

@@ -57,16 +57,8 @@ def refuse_links(folder: Path) -> None:
             raise ScfmError(str(file), "is a link to elsewhere, which is not followed", "Put the file itself there.")
 
 
-def _names(folder: Any) -> list[str]:
-    return [*folder.group_keys(), *folder.array_keys()]
-
-
 def _child(folder: Any, name: str) -> Any:
     return folder[name] if name not in {"", ".", ".."} and name in folder else None
-
-
-def _is_array(item: Any) -> bool:
-    return hasattr(item, "shape")
 
 
 def _unsound(array: Any) -> str | None:
@@ -103,4 +95,9 @@ def _codecs(metadata: Any) -> set[str]:
     return names
 
 
-LIBRARY = Library(names=_names, child=_child, is_array=_is_array, unsound=_unsound)
+LIBRARY = Library(
+    names=lambda folder: [*folder.group_keys(), *folder.array_keys()],
+    child=_child,
+    is_array=lambda item: hasattr(item, "shape"),
+    unsound=_unsound,
+)
