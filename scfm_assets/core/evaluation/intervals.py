@@ -14,7 +14,7 @@ import numpy as np
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.evaluation.readings import readings_of_rows
 from scfm_assets.core.metrics import METRICS, values_of
-from scfm_assets.core.statistics import PairBootstrap, Shared, over_cells
+from scfm_assets.core.statistics import PairBootstrap, Resampled, Shared, over_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,8 @@ class Draws:
         name = (*seed, n_pos, n_neg)
         if name not in self._pairs:
             self._pairs[name] = PairBootstrap(n_pos, n_neg, resamples=self.resamples, seed=seed_from(*seed, "pairs"))
-        return Shared("pairs", ranking.values[None], self._pairs[name].values(ranking.bins)[None], n_pos, n_pos, n_neg)
+        drawn = self._pairs[name].values(ranking.bins)[None]
+        return Resampled("pairs", ranking.values[None], n_pos, n_neg, drawn, n_pos)
 
 
 class WithoutGroups:
