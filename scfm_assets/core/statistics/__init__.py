@@ -24,6 +24,7 @@ from scfm_assets.core.statistics.ceilings import (
     uninformed_average_precision,
 )
 from scfm_assets.core.statistics.degree_permutation import permuted_degrees
+from scfm_assets.core.statistics.donors import ENOUGH, Donors
 from scfm_assets.core.statistics.estimate import Estimate, paired
 from scfm_assets.core.statistics.hypothesis_tests import Test, hypotheses_table, tests_of, tests_table
 from scfm_assets.core.statistics.jackknife import jackknife_error
@@ -37,11 +38,12 @@ from scfm_assets.core.statistics.power import ALPHA, POWER, Sided, power_of_diff
 from scfm_assets.core.statistics.reliability import Reliability, correlation, split_half
 from scfm_assets.core.statistics.resampling import PairBootstrap, tf_bootstrap, tf_jackknife
 from scfm_assets.core.statistics.selection import Selection, of_tfs, select
-from scfm_assets.core.statistics.two_way import TwoWay, one_side, over_network, over_targets
+from scfm_assets.core.statistics.two_way import TwoWay, one_side, over_network, over_targets, side_by_side
 from scfm_assets.core.statistics.uncertainty import (
     FEW_CLUSTERS,
     FEW_EDGES,
     Difference,
+    Kind,
     Resampled,
     Shared,
     effective_number,
@@ -54,11 +56,14 @@ from scfm_assets.core.statistics.uncertainty import (
 
 __all__ = [
     "ALPHA",
+    "ENOUGH",
     "FEW_CLUSTERS",
     "FEW_EDGES",
     "POWER",
     "Difference",
+    "Donors",
     "Estimate",
+    "Kind",
     "Labels",
     "PairBootstrap",
     "Permuted",
@@ -92,6 +97,7 @@ __all__ = [
     "permuted_within_tfs",
     "power_of_difference",
     "select",
+    "side_by_side",
     "smallest_difference",
     "split_half",
     "t_tests",

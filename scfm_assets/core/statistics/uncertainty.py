@@ -20,8 +20,9 @@ import numpy as np
 
 from scfm_assets.core.metrics import AT_LEAST, METRICS, largest_values, reach, rescaled
 from scfm_assets.core.statistics.ceilings import uninformed_average_precision
+from scfm_assets.core.statistics.donors import Donors
 from scfm_assets.core.statistics.estimate import Estimate
-from scfm_assets.core.statistics.jackknife import jackknife_error
+from scfm_assets.core.statistics.jackknife import freedom_within, jackknife_error
 from scfm_assets.core.statistics.resampling import tf_jackknife
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class Resampled(Shared):
         Edges (pairs), TFs with an edge, groups with cells, donors.
     sizes
         Size of what was left out, shape (R,); None for draws.
+    strata
+        What the left out is compared within, see `jackknife_error`; None for everything.
     clusters
         See `Shared`.
     """
@@ -171,6 +174,7 @@ class Resampled(Shared):
     resampled: np.ndarray
     units: int = 0
     sizes: np.ndarray | None = None
+    strata: np.ndarray | None = None
     clusters: float = np.inf
 
     def error(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -183,7 +187,7 @@ class Resampled(Shared):
             return np.full(np.shape(value), np.nan)
         if self.sizes is None:
             return _spread(drawn)
-        return jackknife_error(value, drawn, self.sizes)
+        return jackknife_error(value, drawn, self.sizes, self.strata)
 
     def errors_on_scales(self) -> np.ndarray:
         """See `Shared`."""
@@ -254,16 +258,15 @@ def over_tfs(rankings: Sequence[Ranking]) -> Resampled:
     without = np.stack([tf_jackknife(*ranking.by_tf) for ranking in rankings])
     edges = rankings[0].of_tfs.n_pos
     units, clusters = int(np.count_nonzero(edges)), float(effective_number(edges))
-    known = _left_out("tfs", rankings, without, np.ones(len(edges), np.int64), units)
-    return replace(known, clusters=clusters)
+    known = _left_out("tfs", rankings, without, np.ones(len(edges), np.int64))
+    return replace(known, units=units, clusters=clusters)
 
 
 def over_cells(
     rankings: Sequence[Ranking],
     left_out: Sequence[np.ndarray],
     sizes: np.ndarray,
-    *,
-    kind: Literal["cells", "donors"] = "cells",
+    donors: Donors | None = None,
 ) -> Resampled:
     """Leave each group of cells, or each donor, out of rankings of the same pairs: those that no cell changes.
 
@@ -275,9 +278,11 @@ def over_cells(
         Metrics of each ranking without each group, shapes (n_groups, n_metrics).
     sizes
         Cells of each group, shape (n_groups,).
+    donors
+        Whose cells they are; nothing is known of them if None.
     """
-    without = np.stack([values.T for values in left_out])
-    return _left_out(kind, rankings, without, np.asarray(sizes), int(np.count_nonzero(sizes)))
+    without, donors = np.stack([values.T for values in left_out]), donors or Donors()
+    return _left_out(donors.kind, rankings, without, np.asarray(sizes), strata=donors.strata)
 
 
 def _left_out(
@@ -285,10 +290,12 @@ def _left_out(
     rankings: Sequence[Ranking],
     without: np.ndarray,
     sizes: np.ndarray,
-    units: int,
+    strata: np.ndarray | None = None,
 ) -> Resampled:
     values, bins = np.stack([ranking.values for ranking in rankings]), rankings[0].bins
-    return Resampled(kind, values, int(bins.n_pos), int(bins.n_neg), without, units, sizes)
+    strata = None if strata is None else strata[: len(sizes)]
+    units = freedom_within(sizes, strata) + 1
+    return Resampled(kind, values, int(bins.n_pos), int(bins.n_neg), without, units, sizes, strata)
 
 
 def _spread(drawn: np.ndarray) -> np.ndarray:

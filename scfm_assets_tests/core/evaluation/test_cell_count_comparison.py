@@ -49,8 +49,8 @@ def test_what_the_largest_lacks_and_no_grounds_give_no_rows():
     arena = ground(2)
     few, many = (contenders(sources(s), NULLS, TF_QUERIES) for s in (3, 4))
     lacking = [own for own in many if own.method != "hidden_state"]
-    table = compare_cell_counts([(10, few), (20, lacking)], [arena])
+    table = compare_cell_counts([(20, lacking), (10, few)], [arena])
     assert "hidden_state" not in table["method"].to_pylist()
     assert "attention" in table["method"].to_pylist()
-    assert compare_cell_counts([(10, few), (20, many)], []).num_rows == 0
+    assert compare_cell_counts([(20, many), (10, few)], []).num_rows == 0
     assert compare_cell_counts([(10, few)], [arena]).num_rows == 0
