@@ -16,7 +16,6 @@ every pair (`Ranked` in `scfm_assets.core.evaluation.readings`), and come out as
 """
 
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs, RankedPairs
-from scfm_assets.core.metrics.influence import Grid, Influence, Sums, influence, squares_of
 from scfm_assets.core.metrics.metrics import (
     METRICS,
     TINY,
@@ -28,6 +27,7 @@ from scfm_assets.core.metrics.metrics import (
     largest_values,
     values_of,
 )
+from scfm_assets.core.metrics.pair_influence import Grid, Influence, Sums, influence, squares_of
 from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
 from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, Ranking
 from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled, slopes

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from scfm_assets.core.metrics.influence import Grid
+    from scfm_assets.core.metrics.pair_influence import Grid
 
 BinsByTf = tuple[Bins, Bins | None]
 
