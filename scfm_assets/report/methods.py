@@ -26,7 +26,8 @@ def method_section(verdicts: pa.Table | None, tissue: str) -> dict[str, Any] | N
         return None
     rows = [row for row in rows_of(of_tissue, universe=UNIVERSE, metric="auroc") if row["verdict"] != NULL]
     rows.sort(key=lambda row: (row["network"], -row["value"]))
-    head = ["network", "method", "AUROC", "over TFs", "over cells", "best null", "its AUROC", "p", "power", "verdict"]
+    limits_over = ["over TFs and targets", "over cells or donors"]
+    head = ["network", "method", "AUROC", *limits_over, "best null", "its AUROC", "p", "power", "verdict"]
     forest = plot_methods.forest(of_tissue, f"Methods in {tissue}")
     return {
         "counts": counted(of_tissue),
@@ -42,7 +43,7 @@ def _row(row: Mapping[str, Any]) -> list[Text]:
         row["network"],
         name_of(row),
         number(row["value"]),
-        limits(row["tfs_lo"], row["tfs_hi"]),
+        limits(row["network_lo"], row["network_hi"]),
         limits(row["cells_lo"], row["cells_hi"]),
         row["best_null"],
         number(row["best_null_value"]),

@@ -1,9 +1,9 @@
 """Groups of cells, which intervals over cells leave out in turn: parts of donors, or whole donors.
 
-Where donors are known, no group divides its cells among donors that others share. Few donors make several groups each,
-by how many cells of the atlas are theirs; of enough donors each is a group. Only where there are more donors than
-groups, a group holds several whole donors. Which group a cell is in hangs on the atlas and on the cells before it alone,
-so that further cells at the end of the orders move none of those before them.
+Where donors are known, no donor's cells are mixed with a part of another's. Few donors make several groups each, by how
+many cells of the atlas are theirs; of enough donors each is a group. Only where there are more donors than groups, a
+group holds several whole donors. Which group a cell is in hangs on the atlas and on the cells before it alone, so that
+further cells at the end of the orders move none of those before them.
 """
 
 from __future__ import annotations
