@@ -123,18 +123,18 @@ class Reading:
         """Say where each pair lies: those of the TFs, or of all genes where the universe ranks them."""
         tfs, kept = self.edges.tfs, universe.kept(self.edges, self.seen)
         if universe.rows == "tfs" or self.ranked is None or self.direction is None:
-            codes, tf_of_row, row = self.own, np.arange(len(tfs)), self.row_of_edge
+            codes, tf_of_row, row, genes = self.own, np.arange(len(tfs)), self.row_of_edge, tfs
             if kept is None:
                 kept = np.ones(codes.shape, bool)
                 kept[tf_of_row, tfs] = False
         else:
             codes, row = self.translation.take(self.direction.orient(self.ranked.codes)), self.edges.source
-            tf_of_row = np.full(len(codes), -1)
+            tf_of_row, genes = np.full(len(codes), -1), np.arange(len(codes))
             tf_of_row[tfs] = np.arange(len(tfs))
             kept = self.ranked.seen.copy() if universe.seen_only else np.ones(codes.shape, bool)
             np.fill_diagonal(kept, val=False)
         place = Grid.placed(codes, kept, (row, self.edges.target), self.width // 2)
-        return Grid(place, tf_of_row, len(tfs))
+        return Grid(place, tf_of_row, len(tfs), genes)
 
     def of_tfs(self, universe: AnyUniverse) -> Bins:
         """Bins of each TF's own pairs, whole numbers, shapes (n_tfs, p)."""

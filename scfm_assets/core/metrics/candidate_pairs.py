@@ -32,6 +32,8 @@ class CandidatePairs:
         Which TF each row of their matrix is, int64 (R,), -1 for none.
     n_targets
         Number of its columns.
+    gene_of_row
+        The column of each row's own gene, int64 (R,), -1 for none.
     """
 
     place: np.ndarray
@@ -40,9 +42,17 @@ class CandidatePairs:
     n_tfs: int
     tf_of_row: np.ndarray
     n_targets: int
+    gene_of_row: np.ndarray
 
     @classmethod
-    def of_masks(cls, candidate: np.ndarray, positive: np.ndarray, tfs: np.ndarray | None = None) -> CandidatePairs:
+    def of_masks(
+        cls,
+        candidate: np.ndarray,
+        positive: np.ndarray,
+        tfs: np.ndarray | None = None,
+        *,
+        genes: np.ndarray | None = None,
+    ) -> CandidatePairs:
         """Take the pairs of masks.
 
         Parameters
@@ -51,6 +61,9 @@ class CandidatePairs:
             Boolean (R, K): the pairs that are ranked, and the edges among them; rows are the TF's end.
         tfs
             Rows that are TFs, ascending; all rows if None.
+        genes
+            Column of each row's own gene, (R,): a gene that is TF and target varies at both ends at once. Not known if
+            None.
         """
         if not np.array_equal(candidate.shape, positive.shape):
             message = f"candidates of shape {candidate.shape} and positives of shape {positive.shape}"
@@ -60,7 +73,8 @@ class CandidatePairs:
         tf_of_row[rows] = np.arange(len(rows))
         place, n_targets = np.flatnonzero(candidate), candidate.shape[1]
         tf = tf_of_row[place // n_targets]
-        return cls(place, tf, positive.reshape(-1)[place], len(rows), tf_of_row, n_targets)
+        gene_of_row = np.full(len(candidate), -1, np.int64) if genes is None else np.asarray(genes, np.int64)
+        return cls(place, tf, positive.reshape(-1)[place], len(rows), tf_of_row, n_targets, gene_of_row)
 
     def of(self, matrix: np.ndarray) -> np.ndarray:
         """Take these pairs of matrices (..., R, K), turned so that rows are the TF's end; shape (..., n)."""
@@ -114,7 +128,7 @@ class RankedPairs(Ranking):
         pairs, (codes, p) = self.pairs, self._codes
         place = np.full(len(pairs.tf_of_row) * pairs.n_targets, 2 * p + 1)
         place[pairs.place] = np.where(pairs.positive, 2 * p + 2 + codes // 2, codes)
-        return Grid(place.reshape(-1, pairs.n_targets), pairs.tf_of_row, pairs.n_tfs)
+        return Grid(place.reshape(-1, pairs.n_targets), pairs.tf_of_row, pairs.n_tfs, pairs.gene_of_row)
 
     @cached_property
     def _codes(self) -> tuple[np.ndarray, int]:

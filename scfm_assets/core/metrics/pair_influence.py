@@ -48,11 +48,14 @@ class Grid:
         The TF of each row, int64 (R,) in 0 .. n_tfs - 1, -1 where a row's gene is none.
     n_tfs
         Number of TFs.
+    gene_of_row
+        The column of each row's own gene, int64 (R,), -1 where it has none or is not known.
     """
 
     place: np.ndarray
     tf_of_row: np.ndarray
     n_tfs: int
+    gene_of_row: np.ndarray
 
     @staticmethod
     def placed(codes: np.ndarray, ranked: np.ndarray, edge: tuple[np.ndarray, np.ndarray], p: int) -> np.ndarray:
@@ -99,12 +102,15 @@ class Influence:
         Its sums by TF (pairs without a TF stand in none) and by target.
     base_rate
         Share of positives.
+    target_of_tf
+        Which target each TF is itself, int64 (n_tfs,), -1 for none or where it is not known.
     """
 
     of_pairs: np.ndarray
     tfs: Sums
     targets: Sums
     base_rate: float
+    target_of_tf: np.ndarray
 
     @property
     def by_tf(self) -> np.ndarray:
@@ -136,38 +142,31 @@ def with_average_precision(of_moved: np.ndarray, factor: float) -> np.ndarray:
 def influence(ranking: Ranking) -> Influence:
     """Say what every TF and every target adds to the metrics of a ranking with positives and negatives."""
     bins, grid = ranking.bins, ranking.grid
-    n_pos, n_neg = float(bins.n_pos), float(bins.n_neg)
-    base_rate = n_pos / (n_pos + n_neg)
-    table = np.concatenate(_influence_of_codes(bins), axis=1)
-    p = bins.positive.shape[-1]
-    of_pairs = table.take(grid.place, axis=1)
-    of_a_tf = grid.tf_of_row >= 0
-    row, target = np.nonzero(grid.place > 2 * p + 1)
-    of_edges = table.take(grid.place[row, target], axis=1)
-    tf = grid.tf_of_row[row]
-
-    def sums(total: np.ndarray, spread: np.ndarray, cluster: np.ndarray) -> Sums:
-        size = total.shape[1]
-        positive = np.stack([np.bincount(cluster, of_edge, minlength=size) for of_edge in of_edges])
-        edges = np.bincount(cluster, minlength=size)
-        parts = (with_average_precision(part, base_rate) for part in (positive, total - positive))
-        return Sums(*parts, edges, with_average_precision(spread, base_rate**2))
-
-    by_row, of_rows = of_pairs.sum(axis=2)[:, of_a_tf], of_pairs if of_a_tf.all() else of_pairs[:, of_a_tf]
-    order = np.argsort(grid.tf_of_row[of_a_tf])
-    missing = grid.n_tfs - len(order)
-    if missing:
-        message = f"{grid.n_tfs} TFs of which {len(order)} have a row"
+    n, base_rate = float(bins.n_pos + bins.n_neg), float(bins.n_pos / (bins.n_pos + bins.n_neg))
+    rows = np.flatnonzero(grid.tf_of_row >= 0)
+    rows = rows[np.argsort(grid.tf_of_row[rows])]
+    if len(rows) != grid.n_tfs:
+        message = f"{grid.n_tfs} TFs of which {len(rows)} have a row"
         raise ValueError(message)
-    squared = of_rows**2
-    of_tfs = sums(by_row[:, order], squared.sum(axis=2)[:, order], tf)
-    of_targets = sums(of_pairs.sum(axis=1), squared.sum(axis=1), target)
-    n_ranked = np.bincount(
-        grid.tf_of_row[of_a_tf], np.count_nonzero(grid.place[of_a_tf] != 2 * p + 1, axis=1), minlength=grid.n_tfs
-    )
+    not_ranked = 2 * bins.positive.shape[-1] + 1
+    table = np.concatenate(_influence_of_codes(bins), axis=1)
+    of_pairs = table.take(grid.place, axis=1)
+    row, target = np.nonzero(grid.place > not_ranked)
+    of_edges = table.take(grid.place[row, target], axis=1)
+
+    def sums(of_cells: np.ndarray, axis: int, cluster: np.ndarray) -> Sums:
+        total = of_cells.sum(axis=axis)
+        spread, size = np.square(of_cells).sum(axis=axis), total.shape[1]
+        positive = np.stack([np.bincount(cluster, of_edge, minlength=size) for of_edge in of_edges])
+        parts = (with_average_precision(part, base_rate) for part in (positive, total - positive))
+        return Sums(*parts, np.bincount(cluster, minlength=size), with_average_precision(spread, base_rate**2))
+
+    of_rows = of_pairs if np.array_equal(rows, np.arange(len(grid.place))) else of_pairs[:, rows]
+    tfs = sums(of_rows, 2, grid.tf_of_row[row])
+    n_ranked = np.count_nonzero(grid.place[rows] != not_ranked, axis=1)
+    tfs = _moving_the_base_rate(tfs, n_ranked, float(values_of(bins)[AUPRC]), n)
     kept = of_rows.reshape(len(MOVED), -1).astype(np.float32)
-    precision = float(values_of(bins)[AUPRC])
-    return Influence(kept, _moving_the_base_rate(of_tfs, n_ranked, precision, n_pos + n_neg), of_targets, base_rate)
+    return Influence(kept, tfs, sums(of_pairs, 1, target), base_rate, grid.gene_of_row[rows])
 
 
 def _moving_the_base_rate(sums: Sums, n_ranked: np.ndarray, precision: float, n: float) -> Sums:

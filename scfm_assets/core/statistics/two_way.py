@@ -6,7 +6,9 @@ each TF and target adds to a metric is ``influence(ranking)`` of `scfm_assets.co
 
 The variance is that of two-way clusters (Cameron, Gelbach and Miller 2011, Journal of Business and Economic Statistics
 29): V = V_tf + V_target - V_pair, sums of squared influences by TF, by target, and of the pairs, which both of the
-others hold. Three things make it hold for few and for uneven clusters (the tests' interval study has the numbers):
+others hold. What a gene adds as TF and as target is squared together where it is known to be both (Aronow, Samii and
+Assenova 2015, Political Analysis 23). Three things make it hold for few and for uneven clusters (the tests' interval
+study has the numbers):
 
 - the influence of a cluster with the share h of all edges is divided by sqrt(1 - h), as it pulls the mean towards
   itself (CR2 of Bell and McCaffrey 2002, Survey Methodology 28);
@@ -88,12 +90,17 @@ class TwoWay(Shared):
         """Errors of a value, or of the difference of two, shape (n_metrics,)."""
         if self.units < 2:
             return np.full(self.values.shape[1], np.nan)
-        sides = zip(*(_sides(of_method, self.kind) for of_method in methods), strict=True)
-        of_sides = [(_minus([_unbiased(side) for side in of_side]) ** 2).sum(axis=1) for of_side in sides]
-        if len(of_sides) == 1:
-            return np.sqrt(of_sides[0])
+        by_side = zip(*(_sides(of_method, self.kind) for of_method in methods), strict=True)
+        added = [_minus([_unbiased(side) for side in of_side]) for of_side in by_side]
+        variance = np.sum([(of_side**2).sum(axis=1) for of_side in added], axis=0)
+        if len(added) == 1:
+            return np.sqrt(variance)
+        of_tfs, of_targets = added
+        target = methods[0].target_of_tf
+        both = target >= 0
+        variance += 2 * (of_tfs[:, both] * of_targets[:, target[both]]).sum(axis=1)
         of_pairs = squares_of(_minus([of_method.of_pairs for of_method in methods]), methods[0].base_rate)
-        return np.sqrt(np.maximum(sum(of_sides) - of_pairs, LEAST * of_pairs))
+        return np.sqrt(np.maximum(variance - of_pairs, LEAST * of_pairs))
 
 
 def over_network(rankings: Sequence[Ranking]) -> TwoWay:

@@ -7,7 +7,7 @@ import numpy as np
 from scfm_assets.core import statistics
 from scfm_assets.core.metrics import METRICS, Bins, CandidatePairs, as_bins, codes_of, values_of
 from scfm_assets.core.scores import ScoresOfGroups
-from scfm_assets.core.statistics import PairBootstrap, Resampled, TwoWay
+from scfm_assets.core.statistics import Donors, PairBootstrap, Resampled, TwoWay
 
 AT_ONCE = 1 << 20
 """Pairs, times draws, that are held at once. No result depends on it."""
@@ -45,10 +45,12 @@ def over_tfs(scores: np.ndarray, pairs: CandidatePairs) -> Resampled:
     return statistics.over_tfs([pairs.rank(of_method) for of_method in scores])
 
 
-def over_cells(scores: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, pairs: CandidatePairs) -> Resampled:
+def over_cells(
+    scores: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, pairs: CandidatePairs, donors: Donors | None = None
+) -> Resampled:
     """Leave each group of cells out: scores (M, n), and those without each group (M, n_groups, n)."""
     without = [np.stack([pairs.rank(without_group).values for without_group in of_method]) for of_method in left_out]
-    return statistics.over_cells([pairs.rank(of_method) for of_method in scores], without, sizes)
+    return statistics.over_cells([pairs.rank(of_method) for of_method in scores], without, sizes, donors)
 
 
 def pair_bootstrap(bins: Bins, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
