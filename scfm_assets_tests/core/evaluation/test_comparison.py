@@ -10,10 +10,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scfm_assets.core.evaluation.comparison import compare
 from scfm_assets.core.evaluation.metric_rows import Intervals, evaluate
+from scfm_assets.core.metrics import METRICS
 from scfm_assets.core.networks.table import NetworkSpec, NetworkTable, tidy_network
 from scfm_assets.core.scores.edges import EdgeScores, ScoreKey
 from scfm_assets.core.scores.left_out import LeftOut
-from scfm_assets.core.metrics import METRICS
 from scfm_assets.core.statistics import effective_number
 from scfm_assets.core.statistics.jackknife import jackknife_error
 from scfm_assets.core.universes.matched_universes import degree_matched
