@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
         "panel": 50,
         "universes": ["tf_grid", "observed"],
         "directions": ["tf_queries"],
-        "intervals": {"kinds": ["pairs", "tfs", "cells"], "resamples": 20},
+        "intervals": {"kinds": ["network", "tfs", "targets", "cells", "donors", "pairs"], "resamples": 20},
     },
 }
 

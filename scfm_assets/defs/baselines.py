@@ -26,7 +26,7 @@ MODEL = "baselines"
 
 def has_groups(catalog: Catalog) -> bool:
     """Whether intervals over cells are asked for: then scores without each group of cells are needed."""
-    return catalog.experiment.cell_groups > 0 and "cells" in catalog.experiment.intervals.kinds
+    return catalog.experiment.cell_groups > 0 and bool({"cells", "donors"} & set(catalog.experiment.intervals.kinds))
 
 
 def tfs_of(regulators: pa.Table) -> np.ndarray:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from scfm_assets.defs import baselines, networks
 from scfm_assets.defs.inputs import (
     ATTENTION,
+    CELL_SETS,
     SCORES,
     checkpoints_of,
     control_of_model,
@@ -114,7 +115,7 @@ def nodes(catalog: Catalog) -> list[Node]:
     @asset(
         "evaluation/metrics",
         space=Space.SLICE,
-        reads={**scores_and_universes(catalog), **networks.reads(catalog)},
+        reads={**scores_and_universes(catalog), **networks.reads(catalog), **CELL_SETS},
         watches=checkpoints_of(catalog),
         config=declared,
         table="metrics",
@@ -133,7 +134,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         results = []
         for model in (baselines.MODEL, *job.catalog.models):
             scores = with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
-            settings = evaluation_of(job.catalog, job.place, model, inputs["universes"])
+            settings = evaluation_of(job.catalog, job.place, model, inputs["universes"], inputs["cell_sets"])
             results.append(evaluate(scores, known, **settings))
         reasons = dict.fromkeys(reason for result in results for reason in result.reasons)
         job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))

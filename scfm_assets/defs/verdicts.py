@@ -8,6 +8,7 @@ from scfm_assets.defs import baselines, universes
 from scfm_assets.defs.evaluation import with_left_out
 from scfm_assets.defs.inputs import (
     ATTENTION,
+    CELL_SETS,
     SCORES,
     all_of,
     checkpoints_of,
@@ -17,6 +18,7 @@ from scfm_assets.defs.inputs import (
     scores_and_universes,
     scores_of,
 )
+from scfm_assets.defs.rows import donors_of
 from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, asset, everything
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
@@ -119,7 +121,7 @@ def nodes(catalog: Catalog) -> list[Node]:
     @asset(
         "evaluation/method_comparison",
         space=Space.SLICE,
-        reads=scores_and_universes(catalog),
+        reads={**scores_and_universes(catalog), **CELL_SETS},
         watches=checkpoints_of(catalog),
         config=declared,
         table="method_comparison",
@@ -141,7 +143,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         from scfm_assets.core.universes import grounds_of
 
         grounds, level = grounds_of(inputs["universes"]), job.catalog.experiment.intervals.level
-        return compare_methods(contenders_of(job, inputs), grounds, level=level)
+        donors = donors_of(inputs["cell_sets"])
+        return compare_methods(contenders_of(job, inputs), grounds, level=level, donors=donors)
 
     @asset(
         "evaluation/cell_count_comparison",
@@ -154,13 +157,13 @@ def nodes(catalog: Catalog) -> list[Node]:
         kinds=["parquet"],
     )
     def cell_count_comparison(job: Job, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
-        """One row: how far one method at one number of cells is from itself at the largest, over the same TFs."""
+        """One row: how far one method at one number of cells is from itself at the largest, over one network."""
         from scfm_assets.core.evaluation import compare_cell_counts
         from scfm_assets.core.metrics import TF_GRID
         from scfm_assets.core.universes import grounds_of
 
         grounds, level = grounds_of(universes, TF_GRID.name), job.catalog.experiment.intervals.level
-        return compare_cell_counts(slices(job, scores), grounds, level=level)
+        return compare_cell_counts(slices(job, scores, largest_first=True), grounds, level=level)
 
     @asset(
         HYPOTHESES,

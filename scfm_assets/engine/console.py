@@ -27,7 +27,7 @@ SHOWN = ("cells", "forward_passes", "rows", "genes", "score_matrices")
 HEADLINES = """
 with largest as (
     select * from metrics_latest
-    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs'
+    where metric = 'auroc' and universe = 'tf_grid' and interval = 'network'
     qualify n_cells = max(n_cells) over (partition by tissue)
 ), fixed as (
     select distinct tissue, model, layer, direction, ceiling from scaling_curves_latest

@@ -62,9 +62,9 @@ def scaling_curve(
 ) -> Figure:
     """Draw how well each model, at its fixed layer, and each baseline ranks a network's edges, over n_cells.
 
-    Dots are repeats, markers their mean, bars the mean interval (over TFs where there is one), lines the best form of
-    `scaling_curves`, dashed lines the known ceilings of planted controls. One panel per method of the models, and one
-    for the baselines.
+    Dots are repeats, markers their mean, bars the mean interval (over the network if there is one), lines the best form
+    of `scaling_curves`, dashed lines the known ceilings of planted controls. One panel per method of the models, and
+    one for the baselines.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-INTERVAL_KINDS = ("tfs", "pairs", "cells")
+INTERVAL_KINDS = ("network", "tfs", "pairs", "donors", "cells")
 """Which interval is drawn where there are several, the first choice first."""
 Line = tuple[np.ndarray, np.ndarray]
 FORM_OF = {form.name: form for form in FORMS}
@@ -52,7 +52,7 @@ def rows_of(table: pa.Table, **equal: Any) -> list[dict[str, Any]]:
 def trace_of(rows: Sequence[Mapping[str, Any]], x: str, y: str = "value") -> Trace | None:
     """Gather the rows of one series; None if none of its values is defined.
 
-    Rows that differ in the kind of interval alone are one value; the interval drawn is over TFs where there is one.
+    Rows that differ in the kind of interval alone are one value; the one drawn is over the network where there is one.
     """
     values: dict[float, dict[int, float]] = {}
     limits: dict[float, dict[str, list[tuple[float, float]]]] = {}

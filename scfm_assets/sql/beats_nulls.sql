@@ -1,9 +1,9 @@
 /* Does attention, at its fixed layer, beat each null at the largest n_cells? A null knows single genes, no pairs.
    The column of a null holds attention's AUROC minus the null's. `beaten` counts the nulls that lie below the whole
-   95 % interval of attention (over TFs, mean of the repeats). */
+   95 % interval of attention (over TFs and targets, mean of the repeats). */
 with largest as (
     from metrics_latest
-    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs'
+    where metric = 'auroc' and universe = 'tf_grid' and interval = 'network'
     qualify n_cells = max(n_cells) over (partition by tissue)
 ), scores as (
     select tissue, network, model, method, layer, direction, avg(value) as auroc, avg(lo) as lo, avg(hi) as hi

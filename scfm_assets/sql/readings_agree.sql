@@ -1,11 +1,12 @@
 /* Do the two directions and the lift agree? The AUROC of the fixed layer, read in four ways at the largest n_cells: the
    TF as the attending gene (queries) or as the attended one (keys), attention as it is or lifted by the number of keys.
-   Readings agree where their 95 % intervals (over TFs, mean of the repeats) lie on one side of 0.5, or all hold it. */
+   Readings agree where their 95 % intervals (over TFs and targets, mean of the repeats) lie on one side of 0.5, or all
+   hold it. */
 with fixed as (
     select distinct tissue, network, model, layer from scaling_curves_latest where method = 'attention'
 ), largest as (
     from metrics_latest semi join fixed using (tissue, network, model, layer)
-    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs' and head is null
+    where metric = 'auroc' and universe = 'tf_grid' and interval = 'network' and head is null
       and method in ('attention', 'attention_lift')
     qualify n_cells = max(n_cells) over (partition by tissue)
 ), readings as (

@@ -1,7 +1,7 @@
 /* Do trained weights score above random ones, slice by slice? Each model at its fixed layer, minus the control whose
    name says `random`, over the same cells and pairs. `told_apart` counts the slices and repeats in which the whole
    95 % interval of the difference lies above 0, `from_n_cells` says from where on all of them do. The interval adds the
-   two intervals over TFs in quadrature, as if they were independent. */
+   two intervals over TFs and targets in quadrature, as if they were independent. */
 with fixed as (
     select distinct tissue, network, model, layer, direction, method
     from scaling_curves_latest
@@ -9,7 +9,7 @@ with fixed as (
 ), scores as (
     select tissue, network, n_cells, repeat, model, value, (hi - lo) / 2 as reach
     from metrics_latest semi join fixed using (tissue, network, model, layer, direction, method)
-    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs' and head is null
+    where metric = 'auroc' and universe = 'tf_grid' and interval = 'network' and head is null
 ), pairs as (
     select tissue, network, model, n_cells, t.value - r.value as difference,
            sqrt(t.reach ** 2 + r.reach ** 2) as reach

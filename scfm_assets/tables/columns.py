@@ -174,6 +174,12 @@ def pick(columns: Iterable[Column], *names: str) -> tuple[Column, ...]:
 TISSUE = text("tissue", "Tissue of the catalog.")
 N_CELLS = count("n_cells", "Cells of each repeat of the slice.", least=1)
 REPEAT = count("repeat", "Number of the independent draw of cells, from 0.")
+DONORS = count(
+    "donors",
+    "Donors whose cells these are; NULL where the atlas names none. With fewer than 5, intervals over cells speak of "
+    "these donors alone.",
+    nullable=True,
+)
 SIMULATED = Column("simulated", "BOOLEAN", "Whether anything that it was made of is simulated.")
 SCORED_BY = (
     text("model", "Model of the catalog, or 'baselines'."),

@@ -6,6 +6,7 @@ from scfm_assets.tables.columns import (
     COUNTED,
     DIFFERENCE,
     DIFFERS,
+    DONORS,
     MEASURED,
     METHOD,
     N_CELLS,
@@ -35,18 +36,30 @@ METRICS = Table(
         *SCORED_BY,
         *MEASURED,
         number("value", "Value of the metric; NULL where it has no positives or no negatives.", check='"value" >= 0'),
-        number("lo", "Lower end of the interval; NULL with one unit or if nothing varies.", check='"lo" <= "hi"'),
+        number(
+            "lo",
+            "Lower end of the interval; NULL with one unit, if nothing varies, and for all but AUROC with fewer than "
+            "30 edges, or 10 TFs or targets.",
+            check='"lo" <= "hi"',
+        ),
         number("hi", "Upper end of the interval."),
         one_of(
             "interval",
-            "What the interval is over: pairs, drawn with replacement; tfs or groups of cells, each left out in turn.",
-            "pairs",
+            "What varies: network, TFs and targets at once, which claims rest on; tfs or targets alone; cells, in "
+            "groups; donors, with all their cells; pairs, as if they had nothing in common.",
+            "network",
             "tfs",
+            "targets",
             "cells",
+            "donors",
+            "pairs",
         ),
         count(
-            "resamples", "Units behind the interval: edges (pairs), TFs with an edge (tfs), groups of cells (cells)."
+            "resamples",
+            "Independent units behind the interval: of TFs or of targets, the fewer by how alike they are in edges "
+            "(network); TFs, targets, groups of cells, donors or edges.",
         ),
+        DONORS,
         *COUNTED,
         Column(
             "base_rate",
@@ -124,11 +137,14 @@ CHECKPOINT_COMPARISON = Table(
         *DIFFERENCE,
         one_of(
             "interval",
-            "What is left out of both in turn (jackknife): tfs with all their pairs, or groups of cells.",
+            "What varies for both at once: network (TFs and targets), tfs or targets alone, cells in groups, donors.",
+            "network",
             "tfs",
+            "targets",
             "cells",
+            "donors",
         ),
-        count("resamples", "Units behind the interval: TFs with an edge (tfs), groups of cells (cells)."),
+        count("resamples", "Independent units behind the interval, as in metrics."),
         *COUNTED,
         DIFFERS,
         SIMULATED,

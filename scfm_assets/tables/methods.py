@@ -6,6 +6,7 @@ from scfm_assets.tables.columns import (
     COUNTED,
     DIFFERENCE,
     DIFFERS,
+    DONORS,
     MEASURED,
     METHOD,
     N_CELLS,
@@ -46,17 +47,24 @@ METHOD_COMPARISON = Table(
         text("reference", "Method of the reference: a null, or the same method on random weights."),
         one_of("reference_role", "What the reference is.", "null", "random"),
         *MEASURED,
-        one_of("interval", "What is left out of both at once: tfs one by one, cells in groups.", "tfs", "cells"),
+        one_of(
+            "interval",
+            "What varies for both at once: network (TFs and targets); cells in groups; or donors with all their cells.",
+            "network",
+            "cells",
+            "donors",
+        ),
         number("value", "Value of the metric.", check='"value" >= 0', nullable=False),
         number("value_lo", "Lower end of its interval, made on the metric's own scale.", check='"value_lo" >= 0'),
         number("value_hi", "Upper end of its interval."),
         number("value_reference", "Value of the reference.", check='"value_reference" >= 0', nullable=False),
         number("difference", "value - value_reference.", nullable=False),
         *DIFFERENCE,
-        number("error", "Standard error of the difference (jackknife).", check='"error" >= 0'),
+        number("error", "Standard error of the difference; NULL where nothing varies.", check='"error" >= 0'),
         share("p", "Two-sided p of Student's t for the difference; NULL without an error.", nullable=True),
         number("effect", "Difference over its spread among the units: Cohen's d of a paired test."),
-        count("units", "Independent units: TFs with an edge, groups of cells."),
+        count("units", "Independent units: of TFs or of targets, the fewer; groups of cells; donors."),
+        DONORS,
         number(
             "correlation",
             "Spearman correlation of both scores over the pairs; NULL where one is constant.",
@@ -81,15 +89,19 @@ METHOD_VERDICTS = Table(
         ROLE,
         *MEASURED,
         number("value", "Value of the metric.", check='"value" >= 0', nullable=False),
-        number("tfs_lo", "Lower end of its interval over TFs.", check='"tfs_lo" <= "tfs_hi"'),
-        number("tfs_hi", "Upper end of its interval over TFs."),
-        number("cells_lo", "Lower end of its interval over cells.", check='"cells_lo" <= "cells_hi"'),
+        number("network_lo", "Lower end of its interval over TFs and targets.", check='"network_lo" <= "network_hi"'),
+        number("network_hi", "Upper end of its interval over TFs and targets."),
+        number("cells_lo", "Lower end of its interval over cells, or donors.", check='"cells_lo" <= "cells_hi"'),
         number("cells_hi", "Upper end; NULL where the scores without a group of cells are not known."),
         *COUNTED,
         N_REPEATS,
         text("best_null", "Gene-level null with the highest value; NULL for a null.", nullable=True),
         number("best_null_value", "Its value."),
-        text("rests_on", "Kinds of intervals that the verdict rests on: 'tfs, cells', or 'tfs' alone."),
+        text(
+            "rests_on",
+            "What the verdict rests on: 'network, donors', 'network, cells', 'network, cells of these donors' (fewer "
+            "than 5: it says nothing of others), or 'network' alone.",
+        ),
         share(
             "p",
             "Largest p over all nulls and kinds of intervals, 1 where the method is not above a null: "
@@ -102,8 +114,8 @@ METHOD_VERDICTS = Table(
         number("mde", "Smallest difference to the nulls that is told with power 0.8.", check='"mde" >= 0'),
         one_of(
             "verdict",
-            "beats the nulls: better than each, over TFs and over cells. worse than a null: so by both. underpowered: "
-            "neither, and power is below 0.8.",
+            "beats the nulls: better than each, over the network and over cells or donors. worse than a null: so by "
+            "both. underpowered: neither, and power is below 0.8.",
             "beats the nulls",
             "does not beat the nulls",
             "worse than a null",
@@ -112,7 +124,7 @@ METHOD_VERDICTS = Table(
         ),
         text("control", "Random control of the same family, options and layer; NULL without one.", nullable=True),
         number("value_random", "AUROC of the method on its random weights."),
-        number("random_lo", "Lower end of its interval: the wider one of TFs and cells."),
+        number("random_lo", "Lower end of its interval: the wider one of network and cells or donors."),
         number("random_hi", "Upper end of its interval."),
         text(
             "confounding",
@@ -165,7 +177,7 @@ SELECTION = Table(
 
 CELL_COUNT_COMPARISON = Table(
     "cell_count_comparison",
-    "One row: how far one method at one number of cells lies from where it is at the largest, over the same TFs.",
+    "One row: how far one method at one number of cells lies from where it is at the largest, over one network.",
     (
         TISSUE,
         N_CELLS,
@@ -177,7 +189,7 @@ CELL_COUNT_COMPARISON = Table(
         number("value_largest", "Value at the largest.", check='"value_largest" >= 0', nullable=False),
         number("difference", "value - value_largest.", nullable=False),
         *pick(METHOD_COMPARISON.columns, "lo", "hi", "error", "p", "effect"),
-        count("units", "TFs with an edge: each is left out of both at once. Cells are not, as cell sets are nested."),
+        count("units", "Of TFs or of targets, the fewer: both vary at once. Cells do not, as cell sets are nested."),
         *COUNTED,
         N_REPEATS,
         DIFFERS,

@@ -28,12 +28,12 @@ def test_values_and_limits_are_the_means_of_metrics_over_repeats(finished: Home)
         """
         with m as (
           select tissue, n_cells, model, method, direction, network, universe, metric, layer,
-                 avg(value) as value, avg(lo) filter (interval = 'tfs') as tfs_lo,
-                 avg(hi) filter (interval = 'tfs') as tfs_hi, avg(lo) filter (interval = 'cells') as cells_lo
+                 avg(value) as value, avg(lo) filter (interval = 'network') as network_lo,
+                 avg(hi) filter (interval = 'network') as network_hi, avg(lo) filter (interval = 'cells') as cells_lo
           from metrics_latest where head is null group by all
         )
-        select count(*) as rows, max(abs(v.value - m.value)) as apart, max(abs(v.tfs_lo - m.tfs_lo)) as lo,
-               max(abs(v.tfs_hi - m.tfs_hi)) as hi, max(abs(v.cells_lo - m.cells_lo)) as cells
+        select count(*) as rows, max(abs(v.value - m.value)) as apart, max(abs(v.network_lo - m.network_lo)) as lo,
+               max(abs(v.network_hi - m.network_hi)) as hi, max(abs(v.cells_lo - m.cells_lo)) as cells
         from method_verdicts_latest v
         join m using (tissue, n_cells, model, method, direction, network, universe, metric)
         where v.layer is not distinct from m.layer
@@ -84,7 +84,7 @@ def test_the_layer_that_all_units_choose_is_the_best_of_metrics(finished: Home) 
           select tissue, n_cells, repeat, model, max(value) as value, arg_max(layer, value) as layer
           from metrics_latest
           where method = 'attention' and head is null and universe = 'tf_grid' and metric = 'auroc'
-            and interval = 'tfs' and direction = 'tf_queries'
+            and interval = 'network' and direction = 'tf_queries'
           group by all
         )
         select s.halves_of, count(*) as rows, max(abs(s.value_of_best - best.value)) as apart,

@@ -14,14 +14,14 @@ def row(method: str, value: float, verdict: str, **more) -> dict:
     return {
         "model": "mine", "method": method, "layer": 3, "role": "null" if verdict == NULL else "model",
         "network": "truth", "universe": "tf_grid", "metric": "auroc", "value": value,
-        "tfs_lo": value - 0.05, "tfs_hi": value + 0.05, "cells_lo": value - 0.02, "cells_hi": value + 0.02,
+        "network_lo": value - 0.05, "network_hi": value + 0.05, "cells_lo": value - 0.02, "cells_hi": value + 0.02,
         "n_pos": 1200, "verdict": verdict, "confounding": None, **more,
     }  # fmt: skip
 
 
 ROWS = [
     row("mean_product", 0.62, NULL),
-    row("detection_product", 0.55, NULL, tfs_lo=None, tfs_hi=None),
+    row("detection_product", 0.55, NULL, network_lo=None, network_hi=None),
     row("attention", 0.8, BEATS, confounding="confounded"),
     row("hidden_state", 0.6, UNDERPOWERED, cells_lo=None, cells_hi=None),
     row("attention", 0.7, BEATS, network="other"),

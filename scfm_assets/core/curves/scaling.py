@@ -17,8 +17,8 @@ from scfm_assets.core.curves.table import as_row
 from scfm_assets.core.metrics import TF_GRID
 from scfm_assets.tables.evaluation import SCALING_CURVES
 
-INTERVAL_KINDS = ("tfs", "pairs")
-"""Intervals whose width may weigh a point, the better first: over TFs they see that edges of one TF hang together."""
+INTERVAL_KINDS = ("network", "tfs", "pairs")
+"""Intervals whose width may weigh a point, the better first: over the network they see what edges have in common."""
 PRIOR_DOF = 4
 """How many degrees of freedom the spread common to all counts is worth against a count's own few repeats."""
 CEILING_OF = {"metric": "auroc", "universe": TF_GRID.name}

@@ -22,8 +22,8 @@ Verdict = Literal["confounded", "clean", "unknown"]
 def confounding(of_method: Rows, methods: Iterable[Rows]) -> dict[str, Any]:
     """Say what random weights of the same architecture score; of several controls, the one farthest from chance.
 
-    Its limits are the wider ones of TFs and cells: that random weights happen to favour the edges at hand is no
-    knowledge either, and only other TFs tell.
+    Its limits are the wider ones of network and cells or donors: that random weights happen to favour the edges at
+    hand is no knowledge either, and only other TFs and targets tell.
 
     Parameters
     ----------

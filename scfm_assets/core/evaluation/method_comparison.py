@@ -1,21 +1,33 @@
 """Methods against what they have to beat, over the same pairs: the rows of the table `method_comparison`.
 
 What has to be beaten are the gene-level nulls, and the same method on random weights. All methods of a slice are ranked
-over the same pairs, and each TF and each group of cells is left out of all of them at once, so that what two methods
-have in common is no part of the uncertainty of their difference. Repeats are merged: values, limits of values and
+over the same pairs, and TFs, targets and groups of cells vary for all of them at once, so that what two methods have in
+common is no part of the uncertainty of their difference. Repeats are merged: values, limits of values and
 correlations are means, and so is the standard error of a difference, which no dependence between repeats makes too
 small (the standard deviation of a mean is at most the mean of the standard deviations).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import rankdata
 
 from scfm_assets.core.metrics import largest_values, reach
-from scfm_assets.core.statistics import Difference, Shared, correlation, over_cells, over_tfs, t_tests, verdict_of
+from scfm_assets.core.statistics import (
+    Difference,
+    Donors,
+    Resampled,
+    TwoWay,
+    correlation,
+    over_cells,
+    over_network,
+    side_by_side,
+    t_tests,
+    verdict_of,
+)
 from scfm_assets.tables.methods import METHOD_COMPARISON
 
 if TYPE_CHECKING:
@@ -27,13 +39,13 @@ if TYPE_CHECKING:
     from scfm_assets.core.universes import Ground
 
 
-KINDS = ("tfs", "cells")
-"""What is left out. Draws of pairs would say nothing of a method: the pairs of one TF hang together."""
 STATIC = frozenset({"token_embedding"})
 """Methods that no cell changes: they are the same without any group of cells."""
 
 
-def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, level: float = 0.95) -> pa.Table:
+def compare_methods(
+    found: Sequence[Contender], grounds: Sequence[Ground], *, level: float = 0.95, donors: Donors | None = None
+) -> pa.Table:
     """Say by how much every method ranks edges better than each gene-level null and than random weights.
 
     Parameters
@@ -44,13 +56,17 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
         Pairs to rank.
     level
         Confidence.
+    donors
+        Whose cells the groups hold; nothing is known of them if None.
 
     Returns
     -------
-    Rows of `method_comparison`; over cells, where the scores of both methods without each group are known.
+    Rows of `method_comparison`, over the network, and over cells or donors where the scores of both methods without
+    each group are known.
     """
+    donors = donors or Donors()
     repeats = sorted({repeat for method in found for repeat in method.keys}) if grounds else []
-    of_repeats = [_measured(found, grounds, repeat) for repeat in repeats]
+    of_repeats = [_measured(found, grounds, repeat, donors) for repeat in repeats]
     correlations = [[_correlations(found, ground, repeat) for ground in grounds] for repeat in repeats]
     rows = []
     for place, ground in enumerate(grounds):
@@ -58,10 +74,10 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
             pair: float(np.mean([of_repeat[place][pair] for of_repeat in correlations])) for pair in _compared(found)
         }
         most = largest_values(ground.pairs.n_pos / ground.pairs.n)
-        for kind in KINDS:
-            shared = [of_repeat[place][kind] for of_repeat in of_repeats]
+        for kind in ("network", donors.kind):
+            shared = [of_repeat[place][kind != "network"] for of_repeat in of_repeats]
             limits = np.mean([of_repeat.intervals(level=level) for of_repeat in shared], axis=0)
-            if kind == "cells":  # nothing varies, so that nothing is known: what is left of an error is rounding
+            if kind != "network":  # nothing varies, so that nothing is known: what is left of an error is rounding
                 limits[:, [method.method in STATIC for method in found]] = np.nan
             for one, other in _compared(found):
                 if not _known(shared, one, other):
@@ -71,6 +87,7 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
                 )
                 names = {**found[one].names, **ground.names, **_names_of_reference(found[other])}
                 names |= {"interval": kind, "correlation": alike[one, other], "n_repeats": len(repeats)}
+                names |= {"donors": donors.n}
                 rows += [
                     {**names, **_numbers(difference, low, high)}
                     for difference, low, high in zip(differences, *limits[:, one], strict=True)
@@ -96,7 +113,7 @@ def over_repeats(found: Sequence[Sequence[Difference]], most: np.ndarray, *, lev
     ]
     value, before, error = np.mean(numbers, axis=0).T
     differences, units = value - before, min(difference.units for of_repeat in found for difference in of_repeat)
-    half = np.where((error > 0) | (differences == 0), error, np.nan) * reach(units, level=level)
+    half = np.where(error > 0, error, np.nan) * reach(units, level=level)
     low, high = (np.clip(differences + side * half, -most, most) for side in (-1, 1))
     p, effect = t_tests(differences, error, units)
     names = ("value", "value_before", "difference", "low", "high", "error", "effect", "p")
@@ -113,35 +130,34 @@ def over_repeats(found: Sequence[Sequence[Difference]], most: np.ndarray, *, lev
 # One repeat -----------------------------------------------------------------------------------------------------------
 
 
-def _measured(methods: Sequence[Contender], grounds: Sequence[Ground], repeat: int) -> list[dict[str, Shared]]:
-    """Rank every ground by every method, all of them without each TF and without each group of cells.
+def _measured(
+    methods: Sequence[Contender], grounds: Sequence[Ground], repeat: int, donors: Donors
+) -> list[tuple[TwoWay, Resampled]]:
+    """Rank every ground by every method, over the network and without each group of cells.
 
     Scores without each group are made for one method at a time: those of all methods are many times the memory.
     """
-    parts: list[dict[str, list[Shared]]] = [{kind: [] for kind in KINDS} for _ in grounds]
+    over_networks: list[list[TwoWay]] = [[] for _ in grounds]
+    over_groups: list[list[Resampled]] = [[] for _ in grounds]
     sizes = next(
         (left.n_cells[repeat] for method in methods if (left := method.source.scores.left_out)), np.zeros(0, int)
     )
     for method in methods:
         matrix, without = method.matrix(repeat), _without_groups(method, repeat)
-        for ground, part in zip(grounds, parts, strict=True):
+        for ground, of_network, of_groups in zip(grounds, over_networks, over_groups, strict=True):
             ranking = ground.pairs.rank(ground.pairs.of(matrix[ground.universe.tfs]))
-            shared = over_tfs([ranking])
-            part["tfs"].append(shared)
+            of_network.append(over_network([ranking]))
             if without is not None:
                 left_out = np.stack([ground.pairs.rank(scores).values for scores in without(ground)])
-                part["cells"].append(over_cells([ranking], [left_out], sizes))
             else:
-                values = shared.values if method.method in STATIC else np.full_like(shared.values, np.nan)
-                part["cells"].append(_whatever_cells(shared, values, sizes))
-    return [{kind: side_by_side(of_methods) for kind, of_methods in part.items()} for part in parts]
-
-
-def _whatever_cells(known: Shared, without: np.ndarray, sizes: np.ndarray) -> Shared:
-    """Say that metrics are `without`, (1, n_metrics), whichever group of cells is left out."""
-    resampled = np.repeat(without[..., None], len(sizes), axis=2)
-    units = int(np.count_nonzero(sizes))
-    return Shared("cells", known.values, resampled, units, known.n_pos, known.n_neg, sizes)
+                # The same whichever group is left out, or not known.
+                values = ranking.values if method.method in STATIC else np.full_like(ranking.values, np.nan)
+                left_out = np.tile(values, (len(sizes), 1))
+            of_groups.append(over_cells([ranking], [left_out], sizes, donors))
+    return [
+        (side_by_side(of_network), resampled_side_by_side(of_groups))
+        for of_network, of_groups in zip(over_networks, over_groups, strict=True)
+    ]
 
 
 def _without_groups(method: Contender, repeat: int) -> Callable[[Ground], np.ndarray] | None:
@@ -154,11 +170,10 @@ def _without_groups(method: Contender, repeat: int) -> Callable[[Ground], np.nda
     return lambda ground: ground.pairs.of(turned[:, np.searchsorted(left.tfs, ground.universe.tfs)])
 
 
-def side_by_side(parts: Sequence[Shared]) -> Shared:
+def resampled_side_by_side(parts: Sequence[Resampled]) -> Resampled:
     """Put methods that were ranked one by one beside each other."""
     values, resampled = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "resampled"))
-    first = parts[0]
-    return Shared(first.kind, values, resampled, first.units, first.n_pos, first.n_neg, first.sizes)
+    return replace(parts[0], values=values, resampled=resampled)
 
 
 def _correlations(methods: Sequence[Contender], ground: Ground, repeat: int) -> dict[tuple[int, int], float]:
@@ -174,10 +189,11 @@ def _compared(methods: Sequence[Contender]) -> list[tuple[int, int]]:
     return [(one, other) for one, method in enumerate(methods) for other in method.references(methods)]
 
 
-def _known(shared: Sequence[Shared], one: int, other: int) -> bool:
-    """Whether both methods are known without the units that are left out."""
+def _known(shared: Sequence[TwoWay | Resampled], one: int, other: int) -> bool:
+    """Whether both methods are known without the groups that are left out."""
     return all(
-        of_repeat.resampled.shape[2] and not np.isnan(of_repeat.resampled[[one, other], 0]).all(1).any()
+        not isinstance(of_repeat, Resampled)
+        or (of_repeat.resampled.shape[2] and not np.isnan(of_repeat.resampled[[one, other], 0]).all(1).any())
         for of_repeat in shared
     )
 

@@ -1,8 +1,9 @@
 """What a comparison of methods says of each method: the rows of the table `method_verdicts`, and its hypotheses.
 
-A method beats the nulls if it is better than each of the gene-level nulls, over TFs and over cells. All of these
-comparisons have to exclude chance, so that the largest of their p values is a p value of the whole claim (Berger 1982,
-Technometrics 24, intersection-union test): no null is chosen on the data.
+A method beats the nulls if it is better than each of the gene-level nulls, over the network (TFs and targets) and over
+cells, or donors where the atlas names enough of them. All of these comparisons have to exclude chance, so that the
+largest of their p values is a p value of the whole claim (Berger 1982, Technometrics 24, intersection-union test): no
+null is chosen on the data.
 """
 
 from __future__ import annotations
@@ -158,14 +159,22 @@ def _values(rows: Rows) -> dict[str, Any]:
     """Take the value of a method and its limits, which stand in each of its rows."""
     same = {name: rows[0][name] for name in ("value", "n_pos", "n_neg", "n_repeats")}
     of_kind = {row["interval"]: row for row in rows}
-    ends = ((kind, end) for kind in ("tfs", "cells") for end in ("lo", "hi"))
-    return same | {f"{kind}_{end}": of_kind.get(kind, {}).get(f"value_{end}") for kind, end in ends}
+    over_cells = of_kind.get("donors") or of_kind.get("cells") or {}
+    limits = {"network": of_kind.get("network", {}), "cells": over_cells}
+    return same | {f"{name}_{end}": row.get(f"value_{end}") for name, row in limits.items() for end in ("lo", "hi")}
+
+
+def _rests_on(rows: Rows) -> str:
+    """Name the kinds of intervals of a method, and whether those over cells speak of these donors alone."""
+    few = any(row["donors"] is not None and row["interval"] == "cells" for row in rows)
+    kinds = ", ".join(dict.fromkeys(row["interval"] for row in rows))
+    return f"{kinds} of these donors" if few else kinds
 
 
 def _judged(compared: Rows, alpha: float) -> dict[str, Any]:
     """Say whether a method beats the nulls, and with what power."""
     against = [row for row in compared if row["reference_role"] == "null"]
-    judged: dict[str, Any] = {"rests_on": ", ".join(dict.fromkeys(row["interval"] for row in compared))}
+    judged: dict[str, Any] = {"rests_on": _rests_on(compared)}
     if compared[0]["role"] == "null":
         return judged | dict.fromkeys(OF_NULLS) | {"verdict": NULL}
     best = max(against, key=lambda row: row["value_reference"])

@@ -6,6 +6,7 @@ parts are made when they are asked for, each by the engine that is fastest for i
 - ``.values`` and ``.bins``: all metrics of one ranking, from a look-up of the scores among those of the positives;
 - ``.of_tfs`` and ``.others``: the same for each TF's own pairs, which resampling TFs and choosing on halves add up
   (`scfm_assets.core.statistics.over_tfs`, `select`);
+- ``.grid``, from which `influence` says what each TF, target and pair adds to each metric;
 - ``.ranks``: where every pair stands after one sort, for thousands of other labels over the same scores: permutations
   (`permutation_test`), and labels that are hidden again and again.
 
@@ -26,9 +27,10 @@ from scfm_assets.core.metrics.metrics import (
     largest_values,
     values_of,
 )
+from scfm_assets.core.metrics.pair_influence import Grid, Influence, Sums, influence, squares_of
 from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
 from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, Ranking
-from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
+from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled, slopes
 from scfm_assets.core.metrics.thresholds import coarser, codes_of
 from scfm_assets.core.metrics.universes import (
     ALL_PAIRS,
@@ -57,10 +59,13 @@ __all__ = [
     "BinsByTf",
     "CandidatePairs",
     "CountedRanking",
+    "Grid",
+    "Influence",
     "PairRanks",
     "PanelEdges",
     "RankedPairs",
     "Ranking",
+    "Sums",
     "Universe",
     "as_bins",
     "auroc",
@@ -68,9 +73,12 @@ __all__ = [
     "bins_of",
     "coarser",
     "codes_of",
+    "influence",
     "largest_values",
     "reach",
     "rescaled",
+    "slopes",
+    "squares_of",
     "universe_names",
     "values_of",
 ]

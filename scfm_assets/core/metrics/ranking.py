@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 from scfm_assets.core.metrics.metrics import Bins, values_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
+
+    from scfm_assets.core.metrics.pair_influence import Grid
 
 BinsByTf = tuple[Bins, Bins | None]
 
@@ -22,6 +26,11 @@ class Ranking(ABC):
     @abstractmethod
     def by_tf(self) -> BinsByTf:
         """Bins of each TF's own pairs, shapes (n_tfs, p), and of the pairs without a TF, (p,); None without any."""
+
+    @property
+    @abstractmethod
+    def grid(self) -> Grid:
+        """Where each pair lies among the positives."""
 
     @property
     def of_tfs(self) -> Bins:
@@ -55,8 +64,14 @@ class CountedRanking(Ranking):
     """A ranking that is counted into bins already, from a matrix that was looked up once for many universes."""
 
     counted: BinsByTf
+    make_grid: Callable[[], Grid]
 
     @property
     def by_tf(self) -> BinsByTf:
         """See `Ranking`."""
         return self.counted
+
+    @cached_property
+    def grid(self) -> Grid:
+        """See `Ranking`."""
+        return self.make_grid()

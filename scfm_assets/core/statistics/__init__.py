@@ -5,8 +5,9 @@ A toolbox for studies, by what is known:
 - numbers of independent units (data sets, donors, TFs): `Estimate.of_sample`, and `paired` for two methods on the same
   units; ``.interval()``, ``.p()``, ``.power()``, ``.mde()``, ``.as_test(...)`` of the estimate;
 - any other statistic of such units: `leaving_out` with `jackknife_error`, or `block_bootstrap` where it is not smooth;
-- rankings of the same pairs by several methods: `over_tfs` and `over_cells` make a `Shared`, whose ``.intervals()`` and
-  ``.difference(one, other)`` are on the scale of each metric; a claim needs both kinds;
+- rankings of the same pairs by several methods: `over_network` (TFs and targets) and `over_cells` make a `Shared`,
+  whose ``.intervals()`` and ``.difference(one, other)`` are on the scale of each metric; a claim needs both kinds.
+  `over_tfs` and `over_targets` let one end of the pairs vary;
 - whether a ranking knows more than the labels' margins: `permutation_test`, with labels that are permuted within TFs
   (default), keeping degrees (`permuted_degrees`), or anywhere (`permuted_anywhere`, a test of the ranking itself);
 - a layer, head or variant that was chosen: `select`, on halves that did not choose it;
@@ -23,6 +24,7 @@ from scfm_assets.core.statistics.ceilings import (
     uninformed_average_precision,
 )
 from scfm_assets.core.statistics.degree_permutation import permuted_degrees
+from scfm_assets.core.statistics.donors import ENOUGH, Donors
 from scfm_assets.core.statistics.estimate import Estimate, paired
 from scfm_assets.core.statistics.hypothesis_tests import Test, hypotheses_table, tests_of, tests_table
 from scfm_assets.core.statistics.jackknife import jackknife_error
@@ -36,9 +38,15 @@ from scfm_assets.core.statistics.power import ALPHA, POWER, Sided, power_of_diff
 from scfm_assets.core.statistics.reliability import Reliability, correlation, split_half
 from scfm_assets.core.statistics.resampling import PairBootstrap, tf_bootstrap, tf_jackknife
 from scfm_assets.core.statistics.selection import Selection, of_tfs, select
+from scfm_assets.core.statistics.two_way import TwoWay, one_side, over_network, over_targets, side_by_side
 from scfm_assets.core.statistics.uncertainty import (
+    FEW_CLUSTERS,
+    FEW_EDGES,
     Difference,
+    Kind,
+    Resampled,
     Shared,
+    effective_number,
     over_cells,
     over_tfs,
     t_tests,
@@ -48,28 +56,39 @@ from scfm_assets.core.statistics.uncertainty import (
 
 __all__ = [
     "ALPHA",
+    "ENOUGH",
+    "FEW_CLUSTERS",
+    "FEW_EDGES",
     "POWER",
     "Difference",
+    "Donors",
     "Estimate",
+    "Kind",
     "Labels",
     "PairBootstrap",
     "Permuted",
     "Reliability",
+    "Resampled",
     "Selection",
     "Shared",
     "Sided",
     "Test",
+    "TwoWay",
     "apparent_auroc",
     "apparent_average_precision",
     "best_auroc",
     "best_average_precision",
     "block_bootstrap",
     "correlation",
+    "effective_number",
     "hypotheses_table",
     "jackknife_error",
     "leaving_out",
     "of_tfs",
+    "one_side",
     "over_cells",
+    "over_network",
+    "over_targets",
     "over_tfs",
     "paired",
     "permutation_test",
@@ -78,6 +97,7 @@ __all__ = [
     "permuted_within_tfs",
     "power_of_difference",
     "select",
+    "side_by_side",
     "smallest_difference",
     "split_half",
     "t_tests",

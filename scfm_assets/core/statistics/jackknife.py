@@ -16,7 +16,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def jackknife_error(
+    value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, strata: np.ndarray | None = None
+) -> np.ndarray:
     """One standard error for each statistic, over groups of cells or any other units.
 
     Parameters
@@ -27,6 +29,9 @@ def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) 
         The same without each group, shape (n_groups, ...).
     sizes
         Cells of each group, shape (n_groups,); groups without cells do not count.
+    strata
+        What each group is drawn from, int (n_groups,), where these stay as they are: only groups of one stratum are
+        compared with each other. A stratum of one group adds nothing. One for all if None.
 
     Returns
     -------
@@ -38,5 +43,26 @@ def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) 
         return np.full(value.shape, np.nan)
     share = (sizes[held] / sizes.sum()).reshape(-1, *[1] * value.ndim)
     pseudo = (value - (1 - share) * left_out) / share
+    if strata is not None:
+        return np.sqrt(_within(pseudo, share, np.asarray(strata)[held]))
     estimate = len(held) * value - ((1 - share) * left_out).sum(axis=0)
     return np.sqrt(((pseudo - estimate) ** 2 * share / (1 - share)).mean(axis=0))
+
+
+def freedom_within(sizes: np.ndarray, strata: np.ndarray | None = None) -> int:
+    """Degrees of freedom of `jackknife_error`: groups with cells, less one for each stratum."""
+    held = sizes > 0
+    n_strata = 1 if strata is None else len(np.unique(np.asarray(strata)[held]))
+    return int(np.count_nonzero(held)) - n_strata
+
+
+def _within(pseudo: np.ndarray, share: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Variance of the share-weighted mean of pseudo-values, from how they differ inside each stratum."""
+    variance = np.zeros(pseudo.shape[1:])
+    for stratum in np.unique(strata):
+        own, weight = pseudo[strata == stratum], share[strata == stratum]
+        if len(own) < 2:
+            continue
+        mean = (own * weight).sum(axis=0) / weight.sum()
+        variance += len(own) / (len(own) - 1) * ((weight * (own - mean)) ** 2).sum(axis=0)
+    return variance

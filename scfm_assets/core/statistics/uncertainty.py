@@ -4,22 +4,25 @@ All methods are ranked over the same pairs and see the same draws of pairs, the 
 left out, so that what they have in common is no part of the uncertainty of a difference.
 
 Intervals are value +- t times an error, on the scale of `core.metrics.scales` for a value and on the plain one for
-a difference. The error over pairs is that of a bootstrap; over TFs and over groups of cells it is the jackknife's,
+a difference. The error over pairs is that of a bootstrap; over TFs, groups of cells and donors it is the jackknife's,
 with Student's t for one less than the units: percentiles of draws are too short for few units (the tests' interval
-study has the numbers).
+study has the numbers). What claims about networks rest on, `over_network` of `core.statistics.two_way`, lets TFs and
+targets vary at once: a jackknife over TFs takes targets that all TFs share for fixed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from scfm_assets.core.metrics import AT_LEAST, METRICS, largest_values, reach, rescaled
 from scfm_assets.core.statistics.ceilings import uninformed_average_precision
+from scfm_assets.core.statistics.donors import Donors
 from scfm_assets.core.statistics.estimate import Estimate
-from scfm_assets.core.statistics.jackknife import jackknife_error
+from scfm_assets.core.statistics.jackknife import freedom_within, jackknife_error
 from scfm_assets.core.statistics.resampling import tf_jackknife
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.metrics import Ranking
 
 Verdict = Literal["better", "worse", "indistinguishable"]
+Kind = Literal["network", "tfs", "targets", "cells", "donors", "pairs"]
 
 
 def verdict_of(low: float, high: float, neutral: float = 0.0) -> Verdict:
@@ -35,64 +39,82 @@ def verdict_of(low: float, high: float, neutral: float = 0.0) -> Verdict:
     return "better" if low > neutral else "worse" if high < neutral else "indistinguishable"
 
 
+FEW_EDGES = 30
+"""With fewer edges average and early precision have no limits: they hang on the one or two that come first."""
+FEW_CLUSTERS = 10
+"""The same for fewer TFs or targets, counted by `effective_number`, where an error rests on them."""
+OF_THE_FIRST = np.array([metric.name != "auroc" for metric in METRICS])
+"""Metrics that hang on the best pairs alone, shape (n_metrics,)."""
+
+
+def effective_number(sizes: np.ndarray) -> np.ndarray:
+    """Count clusters by how alike they are in size along the last axis: sum(d)^2 / sum(d^2); 0 without any."""
+    squares = (sizes**2).sum(axis=-1)
+    return np.divide(sizes.sum(axis=-1) ** 2, squares, out=np.zeros(np.shape(squares)), where=squares > 0)
+
+
 @dataclass(frozen=True, eq=False)
-class Shared:
-    """Metrics of M methods over the same pairs, and over the same resamples of them.
+class Shared(ABC):
+    """Metrics of M methods over the same pairs, with errors that know what the methods have in common.
 
     Attributes
     ----------
     kind
-        What is resampled: ``pairs``, ``tfs`` or ``cells``.
+        What varies: ``network`` (TFs and targets), ``tfs``, ``targets``, ``cells``, ``donors`` or ``pairs``.
     values
         Shape (M, n_metrics).
-    resampled
-        Of each draw, or without each TF or group of cells, shape (M, n_metrics, R).
-    units
-        Independent units behind the error: edges (pairs), TFs with an edge, groups with cells.
     n_pos, n_neg
         Positives and negatives.
-    sizes
-        Size of what was left out, shape (R,); None for draws.
     """
 
-    kind: Literal["pairs", "tfs", "cells"]
+    kind: Kind
     values: np.ndarray
-    resampled: np.ndarray
-    units: int
     n_pos: int
     n_neg: int
-    sizes: np.ndarray | None = None
 
-    def error(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Standard errors of a statistic of the metrics; NaN with fewer than two units.
+    @property
+    @abstractmethod
+    def units(self) -> int:
+        """Independent units behind the errors, rounded: Student's t of a difference has one degree less."""
 
-        `statistic` takes metrics (M, n_metrics, resamples), and keeps the last axis.
-        """
-        value, drawn = statistic(self.values[..., None])[..., 0], np.moveaxis(statistic(self.resampled), -1, 0)
-        if self.units < 2:
-            return np.full(np.shape(value), np.nan)
-        if self.sizes is None:
-            return _spread(drawn)
-        return jackknife_error(value, drawn, self.sizes)
+    @property
+    @abstractmethod
+    def clusters(self) -> float:
+        """Effective number of TFs or targets that the errors rest on; infinite where they rest on neither."""
+
+    @abstractmethod
+    def errors_on_scales(self) -> np.ndarray:
+        """Errors of all values on the scales of the metrics, shape (n_metrics, M)."""
+
+    @abstractmethod
+    def errors_of_difference(self, one: int, other: int) -> np.ndarray:
+        """Errors of the differences of two methods, shape (n_metrics,)."""
+
+    def units_of_values(self) -> np.ndarray:
+        """Independent units behind the limits of each value, whole or not, shape (n_metrics, M)."""
+        return np.full(np.shape(self.values)[::-1], float(self.units))
+
+    def widened(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Move limits (n_metrics, M) that are known to be too close."""
+        return low, high
+
+    @property
+    def has_limits(self) -> np.ndarray:
+        """Which metrics have limits, boolean (n_metrics,): all but those of the first pairs where little is known."""
+        return ~OF_THE_FIRST | (self.n_pos >= FEW_EDGES and self.clusters >= FEW_CLUSTERS)
 
     def intervals(self, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Limits of all values, made on the scales of the metrics, shapes (M, n_metrics).
 
-        NaN where there is no error: fewer than two units, or a value that no resample changes.
+        NaN where there is no error: fewer than two units, a value that nothing changes, or too few edges or clusters
+        for the metric.
         """
         pairs = float(self.n_pos) * self.n_neg
-
-        def on_scale(metrics: np.ndarray) -> np.ndarray:
-            return rescaled(np.swapaxes(metrics, 0, 1), pairs)
-
-        half = _known(self.error(on_scale)) * reach(self.units, level=level)
-        most, values = largest_values(self.n_pos / (self.n_pos + self.n_neg))[:, None], on_scale(self.values)
+        error = np.where(self.has_limits[:, None], _known(self.errors_on_scales()), np.nan)
+        half = error * reach(self.units_of_values(), level=level)
+        most, values = largest_values(self.n_pos / (self.n_pos + self.n_neg))[:, None], rescaled(self.values.T, pairs)
         low, high = (np.clip(rescaled(values + side * half, pairs, back=True), 0, most) for side in (-1, 1))
-        names = [metric.name for metric in METRICS]
-        for ratio, metric in AT_LEAST.items():
-            of_ratio, of_metric, over = names.index(ratio), names.index(metric), (self.n_pos + self.n_neg) / self.n_pos
-            low[of_ratio] = np.minimum(low[of_ratio], low[of_metric] * over)
-            high[of_ratio] = np.maximum(high[of_ratio], high[of_metric] * over)
+        low, high = self.widened(low, high)
         return low.T, high.T
 
     def verdicts(self, *, level: float = 0.95) -> list[list[Verdict]]:
@@ -107,8 +129,8 @@ class Shared:
     def difference(self, one: int, other: int, *, level: float = 0.95) -> list[Difference]:
         """Say by how much method `one` is above method `other`, by each of `METRICS`."""
         value = self.values[one] - self.values[other]
-        error = self.error(lambda metrics: metrics[one] - metrics[other])
-        half = np.where((error > 0) | (value == 0), error, np.nan) * reach(self.units, level=level)
+        error = np.where(self.has_limits, _known(self.errors_of_difference(one, other)), np.nan)
+        half = error * reach(self.units, level=level)
         most = largest_values(self.n_pos / (self.n_pos + self.n_neg))
         low, high = np.clip(value - half, -most, most), np.clip(value + half, -most, most)
         p, effect = t_tests(value, error, self.units)
@@ -129,6 +151,61 @@ class Shared:
             )
             for i, metric in enumerate(METRICS)
         ]
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled(Shared):
+    """Metrics of M methods over the same pairs, and over the same resamples of them.
+
+    Attributes
+    ----------
+    resampled
+        Of each draw, or without each TF, group of cells or donor, shape (M, n_metrics, R).
+    units
+        Edges (pairs), TFs with an edge, groups with cells, donors.
+    sizes
+        Size of what was left out, shape (R,); None for draws.
+    strata
+        What the left out is compared within, see `jackknife_error`; None for everything.
+    clusters
+        See `Shared`.
+    """
+
+    resampled: np.ndarray
+    units: int = 0
+    sizes: np.ndarray | None = None
+    strata: np.ndarray | None = None
+    clusters: float = np.inf
+
+    def error(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Standard errors of a statistic of the metrics; NaN with fewer than two units.
+
+        `statistic` takes metrics (M, n_metrics, resamples), and keeps the last axis.
+        """
+        value, drawn = statistic(self.values[..., None])[..., 0], np.moveaxis(statistic(self.resampled), -1, 0)
+        if self.units < 2:
+            return np.full(np.shape(value), np.nan)
+        if self.sizes is None:
+            return _spread(drawn)
+        return jackknife_error(value, drawn, self.sizes, self.strata)
+
+    def errors_on_scales(self) -> np.ndarray:
+        """See `Shared`."""
+        pairs = float(self.n_pos) * self.n_neg
+        return self.error(lambda metrics: rescaled(np.swapaxes(metrics, 0, 1), pairs))
+
+    def errors_of_difference(self, one: int, other: int) -> np.ndarray:
+        """See `Shared`."""
+        return self.error(lambda metrics: metrics[one] - metrics[other])
+
+    def widened(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `AT_LEAST`."""
+        names = [metric.name for metric in METRICS]
+        for ratio, metric in AT_LEAST.items():
+            of_ratio, of_metric, over = names.index(ratio), names.index(metric), (self.n_pos + self.n_neg) / self.n_pos
+            low[of_ratio] = np.minimum(low[of_ratio], low[of_metric] * over)
+            high[of_ratio] = np.maximum(high[of_ratio], high[of_metric] * over)
+        return low, high
 
 
 class Difference(NamedTuple):
@@ -173,18 +250,25 @@ def chance(n_pos: int, n: int) -> np.ndarray:
     return np.array([known.get(metric.name, metric.chance) for metric in METRICS], float)
 
 
-def over_tfs(rankings: Sequence[Ranking]) -> Shared:
+def over_tfs(rankings: Sequence[Ranking]) -> Resampled:
     """Leave each TF, with all its pairs, out of rankings of the same pairs; pairs without a TF stay.
 
     The units are the TFs with an edge.
     """
     without = np.stack([tf_jackknife(*ranking.by_tf) for ranking in rankings])
     edges = rankings[0].of_tfs.n_pos
-    return _left_out("tfs", rankings, without, np.ones(len(edges), np.int64), int(np.count_nonzero(edges)))
+    units, clusters = int(np.count_nonzero(edges)), float(effective_number(edges))
+    known = _left_out("tfs", rankings, without, np.ones(len(edges), np.int64))
+    return replace(known, units=units, clusters=clusters)
 
 
-def over_cells(rankings: Sequence[Ranking], left_out: Sequence[np.ndarray], sizes: np.ndarray) -> Shared:
-    """Leave each group of cells out of rankings of the same pairs: those of a universe that no group changes.
+def over_cells(
+    rankings: Sequence[Ranking],
+    left_out: Sequence[np.ndarray],
+    sizes: np.ndarray,
+    donors: Donors | None = None,
+) -> Resampled:
+    """Leave each group of cells, or each donor, out of rankings of the same pairs: those that no cell changes.
 
     Parameters
     ----------
@@ -194,16 +278,24 @@ def over_cells(rankings: Sequence[Ranking], left_out: Sequence[np.ndarray], size
         Metrics of each ranking without each group, shapes (n_groups, n_metrics).
     sizes
         Cells of each group, shape (n_groups,).
+    donors
+        Whose cells they are; nothing is known of them if None.
     """
-    without = np.stack([values.T for values in left_out])
-    return _left_out("cells", rankings, without, np.asarray(sizes), int(np.count_nonzero(sizes)))
+    without, donors = np.stack([values.T for values in left_out]), donors or Donors()
+    return _left_out(donors.kind, rankings, without, np.asarray(sizes), strata=donors.strata)
 
 
 def _left_out(
-    kind: Literal["tfs", "cells"], rankings: Sequence[Ranking], without: np.ndarray, sizes: np.ndarray, units: int
-) -> Shared:
+    kind: Kind,
+    rankings: Sequence[Ranking],
+    without: np.ndarray,
+    sizes: np.ndarray,
+    strata: np.ndarray | None = None,
+) -> Resampled:
     values, bins = np.stack([ranking.values for ranking in rankings]), rankings[0].bins
-    return Shared(kind, values, without, units, int(bins.n_pos), int(bins.n_neg), sizes)
+    strata = None if strata is None else strata[: len(sizes)]
+    units = freedom_within(sizes, strata) + 1
+    return Resampled(kind, values, int(bins.n_pos), int(bins.n_neg), without, units, sizes, strata)
 
 
 def _spread(drawn: np.ndarray) -> np.ndarray:
@@ -221,10 +313,6 @@ def _known(error: np.ndarray) -> np.ndarray:
 
 
 def t_tests(values: np.ndarray, errors: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two-sided p and effect of each `Estimate`; 1 and 0 of what never differs."""
+    """Two-sided p and effect of each `Estimate`; NaN without an error, as where two methods never differ."""
     estimates = [Estimate(float(value), float(error), units) for value, error in zip(values, errors, strict=True)]
-    nothing = (values == 0) & (errors == 0)
-    p, effect = (
-        np.array([of(estimate) for estimate in estimates]) for of in (Estimate.p, lambda estimate: estimate.effect)
-    )
-    return np.where(nothing, 1.0, p), np.where(nothing, 0.0, effect)
+    return np.array([estimate.p() for estimate in estimates]), np.array([estimate.effect for estimate in estimates])

@@ -41,9 +41,8 @@ class Ground:
 
     def pairs_of(self, rows: np.ndarray) -> CandidatePairs:
         """Its pairs, from masks whose rows are some panel genes, ascending; they must hold the network's TFs."""
-        return CandidatePairs.of_masks(
-            self.universe.candidate[rows], self.universe.positive[rows], np.searchsorted(rows, self.universe.tfs)
-        )
+        tfs = np.searchsorted(rows, self.universe.tfs)
+        return CandidatePairs.of_masks(self.universe.candidate[rows], self.universe.positive[rows], tfs, genes=rows)
 
     @property
     def names(self) -> dict[str, object]:

@@ -50,8 +50,11 @@ def test_a_method_that_knows_beats_every_null_and_p_is_that_of_the_worst_compari
     best = max(rows, key=lambda r: r["value_reference"])
     assert (row["best_null"], row["best_null_value"]) == (best["reference"], best["value_reference"])
     limits = {r["interval"]: (r["value_lo"], r["value_hi"]) for r in rows}
-    assert limits == {"tfs": (row["tfs_lo"], row["tfs_hi"]), "cells": (row["cells_lo"], row["cells_hi"])}
-    assert row["rests_on"] == "tfs, cells"
+    assert limits == {
+        "network": (row["network_lo"], row["network_hi"]),
+        "cells": (row["cells_lo"], row["cells_hi"]),
+    }
+    assert row["rests_on"] == "network, cells"
     power = min(power_of_difference(0.05, r["error"], units=r["units"]) for r in rows)
     detectable = max(smallest_difference(r["error"], units=r["units"]) for r in rows)
     assert (row["power"], row["mde"]) == pytest.approx((power, detectable), rel=1e-9)
@@ -77,8 +80,8 @@ def test_a_method_below_a_null_has_p_1_and_is_worse_only_if_both_kinds_say_so():
 
         return of_mine(verdicts(changed(compared(0, knows=3.0), change)))
 
-    assert (below(("tfs", "cells"))["verdict"], below(("tfs", "cells"))["p"]) == ("worse than a null", 1.0)
-    assert (below(("tfs",))["verdict"], below(("tfs",))["p"]) == ("does not beat the nulls", 1.0)
+    assert (below(("network", "cells"))["verdict"], below(("network", "cells"))["p"]) == ("worse than a null", 1.0)
+    assert (below(("network",))["verdict"], below(("network",))["p"]) == ("does not beat the nulls", 1.0)
 
 
 def test_little_power_and_no_test_at_all_are_underpowered():
@@ -97,7 +100,7 @@ def test_nulls_are_rows_that_are_not_judged_and_other_metrics_are_left_aside():
     for null in NULLS:
         row = one_row(table, method=null, metric="auroc")
         assert (row["verdict"], row["p"], row["best_null"], row["role"]) == ("null", None, None, "null")
-        assert row["tfs_lo"] < row["value"] < row["tfs_hi"]
+        assert row["network_lo"] < row["value"] < row["network_hi"]
     ratio = one_row(table, model="mine", method="attention", metric="auprc_ratio")
     assert (ratio["power"], ratio["mde"], ratio["confounding"]) == (None, None, None)
 
@@ -115,7 +118,7 @@ def test_random_weights_say_whether_a_method_is_confounded_and_by_which_null():
         assert (row["control"], row["confounding"], row["explained_by"]) == ("random", "confounded", "mean_product")
         assert (row["value_random"], row["random_lo"], row["random_hi"]) == (0.8, 0.7, 0.9)
     clean = verdicts(changed(compared(3), lambda row: {"value": 0.51, "value_lo": 0.45, "value_hi": 0.57}
-                             if row["model"] == "random" and row["interval"] == "tfs" else
+                             if row["model"] == "random" and row["interval"] == "network" else
                              {"value": 0.51, "value_lo": 0.505, "value_hi": 0.515, "correlation": 0.05}))  # fmt: skip
     row = of_mine(clean)
     assert (row["confounding"], row["explained_by"]) == ("clean", None)
