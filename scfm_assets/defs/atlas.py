@@ -67,7 +67,9 @@ def _quality(job: Job, atlas: AnnData) -> Facts:
         "counts_from": str(atlas.uns["scfm"]["counts_from"]),
         "repairs": "; ".join(f"{r['n']:,} {r['what'].replace('_', ' ')} ({r['example']})" for r in repairs) or "none",
     }
-    figure = plots.atlas_qc(*(obs[name].to_numpy() for name in ("n_counts", "n_genes", "cell_type")), job.tissue)
+    figure = plots.atlas_qc(
+        obs["n_counts"].to_numpy(), obs["n_genes"].to_numpy(), obs["cell_type"].to_numpy(), job.tissue
+    )
     return Facts(facts, {"quality": plot_files.thumbnail_markdown(figure)})
 
 

@@ -17,7 +17,7 @@ from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place, Relation, Space
 from scfm_assets.resources import kubernetes
 from scfm_assets.resources.compute import Compute
-from scfm_assets.resources.store import Manifest, Store, StoreFolder
+from scfm_assets.resources.store import Manifest, StoreFolder
 from scfm_assets.tables.columns import MATERIALIZATION, Column
 from scfm_assets.tables.platform import TABLES
 
@@ -83,7 +83,7 @@ def dagster_asset(platform: Platform, node: Node) -> dg.AssetsDefinition:
                 **_plain(manifest.facts),
                 "peak_memory_MB": round(manifest.facts["peak_memory_bytes"] / 1e6),
                 **_plain(facts.facts),
-                "dagster/uri": _uri(job.store, manifest),
+                "dagster/uri": job.store.files.uri(posixpath.commonpath(manifest.value) if manifest.value else ""),
                 "materialization": manifest.materialization,
                 "made_of": dg.MetadataValue.json(made_of(manifest)),
             },
@@ -127,11 +127,6 @@ def _check_result(check: Check, manifest: Manifest) -> dg.AssetCheckResult:
     blocking = check.blocking and check.name in results
     severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(passed=passed, check_name=check.name, description=words, severity=severity)
-
-
-def _uri(store: Store, manifest: Manifest) -> str:
-    """Say where an output lies: its file, or the folder that all its files are in."""
-    return store.files.uri(posixpath.commonpath(manifest.value) if manifest.value else "")
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:

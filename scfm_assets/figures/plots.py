@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scfm_assets.core.metrics import TF_GRID
-from scfm_assets.core.scores import MODEL
+from scfm_assets.core.scores import MODEL as BASELINES
 from scfm_assets.core.scores import NULLS as SCORED_NULLS
 from scfm_assets.figures.style import (
     INK,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "auprc_ratio": "AUPRC / base rate", "epr": "early precision ratio"}
 CHANCE = {"auroc": 0.5, "auprc_ratio": 1.0, "epr": 1.0}
-BASELINES = MODEL
 NULLS = {method.name for method in SCORED_NULLS}
 LABEL_LENGTH = 17
 NOTE_ROOM = 1.75

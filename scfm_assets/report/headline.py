@@ -171,9 +171,10 @@ def _score(
     kinds = {row["interval"] for row in by_metric["auroc"] if row["lo"] is not None}
     lo, hi = (float(limit[0]) if np.isfinite(limit[0]) else None for limit in (trace.lo, trace.hi))
     role = _role(first["model"], first["method"], controls)
+    numbers: dict[str, Any] = {name: _mean(by_metric["auroc"], name) for name in MEANS}
     return Score(
         **{name: first[name] for name in NAMES},
-        **{name: _mean(by_metric["auroc"], name) for name in MEANS},
+        **numbers,
         value=float(trace.mean[0]),
         lo=lo,
         hi=hi,

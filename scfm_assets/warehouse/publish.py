@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
-import re
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -157,7 +157,7 @@ def _views(con: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
         con.execute(f'drop view if exists "{table.name}"')
         return
     # Absolute, because relative globs start at the working folder of whoever asks.
-    pattern = f"{_literal(str(folder))}/**/data.parquet".replace("'", "''")
+    pattern = f"{glob.escape(str(folder))}/**/data.parquet".replace("'", "''")
     rows = f"read_parquet('{pattern}', union_by_name = true, hive_partitioning = false)"
     try:
         con.execute(f'create or replace view "{table.name}" as from {rows}')
@@ -174,8 +174,3 @@ def _that_hold(con: duckdb.DuckDBPyConnection, table: Table) -> str:
     if MATERIALIZATION.name not in {name for name, *_ in con.execute(f'describe "{table.name}"').fetchall()}:
         return ""
     return "where materialization is null or materialization in (select materialization from latest)"
-
-
-def _literal(path: str) -> str:
-    """Take the meaning from characters of a path that a glob would read as wild cards."""
-    return re.sub(r"([*?\[])", r"[\1]", path)

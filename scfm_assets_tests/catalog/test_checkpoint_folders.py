@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -260,8 +261,8 @@ def test_many_processes_digest_the_same_files_at_once(tmp_path: Path) -> None:
     for i, file in enumerate(files):
         file.write_bytes(bytes([i]) * 1000)
     expected = [digest_file(file) for file in files]
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        found = pool.starmap(_digest_all, [(str(tmp_path), files, 10)] * 4)
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = list(pool.map(_digest_all, [str(tmp_path)] * 4, [files] * 4, [10] * 4))
     assert found == [expected * 10] * 4
     remembered = list((tmp_path / "digests").iterdir())
     assert len(remembered) == len(files)

@@ -175,7 +175,9 @@ class AttentionSums:
         """Inverse of :meth:`to_tensors`."""
         return cls(
             tuple(int(layer) for layer in tensors[f"{prefix}layers"]),
-            *(tensors[f"{prefix}{name}"] for name in SUMMED),
+            tensors[f"{prefix}plain"],
+            tensors[f"{prefix}lifted"],
+            tensors[f"{prefix}pairs"],
             int(tensors[f"{prefix}n_cells"][0]),
             tuple((int(layer), int(head)) for layer, head in tensors[f"{prefix}heads"]),
             GroupSums.from_tensors(tensors, f"{prefix}groups.") if f"{prefix}groups.tfs" in tensors else None,

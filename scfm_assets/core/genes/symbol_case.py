@@ -79,7 +79,8 @@ def look_at(symbols: Iterable[str]) -> SymbolLook:
     return SymbolLook(
         len(names),
         sum(name.isupper() for name in plain) / n,
-        sum(_capitalised(name) for name in plain) / n,
+        # Capitalised: Gapdh, 1700001C02Rik, mt-Nd1.
+        sum(not name.isupper() and not name.islower() for name in plain) / n,
         sum(name.islower() for name in plain) / n,
         len(of_human),
         len(of_mouse),
@@ -99,8 +100,3 @@ def as_written_by(organism: str, symbol: str) -> str:
     if symbol.upper().startswith("H2-"):
         return symbol.upper()
     return f"mt-{symbol[3:].capitalize()}" if symbol.upper().startswith("MT-") else symbol.capitalize()
-
-
-def _capitalised(name: str) -> bool:
-    """Whether the first letter is a capital and some other is not: ``Gapdh``, ``1700001C02Rik``, ``mt-Nd1``."""
-    return not name.isupper() and not name.islower()

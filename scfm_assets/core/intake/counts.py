@@ -128,7 +128,8 @@ def prove_counts(matrix: sparse.csr_matrix) -> CountProof:
         if first is None and offending.any():
             first = start + int(offending.any(axis=0).argmax())
     where = None if first is None else (*_position(matrix, first), float(matrix.data[first]))
-    return CountProof(int(np.count_nonzero(matrix.data)), *n_offenders.tolist(), where)
+    not_finite, negative, fractional, too_large = n_offenders.tolist()
+    return CountProof(int(np.count_nonzero(matrix.data)), not_finite, negative, fractional, too_large, where)
 
 
 def as_counts(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

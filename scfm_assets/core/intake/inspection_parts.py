@@ -109,7 +109,9 @@ def genes_section(
     """The section on the names of the genes, their organism, and how their symbols are written."""
     places = ("the index" if column is None else f"column {column!r}" for column in (spec.gene_id, spec.symbol))
     unmapped = names.ids[~names.mapped]
-    lines = ["ids are in {} of var, symbols in {}".format(*places), f"{_share(names.mapped)} have an Ensembl id"]
+    n, share = names.mapped.sum(), names.mapped.sum() / max(len(names.mapped), 1)
+    known = f"{n:,} of {len(names.mapped):,} genes ({share:.1%}) have an Ensembl id"
+    lines = ["ids are in {} of var, symbols in {}".format(*places), known]
     if len(unmapped):
         lines.append(f"{len(unmapped):,} keep their name: {_list(unmapped)}")
         spikes = sum(name.startswith("ERCC-0") for name in unmapped)
@@ -202,10 +204,6 @@ def _n_labels(obs: pd.DataFrame, column: str | None) -> int | None:
 
 def _values(n: int) -> str:
     return "one value" if n == 1 else f"{n:,} values"
-
-
-def _share(genes: np.ndarray) -> str:
-    return f"{genes.sum():,} of {len(genes):,} genes ({genes.sum() / max(len(genes), 1):.1%})"
 
 
 def _range(values: np.ndarray) -> str:

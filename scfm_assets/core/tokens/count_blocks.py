@@ -59,14 +59,17 @@ class CountRows(Protocol):
     @property
     def place(self) -> str:
         """Where they are, for errors."""
+        ...
 
     @property
     def n_cells(self) -> int:
         """Number of rows."""
+        ...
 
     @property
     def n_genes(self) -> int:
         """Number of columns."""
+        ...
 
     def blocks(self, budget: int = BUDGET, *, beside: int = 0) -> Iterator[RowBlock]:
         """Read all rows in order.
@@ -83,3 +86,4 @@ class CountRows(Protocol):
         ScfmError
             If the file is damaged, or if a single row does not fit the budget.
         """
+        ...

@@ -11,13 +11,13 @@ from scfm_assets.figures.style import MARKERS, QUIET, End, cell_axis, colour_of,
 from scfm_assets.figures.traces import rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Rows = "Sequence[Mapping[str, Any]]"
+    Rows = Sequence[Mapping[str, Any]]
 HEIGHTS = {"auroc": "AUROC", "auprc_ratio": "AUPRC / base rate", "log_auprc_ratio": "log (AUPRC / base rate)"}
 CHANCE = {"auroc": 0.5, "auprc_ratio": 1.0}
 DODGE = 0.012

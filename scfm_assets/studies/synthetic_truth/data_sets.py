@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from scfm_assets.core.simulate import Simulated, Simulator
+    from scfm_assets.core.simulate import Simulated
     from scfm_assets.studies.synthetic_truth.settings import Settings
 
 PLACE = "study synthetic_truth"
@@ -74,9 +74,5 @@ def data_sets(settings: Settings, simulator: str, donor: Donor | None, seed: int
             yield name, clean
         else:
             case = CASE[name]
-            yield name, case.at_seed(_again(source, clean) if case.rewire is None else source, spec, seed)
-
-
-def _again(simulator: Simulator, made: Simulated) -> Simulator:
-    """A simulator that returns what it has already drawn instead of drawing again."""
-    return replace(simulator, function=lambda _spec, _rng: made)
+            drawn = replace(source, function=lambda *_, clean=clean: clean)  # instead of drawing it again
+            yield name, case.at_seed(drawn if case.rewire is None else source, spec, seed)
