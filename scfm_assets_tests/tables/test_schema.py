@@ -12,8 +12,8 @@ METRIC_ROW = {
     "tissue": "lung", "n_cells": 25, "repeat": 0, "model": "planted", "checkpoint": "0123456789ab",
     "method": "attention", "layer": 2, "head": None, "direction": "tf_queries", "network": "truth",
     "network_version": "1", "universe": "tf_grid", "metric": "auroc", "value": 0.9, "lo": 0.85, "hi": 0.95,
-    "interval": "pairs", "resamples": 100, "n_pos": 10, "n_neg": 90, "base_rate": 0.1, "pair_coverage": 0.5,
-    "positive_coverage": 1.0, "simulated": True,
+    "interval": "pairs", "resamples": 100, "donors": None, "n_pos": 10, "n_neg": 90, "base_rate": 0.1,
+    "pair_coverage": 0.5, "positive_coverage": 1.0, "simulated": True,
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics import Bins, CountedRanking, Grid, as_bins, coarser, codes_of
+from scfm_assets.core.metrics import Bins, CountedRanking, PlacedPairs, as_bins, coarser, codes_of
 from scfm_assets.core.universes import AnyUniverse, PanelEdges, candidates
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Reading:
         of_tfs = self.of_tfs(universe)
         return CountedRanking((of_tfs, self.of_others(universe, of_tfs)), partial(self.grid, universe))
 
-    def grid(self, universe: AnyUniverse) -> Grid:
+    def grid(self, universe: AnyUniverse) -> PlacedPairs:
         """Say where each pair lies: those of the TFs, or of all genes where the universe ranks them."""
         tfs, kept = self.edges.tfs, universe.kept(self.edges, self.seen)
         if universe.rows == "tfs" or self.ranked is None or self.direction is None:
@@ -133,8 +133,8 @@ class Reading:
             tf_of_row[tfs] = np.arange(len(tfs))
             kept = self.ranked.seen.copy() if universe.seen_only else np.ones(codes.shape, bool)
             np.fill_diagonal(kept, val=False)
-        place = Grid.placed(codes, kept, (row, self.edges.target), self.width // 2)
-        return Grid(place, tf_of_row, len(tfs), genes)
+        place = PlacedPairs.placed(codes, kept, (row, self.edges.target), self.width // 2)
+        return PlacedPairs(place, tf_of_row, len(tfs), genes)
 
     def of_tfs(self, universe: AnyUniverse) -> Bins:
         """Bins of each TF's own pairs, whole numbers, shapes (n_tfs, p)."""

@@ -27,7 +27,7 @@ from scfm_assets.core.metrics.metrics import (
     largest_values,
     values_of,
 )
-from scfm_assets.core.metrics.pair_influence import Grid, Influence, Sums, influence, squares_of
+from scfm_assets.core.metrics.pair_influence import Influence, PlacedPairs, Sums, influence, squares_of
 from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
 from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, Ranking
 from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled, slopes
@@ -59,10 +59,10 @@ __all__ = [
     "BinsByTf",
     "CandidatePairs",
     "CountedRanking",
-    "Grid",
     "Influence",
     "PairRanks",
     "PanelEdges",
+    "PlacedPairs",
     "RankedPairs",
     "Ranking",
     "Sums",

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from scfm_assets.core.metrics.metrics import Bins, as_bins
-from scfm_assets.core.metrics.pair_influence import Grid
+from scfm_assets.core.metrics.pair_influence import PlacedPairs
 from scfm_assets.core.metrics.pair_ranks import PairRanks
 from scfm_assets.core.metrics.ranking import BinsByTf, Ranking
 from scfm_assets.core.metrics.thresholds import codes_of
@@ -123,12 +123,12 @@ class RankedPairs(Ranking):
         return self._counted
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> PlacedPairs:
         """See `Ranking`."""
         pairs, (codes, p) = self.pairs, self._codes
         place = np.full(len(pairs.tf_of_row) * pairs.n_targets, 2 * p + 1)
         place[pairs.place] = np.where(pairs.positive, 2 * p + 2 + codes // 2, codes)
-        return Grid(place.reshape(-1, pairs.n_targets), pairs.tf_of_row, pairs.n_tfs, pairs.gene_of_row)
+        return PlacedPairs(place.reshape(-1, pairs.n_targets), pairs.tf_of_row, pairs.n_tfs, pairs.gene_of_row)
 
     @cached_property
     def _codes(self) -> tuple[np.ndarray, int]:

@@ -36,7 +36,7 @@ MOVED = (AUROC, RATIO, EPR)
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class PlacedPairs:
     """Where every pair of a grid lies among the positives, as bins are counted.
 
     Attributes

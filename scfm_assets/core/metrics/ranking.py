@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from scfm_assets.core.metrics.pair_influence import Grid
+    from scfm_assets.core.metrics.pair_influence import PlacedPairs
 
 BinsByTf = tuple[Bins, Bins | None]
 
@@ -29,7 +29,7 @@ class Ranking(ABC):
 
     @property
     @abstractmethod
-    def grid(self) -> Grid:
+    def grid(self) -> PlacedPairs:
         """Where each pair lies among the positives."""
 
     @property
@@ -64,7 +64,7 @@ class CountedRanking(Ranking):
     """A ranking that is counted into bins already, from a matrix that was looked up once for many universes."""
 
     counted: BinsByTf
-    make_grid: Callable[[], Grid]
+    make_grid: Callable[[], PlacedPairs]
 
     @property
     def by_tf(self) -> BinsByTf:
@@ -72,6 +72,6 @@ class CountedRanking(Ranking):
         return self.counted
 
     @cached_property
-    def grid(self) -> Grid:
+    def grid(self) -> PlacedPairs:
         """See `Ranking`."""
         return self.make_grid()

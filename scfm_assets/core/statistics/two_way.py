@@ -11,11 +11,13 @@ Assenova 2015, Political Analysis 23). Three things make it hold for few and for
 study has the numbers):
 
 - the influence of a cluster with the share h of all edges is divided by sqrt(1 - h), as it pulls the mean towards
-  itself (CR2 of Bell and McCaffrey 2002, Survey Methodology 28);
+  itself (CR2 of Bell and McCaffrey 2002, Survey Methodology 28), and by up to 1 - h, as the jackknife does, the more of
+  the clusters' variance its pairs have in common;
 - Student's t has as many degrees of freedom as there are clusters on the side with fewer, counted by how alike they are
   in edges, sum(d)^2 / sum(d^2) (Carter, Schnepel and Steigerwald 2017, Review of Economics and Statistics 99), at most
   one less than the clusters with an edge;
-- average and early precision hang on the best pairs: limits of their values count clusters by squared influence too.
+- average and early precision hang on the best pairs: limits of their values count clusters by squared influence, and
+  by the variance that is expected of each, too.
 """
 
 from __future__ import annotations
@@ -26,13 +28,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.metrics import influence, slopes, squares_of
+from scfm_assets.core.metrics import Sums, influence, slopes, squares_of
 from scfm_assets.core.statistics.uncertainty import OF_THE_FIRST, Kind, Shared, effective_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.metrics import Influence, Ranking, Sums
+    from scfm_assets.core.metrics import Influence, Ranking
 
 LEAST = 0.1
 """Least share of the variance of independent pairs: what is below comes of the subtraction, by accident."""
@@ -70,10 +72,11 @@ class TwoWay(Shared):
         return np.stack([self._units_of(of_method) for of_method in self.influences], axis=1)
 
     def _units_of(self, of_method: Influence) -> np.ndarray:
-        of_sides = []
+        of_pairs, of_sides = of_method.squares, []
         for side, edges in zip(_sides(of_method, self.kind), self._edges, strict=True):
-            number = effective_number(edges)
-            of_metrics = np.where(OF_THE_FIRST, np.minimum(number, effective_number(side.spread)), number)
+            by_edges = effective_number(edges)
+            by_influence = np.minimum(effective_number(side.spread), _number_by_variance(side, of_pairs))
+            of_metrics = np.where(OF_THE_FIRST, np.minimum(by_edges, by_influence), by_edges)
             of_sides.append(_units(of_metrics, edges))
         return np.min(of_sides, axis=0)
 
@@ -91,7 +94,8 @@ class TwoWay(Shared):
         if self.units < 2:
             return np.full(self.values.shape[1], np.nan)
         by_side = zip(*(_sides(of_method, self.kind) for of_method in methods), strict=True)
-        added = [_minus([_unbiased(side) for side in of_side]) for of_side in by_side]
+        of_pairs = squares_of(_minus([of_method.of_pairs for of_method in methods]), methods[0].base_rate)
+        added = [_unbiased(_minus_sums(of_side), of_pairs) for of_side in by_side]
         variance = np.sum([(of_side**2).sum(axis=1) for of_side in added], axis=0)
         if len(added) == 1:
             return np.sqrt(variance)
@@ -99,7 +103,6 @@ class TwoWay(Shared):
         target = methods[0].target_of_tf
         both = target >= 0
         variance += 2 * (of_tfs[:, both] * of_targets[:, target[both]]).sum(axis=1)
-        of_pairs = squares_of(_minus([of_method.of_pairs for of_method in methods]), methods[0].base_rate)
         return np.sqrt(np.maximum(variance - of_pairs, LEAST * of_pairs))
 
 
@@ -134,16 +137,45 @@ def _sides(of_method: Influence, kind: Kind) -> list[Sums]:
     return {"network": [of_method.tfs, of_method.targets], "tfs": [of_method.tfs], "targets": [of_method.targets]}[kind]
 
 
-def _unbiased(side: Sums) -> np.ndarray:
+def _unbiased(side: Sums, of_pairs: np.ndarray) -> np.ndarray:
     """Influence of each cluster, made larger by how much it pulls the metric towards itself, (n_metrics, clusters)."""
-    share = side.edges / max(side.edges.sum(), 1)
-    n_clusters = len(side.edges)
-    lacking = np.sqrt(np.maximum(1 - share, 1 / max(2, 2 * side.edges.sum())))
-    return side.positive / lacking + side.negative / np.sqrt(max(n_clusters - 1, 1) / n_clusters)
+    at_least = _made_larger(side, np.full(len(of_pairs), 0.5))
+    return _made_larger(side, 0.5 + 0.5 * _hanging_together(at_least, of_pairs))
+
+
+def _made_larger(side: Sums, power: np.ndarray) -> np.ndarray:
+    """Influence of each cluster over (1 - its share of the edges)^power, powers of shape (n_metrics,)."""
+    n_edges, n_clusters = side.edges.sum(), len(side.edges)
+    left = np.maximum(1 - side.edges / max(n_edges, 1), 1 / max(2, 2 * n_edges))
+    return side.positive / left ** power[:, None] + side.negative / np.sqrt(max(n_clusters - 1, 1) / n_clusters)
+
+
+def _hanging_together(added: np.ndarray, of_pairs: np.ndarray) -> np.ndarray:
+    """Share of the variance of clusters, (n_metrics, clusters), that their pairs have in common, (n_metrics,)."""
+    variance = (added**2).sum(axis=1)
+    alone = np.divide(of_pairs, variance, out=np.ones_like(of_pairs), where=variance > 0)
+    return np.clip(1 - alone, 0, 1)
+
+
+def _number_by_variance(side: Sums, of_pairs: np.ndarray) -> np.ndarray:
+    """Effective number of clusters by the variance that is expected of each, (n_metrics,).
+
+    What pairs add by themselves goes with a cluster's edges, what they have in common with the square of them.
+    """
+    added = _unbiased(side, of_pairs)
+    common = np.maximum((added**2).sum(axis=1) - of_pairs, 0)[:, None]
+    share, squared = (sizes / max(sizes.sum(), 1) for sizes in (side.edges, side.edges**2))
+    return effective_number(of_pairs[:, None] * share + common * squared)
 
 
 def _minus(parts: Sequence[np.ndarray]) -> np.ndarray:
     return parts[0] - parts[1] if len(parts) == 2 else parts[0]
+
+
+def _minus_sums(parts: Sequence[Sums]) -> Sums:
+    """Influence of clusters on a value, or on the difference of two."""
+    positive, negative = (_minus([getattr(part, name) for part in parts]) for name in ("positive", "negative"))
+    return Sums(positive, negative, parts[0].edges, parts[0].spread)
 
 
 def _units(number: np.ndarray, edges: np.ndarray) -> np.ndarray:

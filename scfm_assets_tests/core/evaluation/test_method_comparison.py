@@ -54,7 +54,7 @@ def by_hand(own, other, key, other_key, place: int, repeat: int, positive: np.nd
         whole = [matrix(*each) for each in both]
         everything = np.arange(len(TFS))
         one, two = value(everything, whole)
-        pairs = CandidatePairs.of_masks(candidate, positive & candidate)
+        pairs = CandidatePairs.of_masks(candidate, positive & candidate, genes=TFS)
         network = over_network([pairs.rank(pairs.of(m)) for m in whole])
         (error_network,) = [d.error for d in network.difference(0, 1) if d.metric == metric]
         by_group = np.array([np.subtract(*value(everything, [left(*each, g) for each in both])) for g in range(GROUPS)])

@@ -11,7 +11,7 @@ from scfm_assets.core.evaluation.contender import contenders
 from scfm_assets.core.evaluation.method_comparison import compare_methods
 from scfm_assets.core.evaluation.method_verdicts import counted, hypotheses, verdicts
 from scfm_assets.core.scores.edges import TF_QUERIES
-from scfm_assets.core.statistics import hypothesis_tests
+from scfm_assets.core.statistics import Donors, hypothesis_tests
 from scfm_assets.core.statistics.power import power_of_difference, smallest_difference
 from scfm_assets.core.universes.grounds import Ground
 from scfm_assets.core.universes.matched_universes import MaskedUniverse
@@ -58,6 +58,23 @@ def test_a_method_that_knows_beats_every_null_and_p_is_that_of_the_worst_compari
     power = min(power_of_difference(0.05, r["error"], units=r["units"]) for r in rows)
     detectable = max(smallest_difference(r["error"], units=r["units"]) for r in rows)
     assert (row["power"], row["mde"]) == pytest.approx((power, detectable), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("donors", "rests_on"),
+    [(None, "network, cells"), (4, "network, cells of these donors"), (5, "network, donors")],
+)
+def test_a_verdict_says_whether_it_speaks_of_other_donors(donors, rests_on):
+    known = None if donors is None else Donors(donors, np.arange(10) % donors)
+    given, arena = contenders(sources(0, knows=3.0), NULLS, TF_QUERIES), ground(0)
+    comparison = compare_methods(given, [arena], donors=known)
+    row = of_mine(verdicts(comparison))
+    assert (row["rests_on"], row["verdict"]) == (rests_on, "beats the nulls")
+    kind = "donors" if donors == 5 else "cells"
+    (of_cells, _) = [r for r in comparison.to_pylist() if (r["model"], r["method"], r["metric"], r["interval"],
+                     r["reference_role"]) == ("mine", "attention", "auroc", kind, "null")]  # fmt: skip
+    assert (row["cells_lo"], row["cells_hi"]) == (of_cells["value_lo"], of_cells["value_hi"])
+    assert of_cells["donors"] == donors
 
 
 def test_one_null_that_is_not_beaten_by_one_kind_is_enough():

@@ -58,21 +58,20 @@ def error_of(
         found = [influence_of(metric, score[candidate], labels, chosen) for score in scores]
         return found[0] - found[1] if len(found) == 2 else found[0]
 
+    of_pairs = sum(moved(of_target, np.arange(len(labels)) == i) ** 2 for i in range(len(labels)))
+
     def of_clusters(cluster: np.ndarray, metric: Metric) -> float:
-        total, n_clusters = 0.0, cluster.max() + 1
-        for one in range(n_clusters):
-            inside = cluster == one
-            edges = (inside & labels).sum()
-            if edges == n_pos:
-                message = "all edges in one cluster"
-                raise ValueError(message)
-            own = moved(metric, inside & labels) / np.sqrt(1 - edges / n_pos)
-            total += (own + moved(metric, inside & ~labels) / np.sqrt(1 - 1 / n_clusters)) ** 2
-        return total
+        n_clusters = cluster.max() + 1
+        share = np.array([(labels & (cluster == one)).sum() for one in range(n_clusters)]) / n_pos
+        edges = np.array([moved(metric, labels & (cluster == one)) for one in range(n_clusters)])
+        others = np.array([moved(metric, ~labels & (cluster == one)) for one in range(n_clusters)])
+        others /= np.sqrt(1 - 1 / n_clusters)
+        least = ((edges / np.sqrt(1 - share) + others) ** 2).sum()
+        in_common = min(max(1 - of_pairs / least, 0), 1)
+        return float(((edges / (1 - share) ** (0.5 + in_common / 2) + others) ** 2).sum())
 
     of_targets = of_clusters(columns, of_target)
     if kind == "targets":
         return float(np.sqrt(of_targets))
     of_both = of_clusters(rows, of_tf) + of_targets
-    of_pairs = sum(moved(of_target, np.arange(len(labels)) == i) ** 2 for i in range(len(labels)))
     return float(np.sqrt(max(of_both - of_pairs, 0.1 * of_pairs)))
