@@ -127,6 +127,7 @@ DOORS = {
     "partitions": "",
     "tables": "errors",
     "core.base": "errors",
+    "core.words": "",
     "core.metrics": "",
     "core.curves": "errors tables core.metrics",
     "core.genes": "errors core.base",
@@ -138,7 +139,7 @@ DOORS = {
     "core.simulate": "errors core.base",
     "core.attention": "errors core.base core.genes core.sampling core.tokens",
     "core.scores": "errors tables core.attention core.base core.metrics",
-    "core.statistics": "tables core.metrics core.scores",
+    "core.statistics": "tables core.words core.metrics core.scores",
     "core.universes": "tables core.base core.metrics core.networks core.sampling core.scores core.statistics",
     "core.evaluation": "tables core.attention core.base core.metrics core.networks core.sampling core.scores "
     "core.statistics core.universes",

@@ -14,14 +14,12 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import nctdtr, ndtr, ndtri, stdtrit
 
+from scfm_assets.core.words import ALPHA, POWER
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Sided = Literal["two-sided", "greater", "less"]
-
-ALPHA = 0.05
-POWER = 0.8
-"""What a study aims at, and below which a null result says nothing."""
 
 
 def power_of_difference(

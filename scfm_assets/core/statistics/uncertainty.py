@@ -21,18 +21,13 @@ from scfm_assets.core.statistics.ceilings import uninformed_average_precision
 from scfm_assets.core.statistics.estimate import Estimate
 from scfm_assets.core.statistics.jackknife import jackknife_error
 from scfm_assets.core.statistics.resampling import tf_jackknife
+from scfm_assets.core.words import Compared as Verdict
+from scfm_assets.core.words import compared as verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scfm_assets.core.metrics import Ranking
-
-Verdict = Literal["better", "worse", "indistinguishable"]
-
-
-def verdict_of(low: float, high: float, neutral: float = 0.0) -> Verdict:
-    """Say whether an interval lies above or below a value; without limits it says nothing."""
-    return "better" if low > neutral else "worse" if high < neutral else "indistinguishable"
 
 
 @dataclass(frozen=True, eq=False)
