@@ -4,6 +4,8 @@ A toolbox for studies, by what is known:
 
 - numbers of independent units (data sets, donors, TFs): `Estimate.of_sample`, and `paired` for two methods on the same
   units; ``.interval()``, ``.p()``, ``.power()``, ``.mde()``, ``.as_test(...)`` of the estimate;
+- two groups of units, or pairs, of no known distribution: `exact_permutation`, `signed_ranks` (Wilcoxon), `mcnemar` for
+  two classifiers, and `cliffs_delta` as an effect size; `sample_tests` says when each applies;
 - any other statistic of such units: `leaving_out` with `jackknife_error`, or `block_bootstrap` where it is not smooth;
 - rankings of the same pairs by several methods: `over_tfs` and `over_cells` make a `Shared`, whose ``.intervals()`` and
   ``.difference(one, other)`` are on the scale of each metric; a claim needs both kinds;
@@ -35,6 +37,14 @@ from scfm_assets.core.statistics.permutation import (
 from scfm_assets.core.statistics.power import ALPHA, POWER, Sided, power_of_difference, smallest_difference
 from scfm_assets.core.statistics.reliability import Reliability, correlation, split_half
 from scfm_assets.core.statistics.resampling import PairBootstrap, tf_bootstrap, tf_jackknife
+from scfm_assets.core.statistics.sample_tests import (
+    McNemar,
+    Tested,
+    cliffs_delta,
+    exact_permutation,
+    mcnemar,
+    signed_ranks,
+)
 from scfm_assets.core.statistics.selection import Selection, of_tfs, select
 from scfm_assets.core.statistics.uncertainty import (
     Difference,
@@ -52,6 +62,7 @@ __all__ = [
     "Difference",
     "Estimate",
     "Labels",
+    "McNemar",
     "PairBootstrap",
     "Permuted",
     "Reliability",
@@ -59,15 +70,19 @@ __all__ = [
     "Shared",
     "Sided",
     "Test",
+    "Tested",
     "apparent_auroc",
     "apparent_average_precision",
     "best_auroc",
     "best_average_precision",
     "block_bootstrap",
+    "cliffs_delta",
     "correlation",
+    "exact_permutation",
     "hypotheses_table",
     "jackknife_error",
     "leaving_out",
+    "mcnemar",
     "of_tfs",
     "over_cells",
     "over_tfs",
@@ -78,6 +93,7 @@ __all__ = [
     "permuted_within_tfs",
     "power_of_difference",
     "select",
+    "signed_ranks",
     "smallest_difference",
     "split_half",
     "t_tests",
