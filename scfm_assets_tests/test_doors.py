@@ -141,8 +141,8 @@ DOORS = {
     "core.scores": "errors tables core.attention core.base core.metrics",
     "core.statistics": "tables core.words core.metrics core.scores",
     "core.universes": "tables core.base core.metrics core.networks core.sampling core.scores core.statistics",
-    "core.evaluation": "tables core.attention core.base core.metrics core.networks core.sampling core.scores "
-    "core.statistics core.universes",
+    "core.evaluation": "tables core.attention core.base core.words core.metrics core.networks core.sampling "
+    "core.scores core.statistics core.universes",
     "families": "errors core.attention core.base core.genes core.simulate core.tokens",
     "figures": "core.curves core.evaluation core.metrics core.scores core.universes",
     "studies": "errors tables core figures",

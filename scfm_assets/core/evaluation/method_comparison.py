@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
+from scfm_assets.core.evaluation.claims import beside_degrees, columns_of, power_of_method
 from scfm_assets.core.metrics import largest_values, reach
 from scfm_assets.core.statistics import Difference, Shared, correlation, over_cells, over_tfs, t_tests, verdict_of
 from scfm_assets.tables.methods import METHOD_COMPARISON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -58,8 +59,15 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
             pair: float(np.mean([of_repeat[place][pair] for of_repeat in correlations])) for pair in _compared(found)
         }
         most = largest_values(ground.pairs.n_pos / ground.pairs.n)
-        for kind in KINDS:
-            shared = [of_repeat[place][kind] for of_repeat in of_repeats]
+        of_kinds = {kind: [of_repeat[place][kind] for of_repeat in of_repeats] for kind in KINDS}
+        degrees = beside_degrees(found, ground)
+        powers = [
+            power_of_method(of_kinds, one, _nulls_of(found, of_kinds, one), degrees[one], level=level)
+            if method.role != "null"
+            else {}
+            for one, method in enumerate(found)
+        ]
+        for kind, shared in of_kinds.items():
             limits = np.mean([of_repeat.intervals(level=level) for of_repeat in shared], axis=0)
             if kind == "cells":  # nothing varies, so that nothing is known: what is left of an error is rounding
                 limits[:, [method.method in STATIC for method in found]] = np.nan
@@ -73,6 +81,7 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
                 names |= {"interval": kind, "correlation": alike[one, other], "n_repeats": len(repeats)}
                 rows += [
                     {**names, **_numbers(difference, low, high)}
+                    | columns_of(difference.metric, degrees[one], powers[one])
                     for difference, low, high in zip(differences, *limits[:, one], strict=True)
                 ]
     return METHOD_COMPARISON.rows(rows)
@@ -172,6 +181,12 @@ def _correlations(methods: Sequence[Contender], ground: Ground, repeat: int) -> 
 
 def _compared(methods: Sequence[Contender]) -> list[tuple[int, int]]:
     return [(one, other) for one, method in enumerate(methods) for other in method.references(methods)]
+
+
+def _nulls_of(methods: Sequence[Contender], of_kinds: Mapping[str, Sequence[Shared]], one: int) -> dict[str, list[int]]:
+    """Places of the nulls that a method is compared with, by each kind of interval."""
+    nulls = [other for other in methods[one].references(methods) if methods[other].role == "null"]
+    return {kind: [other for other in nulls if _known(shared, one, other)] for kind, shared in of_kinds.items()}
 
 
 def _known(shared: Sequence[Shared], one: int, other: int) -> bool:

@@ -9,8 +9,10 @@ A toolbox for studies, by what is known:
 - any other statistic of such units: `leaving_out` with `jackknife_error`, or `block_bootstrap` where it is not smooth;
 - rankings of the same pairs by several methods: `over_tfs` and `over_cells` make a `Shared`, whose ``.intervals()`` and
   ``.difference(one, other)`` are on the scale of each metric; a claim needs both kinds;
+- the power of a claim that needs several of those differences at once: `power_of_claim`;
 - whether a ranking knows more than the labels' margins: `permutation_test`, with labels that are permuted within TFs
-  (default), keeping degrees (`permuted_degrees`), or anywhere (`permuted_anywhere`, a test of the ranking itself);
+  (default), keeping degrees (`series_of_degrees`; `permuted_degrees` where draws must not hang together), or anywhere
+  (`permuted_anywhere`, a test of the ranking itself);
 - a layer, head or variant that was chosen: `select`, on halves that did not choose it;
 - all tests of all studies: `tests_table`, adjusted inside their families.
 """
@@ -24,7 +26,8 @@ from scfm_assets.core.statistics.ceilings import (
     best_average_precision,
     uninformed_average_precision,
 )
-from scfm_assets.core.statistics.degree_permutation import permuted_degrees
+from scfm_assets.core.statistics.claim_power import ClaimPower, Source, covariance_of_differences, power_of_claim
+from scfm_assets.core.statistics.degree_permutation import permuted_degrees, series_of_degrees
 from scfm_assets.core.statistics.estimate import Estimate, paired
 from scfm_assets.core.statistics.hypothesis_tests import Test, hypotheses_table, tests_of, tests_table
 from scfm_assets.core.statistics.jackknife import jackknife_error
@@ -59,6 +62,7 @@ from scfm_assets.core.statistics.uncertainty import (
 __all__ = [
     "ALPHA",
     "POWER",
+    "ClaimPower",
     "Difference",
     "Estimate",
     "Labels",
@@ -69,6 +73,7 @@ __all__ = [
     "Selection",
     "Shared",
     "Sided",
+    "Source",
     "Test",
     "Tested",
     "apparent_auroc",
@@ -78,6 +83,7 @@ __all__ = [
     "block_bootstrap",
     "cliffs_delta",
     "correlation",
+    "covariance_of_differences",
     "exact_permutation",
     "hypotheses_table",
     "jackknife_error",
@@ -91,8 +97,10 @@ __all__ = [
     "permuted_anywhere",
     "permuted_degrees",
     "permuted_within_tfs",
+    "power_of_claim",
     "power_of_difference",
     "select",
+    "series_of_degrees",
     "signed_ranks",
     "smallest_difference",
     "split_half",
