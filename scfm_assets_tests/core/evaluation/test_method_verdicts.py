@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scfm_assets.core.evaluation import method_verdicts
+from scfm_assets.core.evaluation import claims, method_verdicts
 from scfm_assets.core.evaluation.contender import contenders
 from scfm_assets.core.evaluation.method_comparison import compare_methods
 from scfm_assets.core.evaluation.method_verdicts import counted, hypotheses, verdicts
@@ -17,6 +17,11 @@ from scfm_assets.core.universes.grounds import Ground
 from scfm_assets.core.universes.matched_universes import MaskedUniverse
 from scfm_assets.tables.methods import METHOD_VERDICTS
 from scfm_assets_tests.core.evaluation.small_methods import NULLS, ground, sources
+
+
+@pytest.fixture(autouse=True)
+def few_permutations(monkeypatch):
+    monkeypatch.setattr(claims, "PERMUTATIONS", 99)
 
 
 def compared(seed: int, **options) -> pa.Table:
@@ -46,8 +51,8 @@ def test_a_method_that_knows_beats_every_null_and_p_is_that_of_the_worst_compari
             == ("mine", "attention", "auroc", "null")]  # fmt: skip
     assert len(rows) == 4  # two nulls, two kinds
     assert row["verdict"] == "beats the nulls"
-    assert {r["p_degrees"] for r in rows} == {row["p_degrees"]} == {0.001}
-    assert row["p"] == max(0.001, *(r["p"] for r in rows)) < 0.05
+    assert {r["p_degrees"] for r in rows} == {row["p_degrees"]} == {0.01}
+    assert row["p"] == max(0.01, *(r["p"] for r in rows)) < 0.05
     assert row["decided_by"] == "degrees"
     over_tfs = [r for r in rows if r["interval"] == "tfs"]
     assert (row["effect"], row["units"]) == (min(r["effect"] for r in over_tfs), over_tfs[0]["units"])
