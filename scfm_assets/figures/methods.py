@@ -33,9 +33,9 @@ WRITTEN = {"auroc": "AUROC", "auprc_ratio": "AUPRC over base rate"}
 def forest(
     verdicts: pa.Table, title: str = "Methods", *, universe: str = TF_GRID.name, metric: str = "auroc"
 ) -> Figure:
-    """Draw every method with its intervals over TFs (thick) and over cells (thin), the best ones on top.
+    """Draw every method with its intervals over TFs (thick) and over cells (thin), the highest on top.
 
-    One panel per network; the shaded band is the best gene-level null with its interval over TFs.
+    One panel per network; the shaded band is the highest gene-level null with its interval over TFs.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def forest(
     present = dict.fromkeys(row["verdict"] for row in rows if row["verdict"] != NULL)
     marks = {"o": "circle", "s": "square", "v": "triangle", "D": "diamond"}
     note = (
-        f"{WRITTEN[metric]} in {universe}.  Thick: over TFs, thin: over cells.  Band: the best gene-level null.  "
+        f"{WRITTEN[metric]} in {universe}.  Thick: over TFs, thin: over cells.  Band: the highest gene-level null.  "
         f"Ring: random weights that score away from chance.  Verdicts: "
         + ", ".join(f"{marks[LOOKS[verdict][0]]}: {verdict}" for verdict in LOOKS if verdict in present)
         + "."

@@ -1,4 +1,4 @@
-"""The part of the report that says which methods beat expression alone."""
+"""The part of the report that says which methods beat the nulls of single genes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,18 @@ def method_section(verdicts: pa.Table | None, tissue: str) -> dict[str, Any] | N
         return None
     rows = [row for row in rows_of(of_tissue, universe=UNIVERSE, metric="auroc") if row["verdict"] != NULL]
     rows.sort(key=lambda row: (row["network"], -row["value"]))
-    head = ["network", "method", "AUROC", "over TFs", "over cells", "best null", "its AUROC", "p", "power", "verdict"]
+    head = [
+        "network",
+        "method",
+        "AUROC",
+        "over TFs",
+        "over cells",
+        "highest null",
+        "its AUROC",
+        "p",
+        "power",
+        "verdict",
+    ]
     forest = plot_methods.forest(of_tissue, f"Methods in {tissue}")
     return {
         "counts": counted(of_tissue),
@@ -44,8 +55,8 @@ def _row(row: Mapping[str, Any]) -> list[Text]:
         number(row["value"]),
         limits(row["tfs_lo"], row["tfs_hi"]),
         limits(row["cells_lo"], row["cells_hi"]),
-        row["best_null"],
-        number(row["best_null_value"]),
+        row["highest_null"],
+        number(row["highest_null_value"]),
         probability(row["p"]),
         number(row["power"], 2),
         mark(row["verdict"], KINDS.get(row["verdict"], "plain")),

@@ -109,8 +109,8 @@ METHOD_VERDICTS = Table(
         number("cells_hi", "Upper end; NULL where the scores without a group of cells are not known."),
         *COUNTED,
         N_REPEATS,
-        text("best_null", "Gene-level null with the highest value; NULL for a null.", nullable=True),
-        number("best_null_value", "Its value."),
+        text("highest_null", "Gene-level null with the highest value; NULL for a null.", nullable=True),
+        number("highest_null_value", "Its value."),
         text("rests_on", "Kinds of intervals that the verdict rests on: 'tfs, cells', or 'tfs' alone."),
         share(
             "p",
@@ -138,7 +138,8 @@ METHOD_VERDICTS = Table(
         number("random_hi", "Upper end of its interval."),
         text(
             "confounding",
-            "confounded where that interval excludes 0.5, clean where it holds it, unknown without one.",
+            "confounded where that interval excludes 0.5, clean where it holds it and lies within 0.05 of it, unknown "
+            "where it is wider or there is none.",
             nullable=True,
         ),
         text("explained_by", "Null that the scores on random weights are most like, by 0.1 or more.", nullable=True),

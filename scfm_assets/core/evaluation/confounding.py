@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scfm_assets.core.words import MARGINS, place_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -66,7 +68,12 @@ def confounding(of_method: Rows, methods: Iterable[Rows]) -> dict[str, Any]:
 
 
 def verdict_of(low: float, high: float) -> Verdict:
-    """Say whether the interval of the AUROC on random weights excludes chance: ``unknown`` without limits."""
+    """Say whether random weights score away from chance.
+
+    ``confounded``: the interval of their AUROC excludes it. ``clean``: it is at chance. ``unknown``: the interval is
+    too wide to say either, or there is none.
+    """
     if not np.isfinite([low, high]).all():
         return "unknown"
-    return "clean" if low <= CHANCE <= high else "confounded"
+    place = place_of(low, high, CHANCE, MARGINS["auroc"])
+    return "clean" if place == "at" else "unknown" if place == "not told apart" else "confounded"

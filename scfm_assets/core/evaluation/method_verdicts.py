@@ -55,7 +55,7 @@ NULL = "null"
 OF_SLICE = ("tissue", "n_cells", "simulated")
 OF_METHOD = ("model", "checkpoint", "method", "layer", "direction", "role")
 OF_GROUND = ("network", "network_version", "universe", "metric")
-OF_NULLS = ("best_null", "best_null_value", "p", "decided_by", "effect", "units", "power", "mde")
+OF_NULLS = ("highest_null", "highest_null_value", "p", "decided_by", "effect", "units", "power", "mde")
 OF_DEGREES = ("p_degrees", "mean_degrees", "spread_degrees")
 OF_CONTROL = ("control", "value_random", "random_lo", "random_hi", "confounding", "explained_by")
 
@@ -120,7 +120,7 @@ def _beats_nulls(row: Mapping[str, Any]) -> Test:
         family=f"beats_nulls_{row['tissue']}",
         hypothesis=f"{name_of(row)} ranks the edges of {row['network']} better than every gene-level null",
         statistic="AUROC - AUROC of the highest null",
-        value=row["value"] - row["best_null_value"],
+        value=row["value"] - row["highest_null_value"],
         n=row["units"],
         effect_of=f"smallest Cohen's d of the differences to the nulls, over {kind}",
         **{name: _or_nan(row[name]) for name in ("p", "effect", "power", "mde")},
@@ -197,7 +197,7 @@ def _judged(compared: Rows, alpha: float) -> dict[str, Any]:
     if compared[0]["role"] == "null":
         return judged | dict.fromkeys(OF_NULLS) | {"verdict": NULL}
     best = max(against, key=lambda row: row["value_reference"])
-    judged |= {"best_null": best["reference"], "best_null_value": best["value_reference"]}
+    judged |= {"highest_null": best["reference"], "highest_null_value": best["value_reference"]}
     p = {f"{row['reference']}, {row['interval']}": _directed(row) for row in against}
     p["degrees"] = np.inf if (of_degrees := compared[0]["p_degrees"]) is None else of_degrees
     decisive = max(p, key=lambda name: p[name])

@@ -57,7 +57,7 @@ def test_a_method_that_knows_beats_every_null_and_p_is_that_of_the_worst_compari
     over_tfs = [r for r in rows if r["interval"] == "tfs"]
     assert (row["effect"], row["units"]) == (min(r["effect"] for r in over_tfs), over_tfs[0]["units"])
     best = max(rows, key=lambda r: r["value_reference"])
-    assert (row["best_null"], row["best_null_value"]) == (best["reference"], best["value_reference"])
+    assert (row["highest_null"], row["highest_null_value"]) == (best["reference"], best["value_reference"])
     limits = {r["interval"]: (r["value_lo"], r["value_hi"]) for r in rows}
     assert limits == {"tfs": (row["tfs_lo"], row["tfs_hi"]), "cells": (row["cells_lo"], row["cells_hi"])}
     assert row["rests_on"] == "tfs, cells"
@@ -88,7 +88,7 @@ def test_a_ratio_without_power_is_underpowered_too():
     row = one_row(verdicts(compared(1, knows=0.0)), model="mine", method="attention", metric="auprc_ratio")
     assert row["power"] < 0.5
     assert row["verdict"] == "underpowered"
-    assert row["mde"] > 0.22 * row["best_null_value"]
+    assert row["mde"] > 0.22 * row["highest_null_value"]
 
 
 def test_a_method_below_a_null_has_p_1_and_is_worse_only_if_both_kinds_say_so():
@@ -119,7 +119,7 @@ def test_nulls_are_rows_that_are_not_judged_and_other_metrics_are_left_aside():
     assert set(table["metric"].to_pylist()) == {"auroc", "auprc_ratio"}
     for null in NULLS:
         row = one_row(table, method=null, metric="auroc")
-        assert (row["verdict"], row["p"], row["best_null"], row["role"]) == ("null", None, None, "null")
+        assert (row["verdict"], row["p"], row["highest_null"], row["role"]) == ("null", None, None, "null")
         assert row["tfs_lo"] < row["value"] < row["tfs_hi"]
     ratio = one_row(table, model="mine", method="attention", metric="auprc_ratio")
     assert ratio["confounding"] is None
@@ -170,7 +170,7 @@ def test_hypotheses_stand_at_the_largest_n_cells_in_a_family_of_their_tissue():
     )
     assert own.hypothesis == "attention of mine, layer 2 ranks the edges of truth better than every gene-level null"
     assert (own.p, own.power, own.mde, own.n) == (row["p"], row["power"], row["mde"], row["units"])
-    assert own.value == pytest.approx(row["value"] - row["best_null_value"])
+    assert own.value == pytest.approx(row["value"] - row["highest_null_value"])
     adjusted = hypothesis_tests.tests_table(told)
     assert adjusted.num_rows == len(told)
 
