@@ -1,7 +1,7 @@
 /* Which conclusion depends on the kind of interval? Widths at the largest n_cells, and what follows from each kind, in
    the same order: + where the whole 95 % interval of the AUROC lies above 0.5, - below, 0 where it holds 0.5 (mean of
    the repeats; models at their fixed layer). Pairs and TFs ask what another such network would say, cells what other
-   cells would: a score can be steady over cells and still rest on a few TFs. */
+   cells of the same donors would: a score can be steady over those and still rest on a few TFs. */
 with rankings as (
     from metrics_latest
     where metric = 'auroc' and universe = 'tf_grid' and head is null and lo is not null
