@@ -17,6 +17,7 @@ from scfm_assets.core.statistics import (
     Permuted,
     Source,
     covariance_of_differences,
+    errors_between,
     permutation_test,
     power_of_claim,
     series_of_degrees,
@@ -83,18 +84,25 @@ def _scores_on(method: Contender, ground: Ground, repeat: int) -> np.ndarray:
     return ground.pairs.of(method.matrix(repeat)[ground.universe.tfs])
 
 
+def errors_between_nulls(shared_of_kind: Mapping[str, Sequence[Shared]], nulls: Sequence[int]) -> dict[str, np.ndarray]:
+    """Errors of the differences of all nulls, shape (n_metrics, J, J), by each kind: those of the first repeat."""
+    return {kind: errors_between(shared[0], nulls) for kind, shared in shared_of_kind.items()}
+
+
 def power_of_method(
     shared_of_kind: Mapping[str, Sequence[Shared]],
     one: int,
     nulls_of_kind: Mapping[str, Sequence[int]],
+    between: Mapping[str, np.ndarray],
     degrees: Mapping[str, OfDegrees],
     *,
+    nulls: Sequence[int],
     level: float = 0.95,
 ) -> dict[str, ClaimPower]:
     """Power of the claim that a method beats the nulls, by each metric of `JUDGED`.
 
     The truth is taken to be the smallest effect that matters above the highest null; the others lie as far below that
-    one as they do in the data.
+    one as they do in the data. Errors are means over repeats, their correlations those of the first one.
 
     Parameters
     ----------
@@ -104,39 +112,57 @@ def power_of_method(
         Place of the method.
     nulls_of_kind
         Places of the nulls that it is compared with, by each kind.
+    between
+        From `errors_between_nulls`.
     degrees
         Its tests against networks with the same degrees, which the claim needs too.
+    nulls
+        Places that `between` is of.
     level
         Confidence of the intervals.
     """
-    nulls = sorted({place for places in nulls_of_kind.values() for place in places})
-    if not nulls:
+    compared = sorted({place for places in nulls_of_kind.values() for place in places})
+    if not compared:
         return {metric: ClaimPower(np.nan, np.nan) for metric in JUDGED}
-    first = next(iter(shared_of_kind.values()))
-    values = np.mean([of_repeat.values[nulls] for of_repeat in first], axis=0)
+    values = np.mean([of_repeat.values[compared] for of_repeat in next(iter(shared_of_kind.values()))], axis=0)
     covariances = {
-        kind: _merged([covariance_of_differences(of_repeat, one, places) for of_repeat in shared_of_kind[kind]])
+        kind: _covariance(shared_of_kind[kind], one, places, between[kind][:, *np.ix_(*[_among(places, nulls)] * 2)])
         for kind, places in nulls_of_kind.items()
-        if places
     }
     powers = {}
-    for metric, margin in ((name, MARGINS[name]) for name in JUDGED):
-        of_nulls, column = values[:, NAMES.index(metric)], NAMES.index(metric)
+    for metric in JUDGED:
+        column = NAMES.index(metric)
         sources = []
         for kind, covariance in covariances.items():
-            among = np.searchsorted(nulls, nulls_of_kind[kind])
-            spread_out = np.full((len(nulls), len(nulls)), np.nan)
-            spread_out[np.ix_(among, among)] = np.nan_to_num(covariance[column])
+            spread_out = np.full((len(compared), len(compared)), np.nan)
+            spread_out[np.ix_(*[_among(nulls_of_kind[kind], compared)] * 2)] = covariance[column]
             sources.append(Source(spread_out, min(of_repeat.units for of_repeat in shared_of_kind[kind])))
-        highest = float(of_nulls.max())
+        highest = float(values[:, column].max())
         powers[metric] = power_of_claim(
             sources,
-            margin.above(highest),
-            highest - of_nulls,
+            MARGINS[metric].above(highest),
+            highest - values[:, column],
             also=(highest, degrees[metric].needed),
             alpha=1 - level,
         )
     return powers
+
+
+def _covariance(shared: Sequence[Shared], one: int, nulls: Sequence[int], between: np.ndarray) -> np.ndarray:
+    """Covariance of the differences to some nulls, (n_metrics, J, J); 0 where an error is not known."""
+    of_repeats = [
+        np.array([[difference.error for difference in of_repeat.difference(one, null)] for null in nulls]).T
+        for of_repeat in shared
+    ]
+    if not nulls:
+        return np.empty((len(METRICS), 0, 0))
+    first, merged = of_repeats[0], np.mean(of_repeats, axis=0)
+    scale = np.divide(merged, first, out=np.zeros_like(merged), where=first > 0)
+    return np.nan_to_num(covariance_of_differences(first, between) * scale[:, None] * scale[..., None])
+
+
+def _among(places: Sequence[int], others: Sequence[int]) -> np.ndarray:
+    return np.searchsorted(others, places)
 
 
 OF_CLAIM = ("p_degrees", "mean_degrees", "spread_degrees", "power", "mde")

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
-from scfm_assets.core.evaluation.claims import beside_degrees, columns_of, power_of_method
+from scfm_assets.core.evaluation.claims import (
+    OfDegrees,
+    beside_degrees,
+    columns_of,
+    errors_between_nulls,
+    power_of_method,
+)
 from scfm_assets.core.metrics import largest_values, reach
 from scfm_assets.core.statistics import Difference, Shared, correlation, over_cells, over_tfs, t_tests, verdict_of
 from scfm_assets.tables.methods import METHOD_COMPARISON
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scfm_assets.core.evaluation.contender import Contender
+    from scfm_assets.core.statistics import ClaimPower
     from scfm_assets.core.universes import Ground
 
 
@@ -61,12 +68,7 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
         most = largest_values(ground.pairs.n_pos / ground.pairs.n)
         of_kinds = {kind: [of_repeat[place][kind] for of_repeat in of_repeats] for kind in KINDS}
         degrees = beside_degrees(found, ground)
-        powers = [
-            power_of_method(of_kinds, one, _nulls_of(found, of_kinds, one), degrees[one], level=level)
-            if method.role != "null"
-            else {}
-            for one, method in enumerate(found)
-        ]
+        powers = _powers(found, of_kinds, degrees, level=level)
         for kind, shared in of_kinds.items():
             limits = np.mean([of_repeat.intervals(level=level) for of_repeat in shared], axis=0)
             if kind == "cells":  # nothing varies, so that nothing is known: what is left of an error is rounding
@@ -181,6 +183,26 @@ def _correlations(methods: Sequence[Contender], ground: Ground, repeat: int) -> 
 
 def _compared(methods: Sequence[Contender]) -> list[tuple[int, int]]:
     return [(one, other) for one, method in enumerate(methods) for other in method.references(methods)]
+
+
+def _powers(
+    methods: Sequence[Contender],
+    of_kinds: Mapping[str, Sequence[Shared]],
+    degrees: Sequence[Mapping[str, OfDegrees]],
+    *,
+    level: float,
+) -> list[dict[str, ClaimPower]]:
+    """Power of the claim of each method to beat the nulls; nothing for a null."""
+    nulls = [place for place, method in enumerate(methods) if method.role == "null"]
+    between = errors_between_nulls(of_kinds, nulls)
+    return [
+        power_of_method(
+            of_kinds, one, _nulls_of(methods, of_kinds, one), between, degrees[one], nulls=nulls, level=level
+        )
+        if method.role != "null"
+        else {}
+        for one, method in enumerate(methods)
+    ]
 
 
 def _nulls_of(methods: Sequence[Contender], of_kinds: Mapping[str, Sequence[Shared]], one: int) -> dict[str, list[int]]:

@@ -26,7 +26,13 @@ from scfm_assets.core.statistics.ceilings import (
     best_average_precision,
     uninformed_average_precision,
 )
-from scfm_assets.core.statistics.claim_power import ClaimPower, Source, covariance_of_differences, power_of_claim
+from scfm_assets.core.statistics.claim_power import (
+    ClaimPower,
+    Source,
+    covariance_of_differences,
+    errors_between,
+    power_of_claim,
+)
 from scfm_assets.core.statistics.degree_permutation import permuted_degrees, series_of_degrees
 from scfm_assets.core.statistics.estimate import Estimate, paired
 from scfm_assets.core.statistics.hypothesis_tests import Test, hypotheses_table, tests_of, tests_table
@@ -84,6 +90,7 @@ __all__ = [
     "cliffs_delta",
     "correlation",
     "covariance_of_differences",
+    "errors_between",
     "exact_permutation",
     "hypotheses_table",
     "jackknife_error",

@@ -57,22 +57,29 @@ class ClaimPower(NamedTuple):
     mde: float
 
 
-def covariance_of_differences(shared: Shared, one: int, others: Sequence[int]) -> np.ndarray:
-    """Covariance of the differences of one method to others, by each of `METRICS`, shape (n_metrics, J, J).
+def errors_between(shared: Shared, places: Sequence[int]) -> np.ndarray:
+    """Errors of the differences of each two of some methods, by each of `METRICS`, shape (n_metrics, J, J)."""
+    errors = np.zeros((shared.values.shape[1], len(places), len(places)))
+    for one, other in combinations(range(len(places)), 2):
+        errors[:, one, other] = errors[:, other, one] = shared.errors_of_difference(places[one], places[other])
+    return errors
 
-    From the errors of these differences and of those between the others alone, so that it holds for whatever errors
-    `shared` has: cov(a, b) = (var(a) + var(b) - var(a - b)) / 2.
+
+def covariance_of_differences(errors: np.ndarray, between: np.ndarray) -> np.ndarray:
+    """Covariance of the differences of one method to J others, shape (..., J, J).
+
+    From errors alone, so that it holds however they were made: cov(a, b) = (var(a) + var(b) - var(a - b)) / 2, where
+    the difference of two differences is that of the two others.
+
+    Parameters
+    ----------
+    errors
+        Of the difference to each of the others, shape (..., J).
+    between
+        Of the differences of the others, see `errors_between`, shape (..., J, J).
     """
-    others = list(others)
-    each = shared.error(lambda metrics: metrics[one][None] - metrics[others]) ** 2
-    variance = (each[:, None] + each[None]) / 2
-    pairs = np.array(list(combinations(range(len(others)), 2)), int).reshape(-1, 2)
-    if len(pairs):
-        first, second = (np.array(others)[pairs[:, end]] for end in (0, 1))
-        between = shared.error(lambda metrics: metrics[first] - metrics[second]) ** 2
-        for ends in (pairs, pairs[:, ::-1]):
-            variance[ends[:, 0], ends[:, 1]] -= between / 2
-    return np.moveaxis(variance, -1, 0)
+    variances = errors**2
+    return (variances[..., None, :] + variances[..., :, None] - between**2) / 2
 
 
 def power_of_claim(

@@ -90,6 +90,10 @@ class Shared:
             high[of_ratio] = np.maximum(high[of_ratio], high[of_metric] * over)
         return low.T, high.T
 
+    def errors_of_difference(self, one: int, other: int) -> np.ndarray:
+        """Errors of the differences of two methods, shape (n_metrics,)."""
+        return self.error(lambda metrics: metrics[one] - metrics[other])
+
     def verdicts(self, *, level: float = 0.95) -> list[list[Verdict]]:
         """Say of each method and metric whether it is better or worse than `chance`."""
         low, high = self.intervals(level=level)
@@ -102,7 +106,7 @@ class Shared:
     def difference(self, one: int, other: int, *, level: float = 0.95) -> list[Difference]:
         """Say by how much method `one` is above method `other`, by each of `METRICS`."""
         value = self.values[one] - self.values[other]
-        error = self.error(lambda metrics: metrics[one] - metrics[other])
+        error = self.errors_of_difference(one, other)
         half = np.where((error > 0) | (value == 0), error, np.nan) * reach(self.units, level=level)
         most = largest_values(self.n_pos / (self.n_pos + self.n_neg))
         low, high = np.clip(value - half, -most, most), np.clip(value + half, -most, most)

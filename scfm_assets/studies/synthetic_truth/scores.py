@@ -15,6 +15,7 @@ from scfm_assets.core.statistics import (
     Shared,
     Source,
     covariance_of_differences,
+    errors_between,
     over_tfs,
     permutation_test,
     power_of_claim,
@@ -125,9 +126,10 @@ def _against_nulls(
     one of them is a claim about any of four, so alpha is divided by four.
     """
     nulls = [first_null + i for i in range(len(NULLS))]
-    covariances = np.nan_to_num(covariance_of_differences(shared, place, nulls))
+    of_nulls = list(zip(*(shared.difference(place, null) for null in nulls), strict=True))
+    errors = np.array([[rival.error for rival in rivals] for rivals in of_nulls])
+    covariances = np.nan_to_num(covariance_of_differences(errors, errors_between(shared, nulls)))
     comparisons: list[Against] = []
-    of_nulls = zip(*(shared.difference(place, null) for null in nulls), strict=True)
     for metric, (rivals, covariance) in enumerate(zip(of_nulls, covariances, strict=True)):
         name, of_rivals = METRICS[metric].name, shared.values[nulls, metric]
         # Rises from 0 to 2 as the method falls behind; what cannot be tested is not beaten.

@@ -138,12 +138,14 @@ def test_random_weights_say_whether_a_method_is_confounded_and_by_which_null():
         row = one_row(table, model=model, method="attention", metric="auroc")
         assert (row["control"], row["confounding"], row["explained_by"]) == ("random", "confounded", "mean_product")
         assert (row["value_random"], row["random_lo"], row["random_hi"]) == (0.8, 0.7, 0.9)
-    clean = verdicts(changed(compared(3), lambda row: {"value": 0.51, "value_lo": 0.45, "value_hi": 0.57}
+    clean = verdicts(changed(compared(3), lambda row: {"value": 0.51, "value_lo": 0.46, "value_hi": 0.54}
                              if row["model"] == "random" and row["interval"] == "tfs" else
                              {"value": 0.51, "value_lo": 0.505, "value_hi": 0.515, "correlation": 0.05}))  # fmt: skip
     row = of_mine(clean)
     assert (row["confounding"], row["explained_by"]) == ("clean", None)
-    assert (row["random_lo"], row["random_hi"]) == (0.45, 0.57)
+    assert (row["random_lo"], row["random_hi"]) == (0.46, 0.54)
+    wide = verdicts(changed(compared(3), lambda _: {"value": 0.51, "value_lo": 0.42, "value_hi": 0.6}))
+    assert of_mine(wide)["confounding"] == "unknown"  # it holds 0.5, and 0.6
     pearson = one_row(clean, method="pearson", metric="auroc")
     assert (pearson["control"], pearson["confounding"]) == (None, None)
 
