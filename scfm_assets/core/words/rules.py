@@ -121,6 +121,19 @@ def against_ceiling(low: float | None, high: float | None, *, ceiling: float, me
     return _OF_CEILING[place_of(low, high, ceiling, MARGINS[metric])]
 
 
+Confounding = Literal["confounded", "clean", "unknown"]
+
+
+def confounding_of(low: float | None, high: float | None) -> Confounding:
+    """Say whether random weights score away from chance, by the interval of their AUROC.
+
+    ``confounded``: it excludes chance. ``clean``: it is at chance. ``unknown``: it is too wide to say either, or there
+    is none.
+    """
+    place = place_of(low, high, 0.5, MARGINS["auroc"])
+    return "clean" if place == "at" else "unknown" if place in {"not told apart", "no interval"} else "confounded"
+
+
 def is_steady(
     value: float, low: float | None, high: float | None, *, left_out: str, metric: str = "auroc", of_others: bool = True
 ) -> bool:
