@@ -14,8 +14,8 @@ from scfm_assets.core.base import seed_from
 from scfm_assets.core.metrics import METRICS, TF_GRID
 from scfm_assets.core.statistics import (
     ClaimPower,
+    ErrorSource,
     Permuted,
-    Source,
     covariance_of_differences,
     errors_between,
     permutation_test,
@@ -136,7 +136,7 @@ def power_of_method(
         for kind, covariance in covariances.items():
             spread_out = np.full((len(compared), len(compared)), np.nan)
             spread_out[np.ix_(*[_among(nulls_of_kind[kind], compared)] * 2)] = covariance[column]
-            sources.append(Source(spread_out, min(of_repeat.units for of_repeat in shared_of_kind[kind])))
+            sources.append(ErrorSource(spread_out, min(of_repeat.units for of_repeat in shared_of_kind[kind])))
         highest = float(values[:, column].max())
         powers[metric] = power_of_claim(
             sources,

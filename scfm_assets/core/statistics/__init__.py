@@ -28,7 +28,7 @@ from scfm_assets.core.statistics.ceilings import (
 )
 from scfm_assets.core.statistics.claim_power import (
     ClaimPower,
-    Source,
+    ErrorSource,
     covariance_of_differences,
     errors_between,
     power_of_claim,
@@ -70,6 +70,7 @@ __all__ = [
     "POWER",
     "ClaimPower",
     "Difference",
+    "ErrorSource",
     "Estimate",
     "Labels",
     "McNemar",
@@ -79,7 +80,6 @@ __all__ = [
     "Selection",
     "Shared",
     "Sided",
-    "Source",
     "Test",
     "Tested",
     "apparent_auroc",

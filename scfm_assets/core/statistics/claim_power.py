@@ -29,7 +29,7 @@ DRAWS = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ErrorSource:
     """What one kind of interval says of J differences.
 
     Attributes
@@ -83,7 +83,7 @@ def covariance_of_differences(errors: np.ndarray, between: np.ndarray) -> np.nda
 
 
 def power_of_claim(
-    sources: Sequence[Source],
+    sources: Sequence[ErrorSource],
     smallest: float,
     ahead: np.ndarray,
     *,
@@ -131,7 +131,7 @@ def power_of_claim(
     return ClaimPower(float(np.mean(least < 1)), needed_effect)
 
 
-def _is_known(source: Source) -> bool:
+def _is_known(source: ErrorSource) -> bool:
     return source.units >= 2 and bool((np.diag(source.covariance)[source.says] > 0).all())
 
 

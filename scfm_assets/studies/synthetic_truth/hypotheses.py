@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from scipy.stats import binom
 
 from scfm_assets.core.evaluation import SMALLEST
-from scfm_assets.core.statistics import ALPHA, ClaimPower, Estimate, Source, Test, power_of_claim
+from scfm_assets.core.statistics import ALPHA, ClaimPower, ErrorSource, Estimate, Test, power_of_claim
 from scfm_assets.studies.study import StudyVerdict
 from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.orderings import SeedBlock, blocks, kendall
@@ -77,7 +77,7 @@ def _power_of_all(above: np.ndarray) -> ClaimPower:
     if len(above) < 2:
         return ClaimPower(np.nan, np.nan)
     covariance, means = np.cov(above, rowvar=False).reshape(above.shape[1], -1) / len(above), above.mean(axis=0)
-    source = Source(covariance, len(above))
+    source = ErrorSource(covariance, len(above))
     return power_of_claim([source], SMALLEST["auroc"].size, means - means.min(), alpha=2 * ALPHA)
 
 

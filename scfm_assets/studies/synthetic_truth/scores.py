@@ -11,9 +11,9 @@ from scfm_assets.core.metrics import METRICS, METRICS_OF_PLACES, CandidatePairs
 from scfm_assets.core.scores import NULLS, cells_of, chosen_methods
 from scfm_assets.core.statistics import (
     ALPHA,
+    ErrorSource,
     Permuted,
     Shared,
-    Source,
     covariance_of_differences,
     errors_between,
     over_tfs,
@@ -138,7 +138,7 @@ def _against_nulls(
         permuted = of_degrees["auprc" if name == "auprc_ratio" else name]
         scale = over_base_rate if name == "auprc_ratio" else 1.0
         needed = scale * float(np.quantile(permuted.permuted, 1 - ALPHA))
-        source = Source(covariance, shared.units)
+        source = ErrorSource(covariance, shared.units)
         claim = power_of_claim([source], MARGINS[name].above(highest), highest - of_rivals, also=(highest, needed))
         verdict = against_nulls(
             [null.verdict for null in rivals],

@@ -7,8 +7,8 @@ import pytest
 
 from scfm_assets.core.metrics import METRICS
 from scfm_assets.core.statistics import (
+    ErrorSource,
     Shared,
-    Source,
     covariance_of_differences,
     errors_between,
     power_of_claim,
@@ -25,7 +25,7 @@ def alike(correlation: float, error: float, n: int = 4) -> np.ndarray:
 
 @pytest.mark.parametrize("units", [8, 30, 200])
 def test_one_comparison_has_the_power_of_a_t_test(units):
-    claim = power_of_claim([Source(np.array([[0.02**2]]), units)], 0.06, np.zeros(1), draws=40_000)
+    claim = power_of_claim([ErrorSource(np.array([[0.02**2]]), units)], 0.06, np.zeros(1), draws=40_000)
     assert claim.power == pytest.approx(power_of_difference(0.06, 0.02, units=units), abs=0.01)
     assert claim.mde == pytest.approx(smallest_difference(0.02, units=units), rel=0.02)
 
@@ -54,10 +54,10 @@ def test_a_claim_has_the_power_of_experiments_that_are_repeated(of_cells, correl
     error, units, times = 0.02, 12, 3000
     covariances = [alike(correlation, error), alike(correlation, error * of_cells)]
     expected = experiments(covariances, units, 0.06, np.array(ahead), times=times, seed=1)
-    claim = power_of_claim([Source(one, units) for one in covariances], 0.06, np.array(ahead), draws=10_000)
+    claim = power_of_claim([ErrorSource(one, units) for one in covariances], 0.06, np.array(ahead), draws=10_000)
     assert claim.power == pytest.approx(expected, abs=4 * np.sqrt(0.25 / times))
     assert power_of_claim(
-        [Source(one, units) for one in covariances], claim.mde, np.array(ahead), draws=10_000
+        [ErrorSource(one, units) for one in covariances], claim.mde, np.array(ahead), draws=10_000
     ).power == pytest.approx(0.8, abs=0.01)
 
 
@@ -65,18 +65,18 @@ def test_a_claim_has_the_power_of_experiments_that_are_repeated(of_cells, correl
 def test_where_each_of_eight_comparisons_has_a_power_of_80_percent_the_claim_has_less(correlation, power):
     """Four nulls by two kinds of intervals of equal errors: every comparison alone would be called powerful."""
     smallest = smallest_difference(0.02, units=np.inf)
-    source = Source(alike(correlation, 0.02), 10_000)
+    source = ErrorSource(alike(correlation, 0.02), 10_000)
     claim = power_of_claim([source, source], smallest, NOBODY_BEHIND, draws=20_000)
     assert power_of_difference(smallest, 0.02) == pytest.approx(0.8)
     assert claim.power == pytest.approx(power, abs=0.02)
     with_cells_that_say_much = power_of_claim(
-        [source, Source(alike(correlation, 0.002), 10_000)], smallest, NOBODY_BEHIND, draws=20_000
+        [source, ErrorSource(alike(correlation, 0.002), 10_000)], smallest, NOBODY_BEHIND, draws=20_000
     )
     assert claim.power < with_cells_that_say_much.power < 0.8
 
 
 def test_rivals_that_lie_far_behind_cost_no_power_and_a_further_test_may():
-    one, four = Source(np.array([[0.02**2]]), 30), Source(alike(0.3, 0.02), 30)
+    one, four = ErrorSource(np.array([[0.02**2]]), 30), ErrorSource(alike(0.3, 0.02), 30)
     alone = power_of_claim([one], 0.06, np.zeros(1))
     assert power_of_claim([four], 0.06, np.array([0, 0.5, 0.5, 0.5])).power == pytest.approx(alone.power, abs=0.03)
     assert power_of_claim([one], 0.06, np.zeros(1), also=(0.6, 0.55)).power == alone.power
@@ -87,11 +87,11 @@ def test_rivals_that_lie_far_behind_cost_no_power_and_a_further_test_may():
 def test_what_one_kind_cannot_say_of_a_rival_is_left_to_the_other():
     partly = alike(0.5, 0.02)
     partly[3] = partly[:, 3] = np.nan
-    claim = power_of_claim([Source(alike(0.5, 0.02), 30), Source(partly, 10)], 0.06, NOBODY_BEHIND)
+    claim = power_of_claim([ErrorSource(alike(0.5, 0.02), 30), ErrorSource(partly, 10)], 0.06, NOBODY_BEHIND)
     assert 0 < claim.power < power_of_difference(0.06, 0.02, units=30)
-    nothing = Source(np.full((4, 4), np.nan), 10)
-    assert power_of_claim([Source(alike(0.5, 0.02), 30), nothing], 0.06, NOBODY_BEHIND) == power_of_claim(
-        [Source(alike(0.5, 0.02), 30)], 0.06, NOBODY_BEHIND
+    nothing = ErrorSource(np.full((4, 4), np.nan), 10)
+    assert power_of_claim([ErrorSource(alike(0.5, 0.02), 30), nothing], 0.06, NOBODY_BEHIND) == power_of_claim(
+        [ErrorSource(alike(0.5, 0.02), 30)], 0.06, NOBODY_BEHIND
     )
 
 
@@ -99,11 +99,11 @@ def test_what_one_kind_cannot_say_of_a_rival_is_left_to_the_other():
     ("sources", "smallest"),
     [
         ([], 0.05),
-        ([Source(np.full((4, 4), np.nan), 10)], 0.05),
-        ([Source(np.diag([1.0, 1, 1, 0]), 10)], 0.05),
-        ([Source(np.eye(4), 1)], 0.05),
-        ([Source(np.eye(4), 10)], 0.0),
-        ([Source(np.eye(4), 10)], np.nan),
+        ([ErrorSource(np.full((4, 4), np.nan), 10)], 0.05),
+        ([ErrorSource(np.diag([1.0, 1, 1, 0]), 10)], 0.05),
+        ([ErrorSource(np.eye(4), 1)], 0.05),
+        ([ErrorSource(np.eye(4), 10)], 0.0),
+        ([ErrorSource(np.eye(4), 10)], np.nan),
     ],
 )
 def test_without_an_error_nothing_is_known_of_the_power(sources, smallest):
