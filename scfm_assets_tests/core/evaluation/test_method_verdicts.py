@@ -7,16 +7,17 @@ import pyarrow as pa
 import pytest
 
 from scfm_assets.core.evaluation import claims, method_verdicts
-from scfm_assets.core.evaluation.contender import contenders
+from scfm_assets.core.evaluation.contender import Scored, contenders
 from scfm_assets.core.evaluation.method_comparison import compare_methods
 from scfm_assets.core.evaluation.method_verdicts import counted, hypotheses, verdicts
-from scfm_assets.core.scores.edges import TF_QUERIES
+from scfm_assets.core.scores.edges import TF_QUERIES, ScoreKey
 from scfm_assets.core.statistics import hypothesis_tests
 from scfm_assets.core.statistics.power import power_of_difference, smallest_difference
 from scfm_assets.core.universes.grounds import Ground
 from scfm_assets.core.universes.matched_universes import MaskedUniverse
+from scfm_assets.core.words import Margin
 from scfm_assets.tables.methods import METHOD_VERDICTS
-from scfm_assets_tests.core.evaluation.small_methods import NULLS, ground, sources
+from scfm_assets_tests.core.evaluation.small_methods import NULLS, TFS, K, ground, scores_of, sources
 
 
 @pytest.fixture(autouse=True)
@@ -185,16 +186,66 @@ def test_the_verdicts_are_counted_for_each_network():
     assert "attention of mine, layer 2" in told["truth"]
 
 
+def popular(seed: int) -> tuple[Ground, list[Scored]]:
+    """A world whose targets differ in how many TFs they have, and a method that knows this of them, and no edge."""
+    rng = np.random.default_rng([seed, 5])
+    popularity = rng.lognormal(0, 1.2, K)
+    candidate = ground(seed).universe.candidate
+    chance = np.clip(0.12 * popularity / popularity.mean(), 0, 0.9)
+    positive = candidate & (rng.random((K, K)) < chance)
+    own = Ground("truth", "1", MaskedUniverse("tf_grid", candidate, positive, TFS))
+    known = np.broadcast_to(np.log(popularity), (K, K))
+    counts = {ScoreKey(0, name, symmetric=True): 0.0 for name in (*sorted(NULLS), "pearson")}
+    return own, [
+        Scored("baselines", scores_of(counts, positive, seed), "baseline"),
+        Scored("mine", scores_of({ScoreKey(0, "attention", 2): 3.0}, known, seed + 1000), "model", "c1", 2),
+    ]
+
+
+def test_a_method_that_knows_the_degrees_of_targets_is_above_the_nulls_and_does_not_beat_them():
+    own, given = popular(3)
+    row = of_mine(verdicts(compare_methods(contenders(given, NULLS, TF_QUERIES), [own])))
+    assert row["value"] > row["highest_null_value"] + 0.1
+    assert row["p_degrees"] > 0.05
+    assert row["verdict"] in {"does not beat the nulls", "underpowered"}
+
+
+@pytest.mark.long
+def test_a_method_that_knows_degrees_alone_seldom_beats_the_nulls():
+    """200 worlds; without the test of degrees nearly all of them would be beaten."""
+    beaten, above, worlds = 0, 0, 200
+    for seed in range(worlds):
+        own, given = popular(seed)
+        comparison = compare_methods(contenders(given, NULLS, TF_QUERIES), [own])
+        beaten += of_mine(verdicts(comparison))["verdict"] == method_verdicts.BEATS
+        free = of_mine(verdicts(changed(comparison, lambda _: {"p_degrees": 0.001})))
+        above += free["verdict"] == method_verdicts.BEATS
+    assert beaten / worlds <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / worlds), beaten
+    assert above / worlds > 0.8, above
+
+
+@pytest.mark.long
+def test_the_power_of_the_claim_is_how_often_it_is_made(monkeypatch):
+    """100 worlds with an advantage that is known from others; power is stated for it."""
+    knows, worlds = 1.0, 100
+    others = [of_mine(verdicts(compared(1000 + seed, knows=knows))) for seed in range(20)]
+    advantage = float(np.mean([row["value"] - row["highest_null_value"] for row in others]))
+    monkeypatch.setattr(claims, "MARGINS", {**claims.MARGINS, "auroc": Margin(advantage)})
+    rows = [of_mine(verdicts(compared(3000 + seed, knows=knows))) for seed in range(worlds)]
+    beaten = np.mean([row["verdict"] == method_verdicts.BEATS for row in rows])
+    assert np.mean([row["power"] for row in rows]) == pytest.approx(beaten, abs=0.15)
+
+
 @pytest.mark.long
 def test_no_verdict_comes_from_permuted_labels_in_more_than_five_percent():
-    """Labels are dealt anew over all pairs, 1000 times; scores and cells stay."""
+    """Labels are dealt anew over all pairs, 400 times; scores and cells stay."""
     given, own, rng = (
         contenders(sources(8, repeats=1, knows=0.0), NULLS, TF_QUERIES),
         ground(8),
         np.random.default_rng(8),
     )
     times: dict[str, int] = dict.fromkeys((method_verdicts.BEATS, method_verdicts.WORSE, "confounded"), 0)
-    draws, judged = 1000, 0
+    draws, judged = 400, 0
     for _ in range(draws):
         positive = np.zeros_like(own.universe.positive)
         positive.flat[rng.permutation(own.pairs_of(np.arange(len(positive))).place)[: own.pairs.n_pos]] = True
