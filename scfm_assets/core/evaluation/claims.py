@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.statistics import Shared
     from scfm_assets.core.universes import Ground
 
-PERMUTATIONS, OF_OTHERS = 999, 199
+PERMUTATIONS, OF_OTHERS = 499, 199
 """Over the universe of the hypotheses, which are adjusted for each other, and over others."""
 JUDGED = {"auroc": "auroc", "auprc_ratio": "auprc"}
 """Metrics that are judged, and the one that orders permuted labels as they do."""
@@ -165,7 +165,7 @@ def _among(places: Sequence[int], others: Sequence[int]) -> np.ndarray:
     return np.searchsorted(others, places)
 
 
-OF_CLAIM = ("p_degrees", "mean_degrees", "spread_degrees", "power", "mde")
+OF_CLAIM: tuple[str, ...] = ("p_degrees", "mean_degrees", "spread_degrees", "power", "mde")
 """Columns of `method_comparison` that belong to a method and not to one of its differences."""
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from itertools import chain, combinations, islice
 from math import comb
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import chdtrc
@@ -132,8 +132,8 @@ def signed_ranks(one: np.ndarray, other: np.ndarray, *, sided: Sided = "two-side
     differences = np.asarray(one, float) - np.asarray(other, float)
     if not differences.any():
         return Tested(np.nan, 1.0)
-    statistic, p = wilcoxon(differences, alternative=sided)  # pyright: ignore[reportGeneralTypeIssues] - a named pair
-    return Tested(float(statistic), float(p))
+    tested: Any = wilcoxon(differences, alternative=sided)
+    return Tested(float(tested.statistic), float(tested.pvalue))
 
 
 def cliffs_delta(one: np.ndarray, other: np.ndarray) -> float:
