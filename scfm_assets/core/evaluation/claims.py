@@ -169,7 +169,7 @@ OF_CLAIM: tuple[str, ...] = ("p_degrees", "mean_degrees", "spread_degrees", "pow
 """Columns of `method_comparison` that belong to a method and not to one of its differences."""
 
 
-def columns_of(metric: str, degrees: Mapping[str, OfDegrees], powers: Mapping[str, ClaimPower]) -> dict[str, object]:
+def columns_of(metric: str, degrees: Mapping[str, OfDegrees], powers: Mapping[str, ClaimPower]) -> Mapping[str, object]:
     """Columns of one metric; empty where it is not judged."""
     if metric not in JUDGED:
         return dict.fromkeys(OF_CLAIM)

@@ -82,8 +82,11 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
                 names = {**found[one].names, **ground.names, **_names_of_reference(found[other])}
                 names |= {"interval": kind, "correlation": alike[one, other], "n_repeats": len(repeats)}
                 rows += [
-                    {**names, **_numbers(difference, low, high)}
-                    | columns_of(difference.metric, degrees[one], powers[one])
+                    {
+                        **names,
+                        **_numbers(difference, low, high),
+                        **columns_of(difference.metric, degrees[one], powers[one]),
+                    }
                     for difference, low, high in zip(differences, *limits[:, one], strict=True)
                 ]
     return METHOD_COMPARISON.rows(rows)

@@ -228,8 +228,9 @@ def test_a_method_that_knows_degrees_alone_seldom_beats_the_nulls():
 def test_the_power_of_the_claim_is_how_often_it_is_made(monkeypatch):
     """100 worlds with an advantage that is known from 40 others; power is stated for it, from the errors of each."""
     knows, worlds = 1.0, 100
-    others = [one_row(compared(5000 + seed, knows=knows), model="mine", method="attention", metric="auroc",
-                      reference="mean_product", reference_role="null", interval="tfs") for seed in range(40)]  # fmt: skip
+    against = {"reference": "mean_product", "reference_role": "null", "interval": "tfs", "metric": "auroc"}
+    against |= {"model": "mine", "method": "attention"}
+    others = [one_row(compared(5000 + seed, knows=knows), **against) for seed in range(40)]
     advantage = float(np.mean([row["difference"] for row in others]))
     monkeypatch.setattr(claims, "MARGINS", {**claims.MARGINS, "auroc": Margin(advantage)})
     rows = [of_mine(verdicts(compared(3000 + seed, knows=knows))) for seed in range(worlds)]
