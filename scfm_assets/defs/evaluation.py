@@ -47,7 +47,7 @@ def _facts(job: Job, metrics: pa.Table) -> Facts:
 
 
 def _headline(job: Job, metrics: pa.Table) -> dict[str, float]:
-    """Say the AUROC of each model at its fixed layer, of the best baseline and of the best null, on the TF grid."""
+    """Say the AUROC of each model at its fixed layer, and the highest of the baselines and nulls, on the TF grid."""
     from scfm_assets.report.headline import headline, picked, scores_of
 
     scores = scores_of(

@@ -39,7 +39,7 @@ def _facts(job: Job, curves: pa.Table) -> Facts:
 
 
 def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
-    """Hold the controls of one kind against what is known of them, by the thresholds of the report."""
+    """Hold the controls of one kind against what is known of them, by the words of the report."""
 
     def passes(job: Job, curves: pa.Table) -> tuple[bool, str]:
         from scfm_assets.report.headline import METHOD, UNIVERSE, scores_of
@@ -72,14 +72,15 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
     table="scaling_curves",
     checks=[
         Check(
-            "random_control_is_at_chance",
-            "Random weights score as chance does at the largest number of cells.",
+            "random_control_is_not_away_from_chance",
+            "At the largest number of cells no interval of random weights leaves chance out, beyond its margin.",
             _control_behaves("random"),
             blocking=False,
         ),
         Check(
-            "planted_control_is_near_its_ceiling",
-            "Weights that hold the network reach their known ceiling at the largest number of cells.",
+            "planted_control_is_not_away_from_its_ceiling",
+            "At the largest number of cells no interval of weights that hold the network leaves their ceiling out, "
+            "beyond its margin.",
             _control_behaves("planted"),
             blocking=False,
         ),

@@ -33,9 +33,9 @@ WRITTEN = {"auroc": "AUROC", "auprc_ratio": "AUPRC over base rate"}
 def forest(
     verdicts: pa.Table, title: str = "Methods", *, universe: str = TF_GRID.name, metric: str = "auroc"
 ) -> Figure:
-    """Draw every method with its intervals over the network (thick) and over cells or donors (thin), the best on top.
+    """Draw every method with its intervals over the network (thick) and over cells or donors (thin), highest first.
 
-    One panel per network; the shaded band is the best gene-level null with its interval over the network.
+    One panel per network; the shaded band is the highest gene-level null with its interval over the network.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def forest(
     marks = {"o": "circle", "s": "square", "v": "triangle", "D": "diamond"}
     note = (
         f"{WRITTEN[metric]} in {universe}.  Thick: over TFs and targets, thin: over cells.  "
-        f"Band: the best gene-level null.  Ring: random weights that score away from chance.  Verdicts: "
+        f"Band: the highest gene-level null.  Ring: random weights that score away from chance.  Verdicts: "
         + ", ".join(f"{marks[LOOKS[verdict][0]]}: {verdict}" for verdict in LOOKS if verdict in present)
         + "."
     )

@@ -1,4 +1,4 @@
-"""The part of the report that says which methods beat expression alone."""
+"""The part of the report that says which methods beat the nulls of single genes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ COLUMNS: dict[str, Callable[[Mapping[str, Any]], Text]] = {
     "AUROC": lambda r: number(r["value"]),
     "over TFs and targets": lambda r: limits(r["network_lo"], r["network_hi"]),
     "over cells or donors": lambda r: limits(r["cells_lo"], r["cells_hi"]),
-    "best null": lambda r: r["best_null"],
-    "its AUROC": lambda r: number(r["best_null_value"]),
+    "highest null": lambda r: r["highest_null"],
+    "its AUROC": lambda r: number(r["highest_null_value"]),
     "p": lambda r: probability(r["p"]),
     "power": lambda r: number(r["power"], 2),
     "verdict": lambda r: mark(r["verdict"], KINDS.get(r["verdict"], "plain")),

@@ -1,8 +1,8 @@
 /* Which conclusion depends on the kind of interval? Widths at the largest n_cells, and what follows from each kind, in
    the same order: + where the whole 95 % interval of the AUROC lies above 0.5, - below, 0 where it holds 0.5 (mean of
    the repeats; models at their fixed layer). Network asks what other TFs and targets would say, TFs and targets what one
-   of them would while the other stays; cells ask what other cells would, of other donors where there are enough
-   (column `cells`): a score can be steady over cells and still rest on a few TFs or popular targets. */
+   of them would while the other stays; cells ask what other cells of the same donors would, and of other donors where
+   there are enough (column `cells`): a score can be steady over those and still rest on a few TFs or popular targets. */
 with rankings as (
     from metrics_latest
     where metric = 'auroc' and universe = 'tf_grid' and interval <> 'pairs' and head is null and lo is not null

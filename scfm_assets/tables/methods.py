@@ -34,6 +34,27 @@ ROLE = one_of(
     "null",
 )
 N_REPEATS = count("n_repeats", "Repeats that were merged: values, limits and errors are means.", least=1)
+OF_DEGREES = (
+    share(
+        "p_degrees",
+        "p of the method's value among networks in which every TF and target keeps its degree: one-sided, by "
+        "permutation. NULL for metrics that are not judged.",
+        nullable=True,
+    ),
+    number("mean_degrees", "Mean of its values among them."),
+    number("spread_degrees", "Their standard deviation.", check='"spread_degrees" >= 0'),
+)
+OF_CLAIM = (
+    *OF_DEGREES,
+    share(
+        "power",
+        "Chance that the method would beat all nulls by all kinds of intervals, and those networks, if it were the "
+        "smallest effect that matters above the highest null: 0.05 AUROC, a factor of 1.22 of auprc_ratio. NULL for a "
+        "null, for metrics that are not judged, and where some error is not known.",
+        nullable=True,
+    ),
+    number("mde", "Smallest difference to the highest null for which that chance is 0.8.", check='"mde" >= 0'),
+)
 
 METHOD_COMPARISON = Table(
     "method_comparison",
@@ -73,6 +94,7 @@ METHOD_COMPARISON = Table(
         *COUNTED,
         N_REPEATS,
         DIFFERS,
+        *OF_CLAIM,
         SIMULATED,
     ),
     key=(*OF_METHOD, "reference_model", "reference", *RANKED, "interval"),
@@ -95,8 +117,8 @@ METHOD_VERDICTS = Table(
         number("cells_hi", "Upper end; NULL where the scores without a group of cells are not known."),
         *COUNTED,
         N_REPEATS,
-        text("best_null", "Gene-level null with the highest value; NULL for a null.", nullable=True),
-        number("best_null_value", "Its value."),
+        text("highest_null", "Gene-level null with the highest value; NULL for a null.", nullable=True),
+        number("highest_null_value", "Its value."),
         text(
             "rests_on",
             "What the verdict rests on: 'network, donors', 'network, cells', 'network, cells of these donors' (fewer "
@@ -104,18 +126,19 @@ METHOD_VERDICTS = Table(
         ),
         share(
             "p",
-            "Largest p over all nulls and kinds of intervals, 1 where the method is not above a null: "
+            "Largest p over all nulls, kinds of intervals and p_degrees, 1 where the method is not above a null: "
             "p of beating every null. NULL where a comparison could not be tested.",
             nullable=True,
         ),
-        number("effect", "Effect of the comparison that this p is of."),
-        count("units", "Its independent units.", nullable=True),
-        share("power", "Power, at most, to tell an AUROC 0.05 above the nulls; NULL for ratios.", nullable=True),
-        number("mde", "Smallest difference to the nulls that is told with power 0.8.", check='"mde" >= 0'),
+        text("decided_by", "What this p is of: a null and a kind of interval, or 'degrees'.", nullable=True),
+        number("effect", "Smallest Cohen's d of its differences to the nulls by the first kind in rests_on."),
+        count("units", "Independent units of that kind.", nullable=True),
+        *OF_CLAIM,
         one_of(
             "verdict",
-            "beats the nulls: better than each, over the network and over cells or donors. worse than a null: so by "
-            "both. underpowered: neither, and power is below 0.8.",
+            "beats the nulls: better than each, over the network and over cells or donors, and p_degrees <= 0.05. "
+            "worse than a null: so by both. does not beat the nulls: neither, with power 0.8. underpowered: with less, "
+            "or unknown.",
             "beats the nulls",
             "does not beat the nulls",
             "worse than a null",
@@ -128,7 +151,8 @@ METHOD_VERDICTS = Table(
         number("random_hi", "Upper end of its interval."),
         text(
             "confounding",
-            "confounded where that interval excludes 0.5, clean where it holds it, unknown without one.",
+            "confounded where that interval excludes 0.5, clean where it holds it and lies within 0.05 of it, unknown "
+            "where it is wider or there is none.",
             nullable=True,
         ),
         text("explained_by", "Null that the scores on random weights are most like, by 0.1 or more.", nullable=True),

@@ -29,7 +29,7 @@ ROWS = [
 ]
 
 
-def test_methods_stand_in_the_order_of_their_values_beside_the_best_null():
+def test_methods_stand_in_the_order_of_their_values_beside_the_highest_null():
     figure = forest(pa.Table.from_pylist(ROWS), "Methods in lung, $600 cells")
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["truth, 1,200 edges", "other, 1,200 edges"]
     ax = figure.axes[0]

@@ -15,6 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
+from scfm_assets.core.evaluation.claims import (
+    OfDegrees,
+    beside_degrees,
+    columns_of,
+    errors_between_nulls,
+    power_of_method,
+)
 from scfm_assets.core.metrics import largest_values, reach
 from scfm_assets.core.statistics import (
     Difference,
@@ -31,11 +38,12 @@ from scfm_assets.core.statistics import (
 from scfm_assets.tables.methods import METHOD_COMPARISON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
     from scfm_assets.core.evaluation.contender import Contender
+    from scfm_assets.core.statistics import ClaimPower
     from scfm_assets.core.universes import Ground
 
 
@@ -74,8 +82,11 @@ def compare_methods(
             pair: float(np.mean([of_repeat[place][pair] for of_repeat in correlations])) for pair in _compared(found)
         }
         most = largest_values(ground.pairs.n_pos / ground.pairs.n)
-        for kind in ("network", donors.kind):
-            shared = [of_repeat[place][kind != "network"] for of_repeat in of_repeats]
+        kinds = ("network", donors.kind)
+        of_kinds = {kind: [of_repeat[place][i] for of_repeat in of_repeats] for i, kind in enumerate(kinds)}
+        degrees = beside_degrees(found, ground)
+        powers = _powers(found, of_kinds, degrees, level=level)
+        for kind, shared in of_kinds.items():
             limits = np.mean([of_repeat.intervals(level=level) for of_repeat in shared], axis=0)
             if kind != "network":  # nothing varies, so that nothing is known: what is left of an error is rounding
                 limits[:, [method.method in STATIC for method in found]] = np.nan
@@ -89,7 +100,11 @@ def compare_methods(
                 names |= {"interval": kind, "correlation": alike[one, other], "n_repeats": len(repeats)}
                 names |= {"donors": donors.n}
                 rows += [
-                    {**names, **_numbers(difference, low, high)}
+                    {
+                        **names,
+                        **_numbers(difference, low, high),
+                        **columns_of(difference.metric, degrees[one], powers[one]),
+                    }
                     for difference, low, high in zip(differences, *limits[:, one], strict=True)
                 ]
     return METHOD_COMPARISON.rows(rows)
@@ -187,6 +202,34 @@ def _correlations(methods: Sequence[Contender], ground: Ground, repeat: int) -> 
 
 def _compared(methods: Sequence[Contender]) -> list[tuple[int, int]]:
     return [(one, other) for one, method in enumerate(methods) for other in method.references(methods)]
+
+
+def _powers(
+    methods: Sequence[Contender],
+    of_kinds: Mapping[str, Sequence[TwoWay | Resampled]],
+    degrees: Sequence[Mapping[str, OfDegrees]],
+    *,
+    level: float,
+) -> list[dict[str, ClaimPower]]:
+    """Power of the claim of each method to beat the nulls; nothing for a null."""
+    nulls = [place for place, method in enumerate(methods) if method.role == "null"]
+    between = errors_between_nulls(of_kinds, nulls)
+    return [
+        power_of_method(
+            of_kinds, one, _nulls_of(methods, of_kinds, one), between, degrees[one], nulls=nulls, level=level
+        )
+        if method.role != "null"
+        else {}
+        for one, method in enumerate(methods)
+    ]
+
+
+def _nulls_of(
+    methods: Sequence[Contender], of_kinds: Mapping[str, Sequence[TwoWay | Resampled]], one: int
+) -> dict[str, list[int]]:
+    """Places of the nulls that a method is compared with, by each kind of interval."""
+    nulls = [other for other in methods[one].references(methods) if methods[other].role == "null"]
+    return {kind: [other for other in nulls if _known(shared, one, other)] for kind, shared in of_kinds.items()}
 
 
 def _known(shared: Sequence[TwoWay | Resampled], one: int, other: int) -> bool:

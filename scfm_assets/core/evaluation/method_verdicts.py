@@ -1,9 +1,10 @@
 """What a comparison of methods says of each method: the rows of the table `method_verdicts`, and its hypotheses.
 
 A method beats the nulls if it is better than each of the gene-level nulls, over the network (TFs and targets) and over
-cells, or donors where the atlas names enough of them. All of these comparisons have to exclude chance, so that the
-largest of their p values is a p value of the whole claim (Berger 1982, Technometrics 24, intersection-union test): no
-null is chosen on the data.
+cells, or donors where the atlas names enough of them, and than its values on networks with the same degrees. All of
+these comparisons have to exclude chance, so that the largest of their p values is one of the whole claim (Berger 1982,
+Technometrics 24, intersection-union test): no null is chosen on the data. The power of the claim is that of all of them
+at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ import numpy as np
 
 from scfm_assets.core.evaluation.confounding import confounding
 from scfm_assets.core.metrics import TF_GRID
-from scfm_assets.core.statistics import POWER, Test, power_of_difference, smallest_difference
+from scfm_assets.core.statistics import Test, power_of_difference, smallest_difference
+from scfm_assets.core.words import (
+    BEATS,
+    DOES_NOT_BEAT,
+    MARGINS,
+    UNDERPOWERED,
+    WORSE,
+    against_nulls,
+)
 from scfm_assets.tables.columns import STAMPED
 from scfm_assets.tables.methods import METHOD_VERDICTS
 
@@ -29,19 +38,12 @@ if TYPE_CHECKING:
 
 METRICS = ("auroc", "auprc_ratio")
 """Metrics that are judged; for the others the table `method_comparison` has the differences."""
-SMALLEST = {"auroc": 0.05}
-"""Smallest difference to a null that matters: published differences between attention and its nulls are 0.05 to 0.07,
-either way. There is no such number for a ratio to the base rate: its scale changes with the base rate."""
+SMALLEST = {metric: MARGINS[metric] for metric in METRICS}
+"""Smallest effect that matters by each of them."""
 UNIVERSE = TF_GRID.name
 """Where the hypotheses of a study stand; the matched universes say why."""
 STUDY = "methods"
 
-BEATS, WORSE, DOES_NOT_BEAT, UNDERPOWERED = (
-    "beats the nulls",
-    "worse than a null",
-    "does not beat the nulls",
-    "underpowered",
-)
 OF_SEVERAL = {
     BEATS: "beat the nulls",
     DOES_NOT_BEAT: "do not beat the nulls",
@@ -54,17 +56,19 @@ NULL = "null"
 OF_SLICE = ("tissue", "n_cells", "simulated")
 OF_METHOD = ("model", "checkpoint", "method", "layer", "direction", "role")
 OF_GROUND = ("network", "network_version", "universe", "metric")
-OF_NULLS = ("best_null", "best_null_value", "p", "effect", "units", "power", "mde")
+OF_NULLS = ("highest_null", "highest_null_value", "p", "decided_by", "effect", "units", "power", "mde")
+OF_DEGREES = ("p_degrees", "mean_degrees", "spread_degrees")
 OF_CONTROL = ("control", "value_random", "random_lo", "random_hi", "confounding", "explained_by")
 
 
 def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
     """Judge every method of a slice, or of each of several.
 
-    The verdict of a method is, the first that holds: ``beats the nulls``, if it is better than each of them with every
-    kind of interval; ``worse than a null``, if it is worse than some null with every kind, at an alpha divided by the
-    number of nulls, as any of them would do; ``underpowered``, if the power to tell a difference of `SMALLEST` from 0
-    is below 0.8 for some null and kind, or nothing could be tested; else ``does not beat the nulls``.
+    The verdict of a method is that of `against_nulls`: ``beats the nulls``, if it is better than each of them with
+    every kind of interval, and than networks with the same degrees; ``worse than a null``, if it is worse than some
+    null with every kind, at an alpha divided by the number of nulls, as any of them would do; ``underpowered``, if the
+    power to see a method that is `SMALLEST` above the highest null do all of that is below 0.8, or not known; else
+    ``does not beat the nulls``.
 
     Parameters
     ----------
@@ -90,31 +94,54 @@ def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
 
 
 def hypotheses(table: pa.Table) -> list[Test]:
-    """Hypotheses of rows of `method_verdicts`: one for each method and network, at the largest n_cells.
+    """Hypotheses of rows of `method_verdicts`: of each method and network, at the largest n_cells.
 
-    Each says that a method ranks the edges of a network better than every gene-level null, by AUROC over `UNIVERSE`.
+    One says that a method ranks the edges of a network better than every gene-level null, by AUROC over `UNIVERSE`; the
+    other that it does so better than on networks with the same degrees, which is tested of nulls too, as their p values
+    are what the others' are worth.
 
     Parameters
     ----------
     table
         Rows of `method_verdicts` of any slices: what `verdicts` makes of the stored rows of `method_comparison`.
     """
-    rows = [row for row in table.to_pylist() if row["verdict"] != NULL]
-    rows = [row for row in rows if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
+    rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
     largest = {row["tissue"]: max(r["n_cells"] for r in rows if r["tissue"] == row["tissue"]) for row in rows}
+    rows = [row for row in rows if row["n_cells"] == largest[row["tissue"]]]
     return [
-        Test(
-            study=STUDY,
-            family=f"beats_nulls_{row['tissue']}",
-            hypothesis=f"{name_of(row)} ranks the edges of {row['network']} better than every gene-level null",
-            statistic="AUROC - AUROC of the best null",
-            value=row["value"] - row["best_null_value"],
-            n=row["units"],
-            **{name: np.nan if row[name] is None else row[name] for name in ("p", "effect", "power", "mde")},
-        )
-        for row in rows
-        if row["n_cells"] == largest[row["tissue"]]
+        *(_beats_nulls(row) for row in rows if row["verdict"] != NULL),
+        *(_beyond_degrees(row) for row in rows if row["p_degrees"] is not None),
     ]
+
+
+def _beats_nulls(row: Mapping[str, Any]) -> Test:
+    kind = row["rests_on"].split(", ")[0]
+    return Test(
+        study=STUDY,
+        family=f"beats_nulls_{row['tissue']}",
+        hypothesis=f"{name_of(row)} ranks the edges of {row['network']} better than every gene-level null",
+        statistic="AUROC - AUROC of the highest null",
+        value=row["value"] - row["highest_null_value"],
+        n=row["units"],
+        effect_of=f"smallest Cohen's d of the differences to the nulls, over {kind}",
+        **{name: _or_nan(row[name]) for name in ("p", "effect", "power", "mde")},
+    )
+
+
+def _beyond_degrees(row: Mapping[str, Any]) -> Test:
+    spread, smallest = row["spread_degrees"], MARGINS["auroc"].size
+    return Test(
+        study=STUDY,
+        family=f"beyond_degrees_{row['tissue']}",
+        hypothesis=f"{name_of(row)} ranks the edges of {row['network']} better than those of networks with its degrees",
+        statistic="AUROC; labels permuted within TFs and targets",
+        value=row["value"],
+        p=row["p_degrees"],
+        effect=(row["value"] - row["mean_degrees"]) / spread if spread > 0 else 0.0,
+        effect_of="standard deviations of the permuted values",
+        power=power_of_difference(smallest, spread, sided="greater"),
+        mde=smallest_difference(spread, sided="greater"),
+    )
 
 
 def random_beats_no_null(table: pa.Table) -> tuple[bool, str]:
@@ -175,25 +202,32 @@ def _judged(compared: Rows, alpha: float) -> dict[str, Any]:
     """Say whether a method beats the nulls, and with what power."""
     against = [row for row in compared if row["reference_role"] == "null"]
     judged: dict[str, Any] = {"rests_on": _rests_on(compared)}
+    judged |= {name: compared[0][name] for name in OF_DEGREES}
     if compared[0]["role"] == "null":
         return judged | dict.fromkeys(OF_NULLS) | {"verdict": NULL}
     best = max(against, key=lambda row: row["value_reference"])
-    judged |= {"best_null": best["reference"], "best_null_value": best["value_reference"]}
-    decisive = max(against, key=lambda row: (_directed(row), -_or_nan(row["effect"])))
-    numbers = {
-        "p": max(map(_directed, against)),
-        "effect": decisive["effect"],
-        **_power(compared[0]["metric"], against, alpha),
-    }
+    judged |= {"highest_null": best["reference"], "highest_null_value": best["value_reference"]}
+    p = {f"{row['reference']}, {row['interval']}": _directed(row) for row in against}
+    p["degrees"] = np.inf if (of_degrees := compared[0]["p_degrees"]) is None else of_degrees
+    decisive = max(p, key=lambda name: p[name])
+    of_first_kind = [row for row in against if row["interval"] == against[0]["interval"]]
+    smallest = min(of_first_kind, key=lambda row: _or_nan(row["effect"]))
     of_nulls = list(_grouped(against, ("reference",)).values())
-    if all(row["verdict"] == "better" for row in against):
-        verdict = BEATS
-    elif any(_is_worse(rows, alpha / len(of_nulls)) for rows in of_nulls):
-        verdict = WORSE
-    else:
-        verdict = UNDERPOWERED if numbers["power"] < POWER or numbers["p"] == np.inf else DOES_NOT_BEAT
-    numbers["p"] = np.nan if numbers["p"] == np.inf else numbers["p"]  # it could not be tested
-    return judged | numbers | {"units": decisive["units"], "verdict": verdict}
+    return judged | {
+        "p": p[decisive] if np.isfinite(p[decisive]) else np.nan,  # it could not be tested
+        "decided_by": decisive,
+        "effect": smallest["effect"],
+        "units": smallest["units"],
+        "power": compared[0]["power"],
+        "mde": compared[0]["mde"],
+        "verdict": against_nulls(
+            [row["verdict"] for row in against],
+            worse=any(_is_worse(rows, alpha / len(of_nulls)) for rows in of_nulls),
+            p_degrees=of_degrees,
+            power=None if np.isinf(p[decisive]) else compared[0]["power"],
+            alpha=alpha,
+        ),
+    }
 
 
 def _is_worse(rows: Rows, alpha: float) -> bool:
@@ -206,20 +240,6 @@ def _directed(row: Mapping[str, Any]) -> float:
     if row["p"] is None:
         return np.inf
     return row["p"] if row["difference"] > 0 else 1.0
-
-
-def _power(metric: str, against: Rows, alpha: float) -> dict[str, float]:
-    """Power and smallest detectable difference of the least certain comparison; NaN without a difference to detect.
-
-    All comparisons have to detect it at once: the power of the claim is at most this.
-    """
-    if metric not in SMALLEST:
-        return {"power": np.nan, "mde": np.nan}
-    of_kind = _grouped(against, ("interval", "units"))
-    worst = [(float(np.max([_or_nan(row["error"]) for row in rows])), units) for (_, units), rows in of_kind.items()]
-    powers = [power_of_difference(SMALLEST[metric], error, alpha=alpha, units=units) for error, units in worst]
-    needed = [smallest_difference(error, alpha=alpha, units=units) for error, units in worst]
-    return {"power": float(np.min(powers)), "mde": float(np.max(needed))}
 
 
 def _or_nan(number: float | None) -> float:

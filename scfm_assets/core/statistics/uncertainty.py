@@ -24,20 +24,15 @@ from scfm_assets.core.statistics.donors import Donors
 from scfm_assets.core.statistics.estimate import Estimate
 from scfm_assets.core.statistics.jackknife import freedom_within, jackknife_error
 from scfm_assets.core.statistics.resampling import tf_jackknife
+from scfm_assets.core.words import Compared as Verdict
+from scfm_assets.core.words import compared as verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scfm_assets.core.metrics import Ranking
 
-Verdict = Literal["better", "worse", "indistinguishable"]
 Kind = Literal["network", "tfs", "targets", "cells", "donors", "pairs"]
-
-
-def verdict_of(low: float, high: float, neutral: float = 0.0) -> Verdict:
-    """Say whether an interval lies above or below a value; without limits it says nothing."""
-    return "better" if low > neutral else "worse" if high < neutral else "indistinguishable"
-
 
 FEW_EDGES = 30
 """With fewer edges average and early precision have no limits: they hang on the one or two that come first."""
