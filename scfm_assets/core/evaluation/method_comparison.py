@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
+from scfm_assets.core.evaluation.nulls_of_genes import TARGET_POPULARITY, nulls_of_genes
 from scfm_assets.core.metrics import largest_values, reach
 from scfm_assets.core.statistics import Difference, Shared, correlation, over_cells, over_tfs, t_tests, verdict_of
 from scfm_assets.tables.methods import METHOD_COMPARISON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import pyarrow as pa
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 KINDS = ("tfs", "cells")
 """What is left out. Draws of pairs would say nothing of a method: the pairs of one TF hang together."""
-STATIC = frozenset({"token_embedding"})
+STATIC = frozenset({"token_embedding", TARGET_POPULARITY})
 """Methods that no cell changes: they are the same without any group of cells."""
 
 
@@ -49,6 +50,7 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
     -------
     Rows of `method_comparison`; over cells, where the scores of both methods without each group are known.
     """
+    found = [*found, *nulls_of_genes(found, grounds)]
     repeats = sorted({repeat for method in found for repeat in method.keys}) if grounds else []
     of_repeats = [_measured(found, grounds, repeat) for repeat in repeats]
     correlations = [[_correlations(found, ground, repeat) for ground in grounds] for repeat in repeats]
@@ -123,13 +125,13 @@ def _measured(methods: Sequence[Contender], grounds: Sequence[Ground], repeat: i
         (left.n_cells[repeat] for method in methods if (left := method.source.scores.left_out)), np.zeros(0, int)
     )
     for method in methods:
-        matrix, without = method.matrix(repeat), _without_groups(method, repeat)
+        without = method.without_groups(repeat)
         for ground, part in zip(grounds, parts, strict=True):
-            ranking = ground.pairs.rank(ground.pairs.of(matrix[ground.universe.tfs]))
+            ranking = ground.pairs.rank(method.scores_on(ground, repeat))
             shared = over_tfs([ranking])
             part["tfs"].append(shared)
-            if without is not None:
-                left_out = np.stack([ground.pairs.rank(scores).values for scores in without(ground)])
+            if (scores_left := without(ground)) is not None:
+                left_out = np.stack([ground.pairs.rank(scores).values for scores in scores_left])
                 part["cells"].append(over_cells([ranking], [left_out], sizes))
             else:
                 values = shared.values if method.method in STATIC else np.full_like(shared.values, np.nan)
@@ -144,16 +146,6 @@ def _whatever_cells(known: Shared, without: np.ndarray, sizes: np.ndarray) -> Sh
     return Shared("cells", known.values, resampled, units, known.n_pos, known.n_neg, sizes)
 
 
-def _without_groups(method: Contender, repeat: int) -> Callable[[Ground], np.ndarray] | None:
-    """Function from a ground to its pairs' scores without each group, (n_groups, n); None where not known."""
-    left = method.source.scores.left_out
-    scores = left.scores(method.keys[repeat]) if left is not None else None
-    if left is None or scores is None:
-        return None
-    turned = scores[:, int(method.direction.transposed)]
-    return lambda ground: ground.pairs.of(turned[:, np.searchsorted(left.tfs, ground.universe.tfs)])
-
-
 def side_by_side(parts: Sequence[Shared]) -> Shared:
     """Put methods that were ranked one by one beside each other."""
     values, resampled = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "resampled"))
@@ -163,7 +155,7 @@ def side_by_side(parts: Sequence[Shared]) -> Shared:
 
 def _correlations(methods: Sequence[Contender], ground: Ground, repeat: int) -> dict[tuple[int, int], float]:
     """Spearman's correlation of the scores of each two methods that are compared; NaN where one is constant."""
-    ranks = [rankdata(ground.pairs.of(method.matrix(repeat)[ground.universe.tfs])) for method in methods]
+    ranks = [rankdata(method.scores_on(ground, repeat)) for method in methods]
     return {(one, other): correlation(ranks[one], ranks[other]) for one, other in _compared(methods)}
 
 

@@ -1,8 +1,9 @@
 """What a comparison of methods says of each method: the rows of the table `method_verdicts`, and its hypotheses.
 
-A method beats the nulls if it is better than each of the gene-level nulls, over TFs and over cells. All of these
-comparisons have to exclude chance, so that the largest of their p values is a p value of the whole claim (Berger 1982,
-Technometrics 24, intersection-union test): no null is chosen on the data.
+A method beats the nulls if it is better than each of the gene-level nulls (one statistic of either end or of both, the
+model of all of them that was fitted to other genes, how popular targets are in other networks, even attention), over
+TFs and over cells. All of these comparisons have to exclude chance, so that the largest of their p values is a p value
+of the whole claim (Berger 1982, Technometrics 24, intersection-union test): no null is chosen on the data.
 """
 
 from __future__ import annotations
@@ -61,9 +62,10 @@ def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
     """Judge every method of a slice, or of each of several.
 
     The verdict of a method is, the first that holds: ``beats the nulls``, if it is better than each of them with every
-    kind of interval; ``worse than a null``, if it is worse than some null with every kind, at an alpha divided by the
-    number of nulls, as any of them would do; ``underpowered``, if the power to tell a difference of `SMALLEST` from 0
-    is below 0.8 for some null and kind, or nothing could be tested; else ``does not beat the nulls``.
+    kind of interval; ``worse than a null``, if it is worse than some null with every kind, at an alpha divided by twice
+    the number of nulls, as any of them would do, and each is read the way round that ranks better; ``underpowered``, if
+    the power to tell a difference of `SMALLEST` from 0 is below 0.8 for some null and kind, or nothing could be tested;
+    else ``does not beat the nulls``.
 
     Parameters
     ----------
@@ -179,7 +181,7 @@ def _judged(compared: Rows, alpha: float) -> dict[str, Any]:
     of_nulls = list(_grouped(against, ("reference",)).values())
     if all(row["verdict"] == "better" for row in against):
         verdict = BEATS
-    elif any(_is_worse(rows, alpha / len(of_nulls)) for rows in of_nulls):
+    elif any(_is_worse(rows, alpha / (2 * len(of_nulls))) for rows in of_nulls):
         verdict = WORSE
     else:
         verdict = UNDERPOWERED if numbers["power"] < POWER or numbers["p"] == np.inf else DOES_NOT_BEAT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +50,10 @@ class EdgeScores:
         Repeat to int32 (K, K): cells of the slice that hold both genes.
     left_out
         The scores of TFs without each group of cells in turn, where they are known; stored if they are at hand.
+    levels
+        Repeat to what each gene alone is like (`scfm_assets.core.scores.gene_levels`), in all cells and then without
+        each group, shape (1 + n_groups, n_statistics, K); one row where scores without groups are not known. What is
+        made of counts has them.
     """
 
     gene_ids: tuple[str, ...]
@@ -58,6 +62,7 @@ class EdgeScores:
     scores: np.ndarray
     pairs: Mapping[int, np.ndarray]
     left_out: LeftOut | None = None
+    levels: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together: that is a bug of the caller."""
@@ -81,6 +86,7 @@ class EdgeScores:
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Arrays and text metadata of a safetensors container."""
         tensors = {"scores": self.scores} | {f"pairs.{repeat}": pairs for repeat, pairs in self.pairs.items()}
+        tensors |= {f"levels.{repeat}": levels for repeat, levels in self.levels.items()}
         if self.left_out is not None:
             tensors |= self.left_out.to_tensors(self.keys)
         metadata = {
@@ -99,9 +105,14 @@ class EdgeScores:
             symbols=tuple(json.loads(metadata["symbols"])),
             keys=keys,
             scores=tensors["scores"],
-            pairs={int(name.split(".")[1]): pairs for name, pairs in tensors.items() if name.startswith("pairs.")},
+            pairs=_of_repeats("pairs.", tensors),
             left_out=LeftOut.from_tensors(tensors, keys),
+            levels=_of_repeats("levels.", tensors),
         )
+
+
+def _of_repeats(start: str, tensors: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
+    return {int(name.removeprefix(start)): array for name, array in tensors.items() if name.startswith(start)}
 
 
 def from_attention(

@@ -11,8 +11,11 @@ import numpy as np
 from scfm_assets.core.metrics import CandidatePairs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scfm_assets.core.universes.matched_universes import MaskedUniverse
     from scfm_assets.core.universes.of_tissue import TissueUniverses
+    from scfm_assets.core.universes.universe import PanelEdges
 
 COMPARED = ("tf_grid", "expression_matched", "degree_matched")
 """All that a TF can be left out of with all its pairs, and no cell changes."""
@@ -28,11 +31,14 @@ class Ground:
         What stands in a table.
     universe
         The pairs and the edges among them.
+    popularity
+        How often other networks name each panel gene as a target (`popularity_in`), (K,); None where there is no other.
     """
 
     network: str
     network_version: str
     universe: MaskedUniverse
+    popularity: np.ndarray | None = None
 
     @cached_property
     def pairs(self) -> CandidatePairs:
@@ -73,9 +79,17 @@ def grounds_of(universes: TissueUniverses, *names: str) -> list[Ground]:
         Names of universes; those of `COMPARED` if none is given.
     """
     grounds = [
-        Ground(network.network, network.version, universe)
+        Ground(network.network, network.version, universe, popularity_in(others))
         for network in universes.networks
+        for others in ([other.edges for other in universes.networks if other is not network],)
         for universe in network.fixed()
     ]
     allowed = names or COMPARED
     return [ground for ground in grounds if ground.universe.name in allowed and ground.can_be_ranked]
+
+
+def popularity_in(networks: Sequence[PanelEdges]) -> np.ndarray | None:
+    """Average over networks what share of the TFs names each panel gene as a target, (K,); None without a network."""
+    if not networks:
+        return None
+    return np.mean([edges.mask.sum(axis=0) / max(1, len(edges.tfs)) for edges in networks], axis=0)
