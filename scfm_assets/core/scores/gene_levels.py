@@ -54,7 +54,7 @@ def gene_statistics(panel_counts: np.ndarray, depth: np.ndarray, n_detected: np.
 
 
 @dataclass(frozen=True)
-class End:
+class EndOfPair:
     """How the statistics of two genes (T, 1) and (1, K) become scores (T, K)."""
 
     name: str
@@ -63,10 +63,10 @@ class End:
 
 
 ENDS = (
-    End("tf_{}", "{} of the TF, whatever the target", lambda tf, target: tf + 0 * target),
-    End("target_{}", "{} of the target, whatever the TF", lambda tf, target: 0 * tf + target),
-    End("{}_product", "Product of the two genes' {}", lambda tf, target: tf * target),
-    End("{}_sum", "Sum of the two genes' {}", lambda tf, target: tf + target),
+    EndOfPair("tf_{}", "{} of the TF, whatever the target", lambda tf, target: tf + 0 * target),
+    EndOfPair("target_{}", "{} of the target, whatever the TF", lambda tf, target: 0 * tf + target),
+    EndOfPair("{}_product", "Product of the two genes' {}", lambda tf, target: tf * target),
+    EndOfPair("{}_sum", "Sum of the two genes' {}", lambda tf, target: tf + target),
 )
 
 
@@ -77,7 +77,7 @@ class GeneNull:
     name: str
     doc: str
     row: int
-    end: End
+    end: EndOfPair
 
     def scores(self, levels: np.ndarray, tfs: np.ndarray) -> np.ndarray:
         """Score the TFs' pairs from levels (..., n_statistics, K), as `gene_statistics` makes them; (..., T, K)."""
@@ -85,7 +85,7 @@ class GeneNull:
         return self.end.function(values[..., tfs, None], values[..., None, :])
 
 
-def _null(row: int, statistic: str, end: End) -> GeneNull:
+def _null(row: int, statistic: str, end: EndOfPair) -> GeneNull:
     doc = end.doc.format(STATISTICS[statistic])
     return GeneNull(end.name.format(statistic), f"{doc[0].upper()}{doc[1:]}.", row, end)
 
