@@ -70,7 +70,8 @@ def with_left_out(scores: EdgeScores, attention: dict[int, AttentionSums] | None
 
     from scfm_assets.core.scores import left_out_of_attention
 
-    return scores if attention is None else replace(scores, left_out=left_out_of_attention(attention))
+    left_out = left_out_of_attention(attention) if attention is not None else None
+    return scores if left_out is None else replace(scores, left_out=left_out.beside(scores.left_out))
 
 
 def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:

@@ -197,9 +197,9 @@ def _score(
 
 
 def _role(model: str, method: str, controls: Mapping[str, str]) -> str:
-    if model == MODEL:
-        return "null" if method in NULLS else "baseline"
-    return controls.get(model, "model")
+    if method in NULLS:
+        return "null"
+    return "baseline" if model == MODEL else controls.get(model, "model")
 
 
 def _curve(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -42,8 +42,13 @@ METHOD_COMPARISON = Table(
         N_CELLS,
         *METHOD,
         ROLE,
-        text("reference_model", "Model of the reference, 'baselines' for a null."),
-        text("reference", "Method of the reference: a null, or the same method on random weights."),
+        text("reference_model", "Model of the reference; 'baselines' for a null that is made of counts."),
+        text(
+            "reference",
+            "Method of the reference: the same on random weights, or a null. A null is one statistic of single genes at "
+            "either end or of both, expression_alone (a model of all, told neither gene of a pair), target_popularity "
+            "in other networks, or uniform_attention.",
+        ),
         one_of("reference_role", "What the reference is.", "null", "random"),
         *MEASURED,
         one_of("interval", "What is left out of both at once: tfs one by one, cells in groups.", "tfs", "cells"),
@@ -87,7 +92,7 @@ METHOD_VERDICTS = Table(
         number("cells_hi", "Upper end; NULL where the scores without a group of cells are not known."),
         *COUNTED,
         N_REPEATS,
-        text("best_null", "Gene-level null with the highest value; NULL for a null.", nullable=True),
+        text("best_null", "Null with the highest value, see `docs/trust.md`; NULL for a null.", nullable=True),
         number("best_null_value", "Its value."),
         text("rests_on", "Kinds of intervals that the verdict rests on: 'tfs, cells', or 'tfs' alone."),
         share(

@@ -104,11 +104,15 @@ class Contender(NamedTuple):
     def references(self, others: Sequence[Contender]) -> list[int]:
         """Find the places of what it is compared with: the nulls, and itself on random weights.
 
-        A null is compared with the first other null: what a null is worth is said once.
+        Nulls are those that are made of counts, and those of its own model. A null is compared with the first other
+        null: what a null is worth is said once.
         """
-        nulls = [place for place, other in enumerate(others) if other != self and other.role == "null"]
+        nulls = [place for place, other in enumerate(others) if other != self and self._is_null_of(other)]
         controls = [place for place, other in enumerate(others) if other != self and self._is_controlled_by(other)]
         return sorted({*(nulls[:1] if self.role == "null" else nulls), *controls})
+
+    def _is_null_of(self, other: Contender) -> bool:
+        return other.role == "null" and (other.source.role == "baseline" or other.source.model == self.source.model)
 
     def _is_controlled_by(self, other: Contender) -> bool:
         alike = (other.method, other.layer) == (self.method, self.layer)

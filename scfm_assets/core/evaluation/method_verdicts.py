@@ -15,6 +15,7 @@ import numpy as np
 
 from scfm_assets.core.evaluation.confounding import confounding
 from scfm_assets.core.metrics import TF_GRID
+from scfm_assets.core.scores import MODEL
 from scfm_assets.core.statistics import POWER, Test, power_of_difference, smallest_difference
 from scfm_assets.tables.columns import STAMPED
 from scfm_assets.tables.methods import METHOD_VERDICTS
@@ -144,7 +145,7 @@ def counted(table: pa.Table) -> dict[str, str]:
 def name_of(row: Mapping[str, Any]) -> str:
     """Name a method as people do: ``pearson``, ``attention of planted, layer 3``."""
     method = row["method"].replace("_", " ")
-    if row["role"] in ("baseline", "null"):
+    if row["role"] == "baseline" or (row["role"] == "null" and row["model"] == MODEL):
         return method
     return f"{method} of {row['model']}" + (f", layer {row['layer']}" if row["layer"] is not None else "")
 
@@ -178,7 +179,7 @@ def _judged(compared: Rows, alpha: float) -> dict[str, Any]:
         "effect": decisive["effect"],
         **_power(compared[0]["metric"], against, alpha),
     }
-    of_nulls = list(_grouped(against, ("reference",)).values())
+    of_nulls = list(_grouped(against, ("reference_model", "reference")).values())
     if all(row["verdict"] == "better" for row in against):
         verdict = BEATS
     elif any(_is_worse(rows, alpha / (2 * len(of_nulls))) for rows in of_nulls):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.scores.left_out import LeftOut
+from scfm_assets.core.scores.left_out import LeftOut, without
 from scfm_assets.core.scores.score_keys import DIRECTIONS, SYMMETRIC, TF_KEYS, TF_QUERIES, Direction, ScoreKey
 from scfm_assets.tables.scores import EDGE_SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.attention import AttentionSums, EvenSums
 
 
 __all__ = [
@@ -116,7 +116,10 @@ def _of_repeats(start: str, tensors: Mapping[str, np.ndarray]) -> dict[int, np.n
 
 
 def from_attention(
-    sums_of_repeat: Mapping[int, AttentionSums], panel: pa.Table, token_vectors: np.ndarray | None = None
+    sums_of_repeat: Mapping[int, AttentionSums],
+    panel: pa.Table,
+    token_vectors: np.ndarray | None = None,
+    even: Mapping[int, EvenSums] | None = None,
 ) -> EdgeScores:
     """Turn summed attention into mean attention per pair, plain and lifted, for every layer and chosen head.
 
@@ -126,7 +129,8 @@ def from_attention(
     ranks were summed, their mean is ``attention_rank_normalised``. Where
     hidden states were summed, ``hidden_state`` is the cosine of the two genes' mean hidden states at a layer. A pair
     that no cell holds scores 0. ``token_embedding`` is the cosine of the genes' static embeddings, 0 for a gene without
-    one.
+    one. ``uniform_attention``, a null, is the mean of 1 / (number of keys) over the cells that hold both genes: what
+    ``attention`` would be if the model looked at every key of a cell evenly.
 
     Parameters
     ----------
@@ -136,6 +140,8 @@ def from_attention(
         The gene panel in the order of the sums' rows, with columns ``gene_id`` and ``symbol``.
     token_vectors
         Static embedding of each panel gene, shape (K, hidden), zeros where a gene has none; None: no such method.
+    even
+        Sums of even attention of each repeat; None: no such null.
     """
     keys, matrices, pairs = [], [], {}
 
@@ -155,7 +161,28 @@ def from_attention(
                 add(ScoreKey(repeat, "hidden_state", layer, symmetric=True), seen_together)
         if token_vectors is not None:
             add(ScoreKey(repeat, "token_embedding", symmetric=True), cosines(token_vectors))
-    return edge_scores(panel, keys, matrices, pairs)
+        if even is not None:
+            add(_even_key(repeat), mean_over_cells(even[repeat].summed, sums.pairs))
+    made = edge_scores(panel, keys, matrices, pairs)
+    return made if even is None else replace(made, left_out=_even_left_out(sums_of_repeat, even))
+
+
+def _even_key(repeat: int) -> ScoreKey:
+    return ScoreKey(repeat, "uniform_attention", symmetric=True)
+
+
+def _even_left_out(sums_of_repeat: Mapping[int, AttentionSums], even: Mapping[int, EvenSums]) -> LeftOut | None:
+    """Even attention of the TFs' pairs without each group of cells; None where attention was not kept by groups."""
+    groups_of = {repeat: sums.groups for repeat, sums in sums_of_repeat.items() if sums.groups is not None}
+    if not groups_of:
+        return None
+    tfs = next(iter(groups_of.values())).tfs
+    pairs = {repeat: sums_of_repeat[repeat].pairs[tfs] - groups.pairs for repeat, groups in groups_of.items()}
+    scores = {
+        _even_key(repeat): without(even[repeat].summed[None, tfs], even[repeat].of_groups[:, None], left)
+        for repeat, left in pairs.items()
+    }
+    return LeftOut.of_arrays(tfs, {repeat: groups.n_cells for repeat, groups in groups_of.items()}, scores, pairs)
 
 
 def attention_methods(sums: AttentionSums) -> dict[str, np.ndarray]:
