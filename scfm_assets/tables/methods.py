@@ -45,7 +45,7 @@ METHOD_COMPARISON = Table(
         text("reference_model", "Model of the reference; 'baselines' for a null that is made of counts."),
         text(
             "reference",
-            "Method of the reference: the same on random weights, or a null. A null is one statistic of single genes at "
+            "Method of the reference: the same on random weights, or a null. A null is a statistic of single genes at "
             "either end or of both, expression_alone (a model of all, told neither gene of a pair), target_popularity "
             "in other networks, or uniform_attention.",
         ),
