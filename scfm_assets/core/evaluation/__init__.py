@@ -38,6 +38,7 @@ from scfm_assets.core.evaluation.method_verdicts import (
     verdicts,
 )
 from scfm_assets.core.evaluation.metric_rows import NoNetwork, evaluate, networks_of, no_rows
+from scfm_assets.core.evaluation.nulls_in_universes import nulls_know_nothing, universe_null_rows
 from scfm_assets.core.evaluation.reliability_rows import from_attention, from_counts, reliability_table
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "networks_of",
     "no_rows",
     "not_compared",
+    "nulls_know_nothing",
     "optimism_of",
     "panel_holds_tfs",
     "panel_is_complete",
@@ -84,6 +86,7 @@ __all__ = [
     "seen_together",
     "selection_table",
     "sums_hold_their_cells",
+    "universe_null_rows",
     "verdicts",
     "vocabulary_covers",
 ]

@@ -26,10 +26,10 @@ EXPRESSION_ALONE, TARGET_POPULARITY = "expression_alone", "target_popularity"
 
 
 class OfStatistic:
-    """Scores by one statistic of single genes."""
+    """Scores by one statistic of single genes, read the way round that ranks better, or as it is."""
 
-    def __init__(self, null: GeneNull, levels: Mapping[int, np.ndarray]) -> None:
-        self.null, self.levels = null, levels
+    def __init__(self, null: GeneNull, levels: Mapping[int, np.ndarray], *, either_way: bool = True) -> None:
+        self.null, self.levels, self.either_way = null, levels, either_way
         self._signs: dict[Ground, int] = {}
 
     def on(self, ground: Ground, repeat: int) -> np.ndarray:
@@ -40,6 +40,8 @@ class OfStatistic:
         return ground.pairs.of(self.null.scores(levels, ground.universe.tfs)).astype(np.float32)
 
     def _sign(self, ground: Ground) -> int:
+        if not self.either_way:
+            return 1
         if ground not in self._signs:
             known = [self._plain(ground, levels[:1]) for levels in self.levels.values()]
             mean = np.mean([auroc(ground.pairs.rank(scores[0]).bins) for scores in known])

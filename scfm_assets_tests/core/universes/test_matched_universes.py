@@ -8,8 +8,10 @@ from scfm_assets.core.metrics.metrics import auroc, bins_of
 from scfm_assets.core.networks.table import NetworkSpec, tidy_network
 from scfm_assets.core.sampling.levels import GeneLevels, gene_levels
 from scfm_assets.core.sampling.panel import gene_panel
+from scfm_assets.core.scores import GENE_NULLS, STATISTICS, gene_statistics
 from scfm_assets.core.simulate import WorldSpec, make_world, network_table, simulate_counts
 from scfm_assets.core.universes.matched_universes import (
+    FEWEST,
     LIMIT,
     MOST,
     TOLERANCES,
@@ -82,7 +84,7 @@ def test_positives_and_negatives_are_balanced_and_the_nulls_know_nothing(seed):
 def test_each_negative_lies_within_the_widest_tolerance_of_some_positive():
     edges, levels = biased(3)
     universe = expression_matched(edges, levels, seed=1)
-    logs = np.log(levels.both)
+    logs = np.log(levels.side_by_side)
     of_tf, of_target = logs / logs[edges.tfs].std(axis=0), logs / logs.std(axis=0)
     source, target = np.nonzero(universe.positive)
     for tf, gene in np.argwhere(universe.candidate & ~universe.positive):
@@ -181,7 +183,7 @@ def test_the_demos_world_is_balanced():
         levels = gene_levels(atlas.counts, np.array([atlas.gene_ids.index(gene) for gene in ids]))
         edges = edges_in_panel(network, ids, ids, tissue=tissue)
         universe = expression_matched(edges, levels, seed=universe_seed("expression_matched", "x", ids, tissue))
-        assert universe.left_out == 0
+        assert universe.left_out <= 2
         assert max(abs(row.after) for row in balance(universe, edges, levels)) < LIMIT
 
 
@@ -194,3 +196,26 @@ def test_gene_levels_are_means_over_all_cells():
     scaled = np.log1p(1e4 * dense / np.maximum(dense.sum(axis=1, keepdims=True), 1))
     np.testing.assert_allclose(found.mean, scaled.mean(axis=0)[columns], rtol=1e-12)
     np.testing.assert_allclose(found.detection, (dense > 0).mean(axis=0)[columns], rtol=1e-12)
+    # as the nulls of a slice, in which every cell has counts
+    counts = np.random.default_rng(1).poisson(0.9, (40, 9)) + (np.arange(9) == 2)
+    known = gene_levels(sp.csr_matrix(counts), columns)
+    of_cells = gene_statistics(counts[:, columns].astype(float), counts.sum(axis=1), (counts > 0).sum(axis=1))
+    assert list(known.by_name) == list(STATISTICS)
+    np.testing.assert_allclose(known.side_by_side.T, of_cells, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_null_knows_anything_where_all_that_nulls_use_is_matched(seed):
+    edges, levels = biased(seed, per_tf=5.0)
+    rng = np.random.default_rng(seed)
+    others = {name: rng.lognormal(size=200) * levels.mean ** rng.normal() for name in ("variance", "dispersion")}
+    levels = GeneLevels(levels.mean, levels.detection, {**others, "cell_size": rng.lognormal(7, 0.2, 200)})
+    universe = expression_matched(edges, levels, seed=1)
+    table = np.stack(list(levels.by_name.values()))
+    areas = {}
+    for name, null in GENE_NULLS.items():
+        scores = null.scores(table, np.arange(200))
+        areas[name] = area(scores, universe.candidate, universe.positive)
+    assert all(abs(value - 0.5) < 0.05 for value in areas.values()), areas
+    assert max(abs(row.after) for row in balance(universe, edges, levels)) < LIMIT
+    assert (universe.candidate & ~universe.positive).sum() >= FEWEST * universe.positive.sum()

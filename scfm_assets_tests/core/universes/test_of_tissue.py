@@ -60,7 +60,7 @@ def test_the_store_gives_back_what_it_was_given():
     universes = made()
     tensors, words = universes.to_tensors()
     again = TissueUniverses.from_tensors(tensors, words)
-    assert np.array_equal(again.levels.both, universes.levels.both)
+    assert np.array_equal(again.levels.side_by_side, universes.levels.side_by_side)
     for own, other in zip(universes.networks, again.networks, strict=True):
         assert (own.network, own.version) == (other.network, other.version)
         assert np.array_equal(own.edges.mask, other.edges.mask)
