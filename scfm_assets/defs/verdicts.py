@@ -163,6 +163,26 @@ def nodes(catalog: Catalog) -> list[Node]:
         return compare_cell_counts(slices(job, scores), grounds, level=level)
 
     @asset(
+        "evaluation/degree_matched",
+        space=Space.TISSUE,
+        reads={**{name: everything(read.asset) for name, read in scores_of(catalog).items()}, **universes.READS},
+        watches=checkpoints_of(catalog),
+        config=lambda catalog, place: [declared(catalog, place), sorted(catalog.experiment.universes)],
+        table="degree_matched",
+        facts=lambda _, rows: Facts({"rows": rows.num_rows}),
+        kinds=["parquet"],
+    )
+    def degree_matched(job: Job, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
+        """One row: one method on a network's edges, and on those of many random networks with its degrees."""
+        from scfm_assets.core.evaluation import degree_matched_table
+        from scfm_assets.core.metrics import DEGREE_MATCHED, TF_GRID
+        from scfm_assets.core.universes import grounds_of
+
+        wanted = DEGREE_MATCHED in job.catalog.experiment.universes
+        grounds = grounds_of(universes, TF_GRID.name) if wanted else []
+        return degree_matched_table(slices(job, scores), grounds, tissue=job.tissue)
+
+    @asset(
         HYPOTHESES,
         space=Space.TISSUE,
         reads={
@@ -188,7 +208,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         by_chance = chance_tests(contenders, grounds_of(universes, TF_GRID.name), tissue=job.tissue)
         return hypotheses_table([*hypotheses(judged), *by_chance])
 
-    return [method_comparison, cell_count_comparison, hypotheses]
+    return [method_comparison, cell_count_comparison, degree_matched, hypotheses]
 
 
 def tests_node(catalog: Catalog, studies: Iterable[str]) -> Node:

@@ -9,6 +9,7 @@ from scfm_assets.tables.columns import (
     MEASURED,
     METHOD,
     N_CELLS,
+    NETWORK,
     REPEAT,
     SIMULATED,
     TISSUE,
@@ -165,6 +166,32 @@ SELECTION = Table(
         *RANKED,
         *("options", "halves_of"),
     ),
+    files_by=("model", "checkpoint"),
+)
+
+DEGREE_MATCHED = Table(
+    "degree_matched",
+    "One row: by how much one method ranks a network's edges better than those of random networks with its degrees.",
+    (
+        TISSUE,
+        N_CELLS,
+        *METHOD,
+        ROLE,
+        *NETWORK,
+        text("metric", "auroc, over tf_grid."),
+        share("value", "Value on the network's edges, the mean over repeats."),
+        share("expected", "Mean value on the edges of the random networks: what degrees alone give the method."),
+        number("spread", "Standard deviation over the random networks.", check='"spread" >= 0'),
+        number("difference", "value - expected: what the method knows beyond degrees.", nullable=False),
+        share("p", "Share of the random networks, the real one counted, on which it does as well or better."),
+        count("draws", "Random networks: every TF keeps its number of targets, every target its number of TFs."),
+        share("shared_edges", "Share of the real edges that a random network holds too, the mean."),
+        share("perfect", "Mean value on the random networks of a method that knows every real edge."),
+        *COUNTED,
+        N_REPEATS,
+        SIMULATED,
+    ),
+    key=(*OF_METHOD, "network", "network_version", "metric"),
     files_by=("model", "checkpoint"),
 )
 

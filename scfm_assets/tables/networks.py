@@ -47,7 +47,7 @@ UNIVERSES = Table(
     (
         TISSUE,
         *NETWORK,
-        text("universe", "all_pairs, tf_grid, expression_matched, degree_matched; observed depends on the cells."),
+        text("universe", "all_pairs, tf_grid, expression_matched; observed depends on the cells."),
         count("n_tfs", "TFs of the network in the panel."),
         *COUNTED,
         share("base_rate", "n_pos / (n_pos + n_neg)."),

@@ -20,6 +20,7 @@ from scfm_assets.core.evaluation.checks import (
 )
 from scfm_assets.core.evaluation.comparison import Comparison, compare, not_compared
 from scfm_assets.core.evaluation.contender import Contender, Scored, contenders
+from scfm_assets.core.evaluation.degree_matched import degree_matched_table
 from scfm_assets.core.evaluation.intervals import Intervals
 from scfm_assets.core.evaluation.layer_selection import optimism_of, selection_table
 from scfm_assets.core.evaluation.method_comparison import compare_methods
@@ -61,6 +62,7 @@ __all__ = [
     "compare_methods",
     "contenders",
     "counted",
+    "degree_matched_table",
     "enough_positives",
     "evaluate",
     "fingerprint_is_declared",

@@ -32,6 +32,7 @@ from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
 from scfm_assets.core.metrics.thresholds import coarser, codes_of
 from scfm_assets.core.metrics.universes import (
     ALL_PAIRS,
+    DEGREE_MATCHED,
     MATCHED,
     OBSERVED,
     TF_GRID,
@@ -45,6 +46,7 @@ from scfm_assets.core.metrics.universes import (
 __all__ = [
     "ALL_PAIRS",
     "AT_LEAST",
+    "DEGREE_MATCHED",
     "MATCHED",
     "METRICS",
     "METRICS_OF_PLACES",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.universes.of_tissue import TissueUniverses
     from scfm_assets.core.universes.universe import PanelEdges
 
-COMPARED = ("tf_grid", "expression_matched", "degree_matched")
+COMPARED = ("tf_grid", "expression_matched")
 """All that a TF can be left out of with all its pairs, and no cell changes."""
 
 

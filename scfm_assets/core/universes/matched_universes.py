@@ -1,7 +1,7 @@
-"""Universes in which a gene-level null knows nothing: negatives, or the positives themselves, are matched.
+"""The universe in which a gene-level null knows nothing: negatives are matched.
 
-Both are functions of network, panel and gene levels alone. The gene levels are those of all cells of the processed
-atlas, so that a universe is the same for every method, model, layer and n_cells.
+It is a function of network, panel and gene levels alone. The gene levels are those of all cells of the processed atlas,
+so that it is the same for every method, model, layer and n_cells.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from scipy.stats import rankdata
 
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.metrics import CandidatePairs
-from scfm_assets.core.universes.control_networks import degree_matched as edges_of_same_degrees
 from scfm_assets.core.universes.control_networks import tf_grid_of
 from scfm_assets.core.universes.universe import PanelEdges
 
@@ -94,12 +93,6 @@ class MaskedUniverse:
 def universe_seed(name: str, network_digest: str, gene_ids: Sequence[str], tissue: str) -> int:
     """Seed of a universe: nothing but the network, the panel and the tissue decides it."""
     return seed_from("universe", name, network_digest, np.asarray(gene_ids, str), tissue)
-
-
-def degree_matched(edges: PanelEdges, *, seed: int) -> MaskedUniverse:
-    """Rank the edges of a degree-matched control network among all pairs of `tf_grid`."""
-    control = edges_of_same_degrees(edges, seed=seed)
-    return MaskedUniverse("degree_matched", tf_grid_of(edges), control.mask, edges.tfs)
 
 
 def expression_matched(

@@ -16,7 +16,6 @@ from scfm_assets.core.universes.matched_universes import (
     Imbalance,
     MaskedUniverse,
     balance,
-    degree_matched,
     expression_matched,
     universe_seed,
 )
@@ -151,15 +150,9 @@ def tissue_universes(
         if not len(edges.source):
             continue
         seeds = {name: universe_seed(name, network.digest, gene_ids, tissue) for name in MATCHED if name in asked}
-        matched = tuple(_matched(name, edges, levels, seed) for name, seed in seeds.items())
+        matched = tuple(expression_matched(edges, levels, seed=seed) for seed in seeds.values())
         of_networks.append(NetworkUniverses(network.name, network.version, edges, matched))
     return TissueUniverses(levels, tuple(of_networks))
-
-
-def _matched(name: str, edges: PanelEdges, levels: GeneLevels, seed: int) -> MaskedUniverse:
-    if name == "degree_matched":
-        return degree_matched(edges, seed=seed)
-    return expression_matched(edges, levels, seed=seed)
 
 
 # What there is to say of them ---------------------------------------------------------------------------------------

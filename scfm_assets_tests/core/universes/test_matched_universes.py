@@ -16,7 +16,6 @@ from scfm_assets.core.universes.matched_universes import (
     MOST,
     TOLERANCES,
     balance,
-    degree_matched,
     expression_matched,
     universe_seed,
 )
@@ -136,11 +135,10 @@ def test_nothing_but_network_panel_tissue_and_levels_decides_it():
     assert np.array_equal(one.positive, other.positive)
 
 
-@pytest.mark.parametrize("kind", [expression_matched, lambda edges, levels, seed: degree_matched(edges, seed=seed)])
-def test_a_network_without_edges_gives_an_empty_set_of_positives(kind):
+def test_a_network_without_edges_gives_an_empty_set_of_positives():
     _, levels = biased()
     none = np.zeros(0, np.int64)
-    universe = kind(PanelEdges(200, np.array([3]), none, none), levels, seed=1)
+    universe = expression_matched(PanelEdges(200, np.array([3]), none, none), levels, seed=1)
     assert not universe.positive.any()
     assert all(np.isnan(row.after) for row in balance(universe, PanelEdges(200, np.array([3]), none, none), levels))
 
@@ -151,15 +149,6 @@ def test_levels_that_no_gene_differs_in_are_no_obstacle():
     universe = expression_matched(edges, flat, seed=1)
     assert universe.left_out == 0
     assert [row.after for row in balance(universe, edges, flat)] == [0, 0, 0, 0]
-
-
-def test_the_degree_matched_universe_ranks_a_control_network_among_all_pairs_of_the_grid():
-    edges, _ = biased(4)
-    universe = degree_matched(edges, seed=3)
-    assert universe.candidate.sum() == 40 * 199
-    assert np.array_equal(universe.positive.sum(axis=1), edges.mask.sum(axis=1))
-    assert np.array_equal(universe.positive.sum(axis=0), edges.mask.sum(axis=0))
-    assert (universe.positive & edges.mask).sum() < len(edges.source)
 
 
 def test_its_pairs_are_ranked_as_any_others():
