@@ -95,14 +95,15 @@ def _verdict_rows(job: Job, comparison: pa.Table) -> pa.Table:
 
 
 def _facts(job: Job, comparison: pa.Table) -> Facts:
-    from scfm_assets.core.evaluation import counted
+    from scfm_assets.core.evaluation import counted, rows_judged
     from scfm_assets.figures import files as plot_files
     from scfm_assets.figures import methods as plot_methods
 
     if comparison.num_rows == 0:
         return Facts({"rows": 0})
     judged = _verdict_rows(job, comparison)
-    figure = plot_methods.forest(judged, f"Methods in {job.place}")
+    shown = {row["universe"] for row in rows_judged(judged)}
+    figure = plot_methods.forest(judged, f"Methods in {job.place}", **({"universe": min(shown)} if shown else {}))
     facts = {f"verdicts_{network}": summary for network, summary in counted(judged).items()}
     return Facts({"rows": comparison.num_rows, **facts}, {"methods": plot_files.thumbnail_markdown(figure)})
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.metrics import TF_GRID
+from scfm_assets.core.metrics import COMMON, TF_GRID
 from scfm_assets.core.scores import MODEL
 from scfm_assets.core.scores import NULLS as SCORED_NULLS
 from scfm_assets.figures.traces import INTERVAL_KINDS, richest_network, rows_of, trace_of
@@ -109,9 +109,14 @@ def scores_of(
 
 
 def headline(scores: Sequence[Score], metrics: pa.Table, tissue: str) -> list[Score]:
-    """Keep the scores of the network with the most positives, in the universe of the headline."""
+    """Keep the scores of the network with the most positives, in the universe of the headline.
+
+    That is `UNIVERSE`, or where some method does not see all genes its pairs that all can score.
+    """
     network = richest_network(metrics, tissue)
-    return [score for score in scores if (score.network, score.universe) == (network, UNIVERSE)]
+    of_network = [score for score in scores if score.network == network]
+    common = [score for score in of_network if score.universe == COMMON]
+    return common or [score for score in of_network if score.universe == UNIVERSE]
 
 
 def picked(scores: Sequence[Score]) -> list[tuple[str, Score]]:

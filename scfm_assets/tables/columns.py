@@ -197,7 +197,10 @@ NETWORK = (
     text("network", "Reference network that holds the positives."),
     text("network_version", "Version that the catalog or the source gives, or a digest of the edges."),
 )
-UNIVERSE = text("universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed, expression_matched.")
+UNIVERSE = text(
+    "universe",
+    "Candidate pairs that are ranked: all_pairs, tf_grid, observed, expression_matched, common (to all methods).",
+)
 MEASURED = (
     *NETWORK,
     UNIVERSE,

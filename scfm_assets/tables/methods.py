@@ -33,6 +33,9 @@ ROLE = one_of(
     "baseline",
     "null",
 )
+PAIR_SHARE = share(
+    "pair_share", "Share of the pairs of tf_grid that are ranked; of 'common', those that all methods can score."
+)
 N_REPEATS = count("n_repeats", "Repeats that were merged: values, limits and errors are means.", least=1)
 
 METHOD_COMPARISON = Table(
@@ -69,6 +72,7 @@ METHOD_COMPARISON = Table(
             check='abs("correlation") <= 1',
         ),
         *COUNTED,
+        PAIR_SHARE,
         N_REPEATS,
         DIFFERS,
         SIMULATED,
@@ -92,6 +96,7 @@ METHOD_VERDICTS = Table(
         number("cells_lo", "Lower end of its interval over cells.", check='"cells_lo" <= "cells_hi"'),
         number("cells_hi", "Upper end; NULL where the scores without a group of cells are not known."),
         *COUNTED,
+        PAIR_SHARE,
         N_REPEATS,
         text("best_null", "Null with the highest value, see `docs/trust.md`; NULL for a null.", nullable=True),
         number("best_null_value", "Its value."),

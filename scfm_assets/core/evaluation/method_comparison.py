@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 from scfm_assets.core.evaluation.nulls_of_genes import TARGET_POPULARITY, nulls_of_genes
 from scfm_assets.core.metrics import largest_values, reach
 from scfm_assets.core.statistics import Difference, Shared, correlation, over_cells, over_tfs, t_tests, verdict_of
+from scfm_assets.core.universes import with_common
 from scfm_assets.tables.methods import METHOD_COMPARISON
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
     found
         Methods, all of the same repeats, cells and panel; see `contenders`.
     grounds
-        Pairs to rank.
+        Pairs to rank. Where some method does not see all genes, those of the TF grid that all can score are ranked too.
     level
         Confidence.
 
@@ -50,6 +51,7 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
     -------
     Rows of `method_comparison`; over cells, where the scores of both methods without each group are known.
     """
+    grounds = with_common(grounds, np.all([method.source.scores.visible for method in found], axis=0)) if found else []
     found = [*found, *nulls_of_genes(found, grounds)]
     repeats = sorted({repeat for method in found for repeat in method.keys}) if grounds else []
     of_repeats = [_measured(found, grounds, repeat) for repeat in repeats]
@@ -72,7 +74,12 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
                     [of_repeat.difference(one, other, level=level) for of_repeat in shared], most, level=level
                 )
                 names = {**found[one].names, **ground.names, **_names_of_reference(found[other])}
-                names |= {"interval": kind, "correlation": alike[one, other], "n_repeats": len(repeats)}
+                names |= {
+                    "pair_share": ground.share,
+                    "interval": kind,
+                    "correlation": alike[one, other],
+                    "n_repeats": len(repeats),
+                }
                 rows += [
                     {**names, **_numbers(difference, low, high)}
                     for difference, low, high in zip(differences, *limits[:, one], strict=True)

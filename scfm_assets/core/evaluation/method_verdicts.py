@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scfm_assets.core.evaluation.confounding import confounding
-from scfm_assets.core.metrics import TF_GRID
+from scfm_assets.core.metrics import COMMON, TF_GRID
 from scfm_assets.core.scores import MODEL
 from scfm_assets.core.statistics import POWER, Test, power_of_difference, smallest_difference
 from scfm_assets.tables.columns import STAMPED
@@ -33,8 +33,9 @@ METRICS = ("auroc", "auprc_ratio")
 SMALLEST = {"auroc": 0.05}
 """Smallest difference to a null that matters: published differences between attention and its nulls are 0.05 to 0.07,
 either way. There is no such number for a ratio to the base rate: its scale changes with the base rate."""
-UNIVERSE = TF_GRID.name
-"""Where the hypotheses of a study stand; the matched universes say why."""
+UNIVERSES = (COMMON, TF_GRID.name)
+"""Where the hypotheses of a study stand, the first that there is: the pairs that all methods can score, which are those
+of the TF grid where all see every gene. The matched universe says why."""
 STUDY = "methods"
 
 BEATS, WORSE, DOES_NOT_BEAT, UNDERPOWERED = (
@@ -91,18 +92,29 @@ def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
     return METHOD_VERDICTS.rows(judged, stamped=[name for name in STAMPED if name not in together])
 
 
+def rows_judged(table: pa.Table) -> list[dict[str, Any]]:
+    """Take the AUROC rows of the universe in which methods are judged: the first of `UNIVERSES` that a slice has."""
+    rows = [row for row in table.to_pylist() if row["universe"] in UNIVERSES and row["metric"] == "auroc"]
+    slices = ("tissue", "n_cells", "network", "network_version")
+    place = lambda row: tuple(row.get(name) for name in slices)  # noqa: E731
+    first: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        here = UNIVERSES.index(row["universe"])
+        first[place(row)] = min(here, first.get(place(row), here))
+    return [row for row in rows if UNIVERSES.index(row["universe"]) == first[place(row)]]
+
+
 def hypotheses(table: pa.Table) -> list[Test]:
     """Hypotheses of rows of `method_verdicts`: one for each method and network, at the largest n_cells.
 
-    Each says that a method ranks the edges of a network better than every gene-level null, by AUROC over `UNIVERSE`.
+    Each says that a method ranks the edges of a network better than every gene-level null, by AUROC over `UNIVERSES`.
 
     Parameters
     ----------
     table
         Rows of `method_verdicts` of any slices: what `verdicts` makes of the stored rows of `method_comparison`.
     """
-    rows = [row for row in table.to_pylist() if row["verdict"] != NULL]
-    rows = [row for row in rows if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
+    rows = [row for row in rows_judged(table) if row["verdict"] != NULL]
     largest = {row["tissue"]: max(r["n_cells"] for r in rows if r["tissue"] == row["tissue"]) for row in rows}
     return [
         Test(
@@ -120,8 +132,8 @@ def hypotheses(table: pa.Table) -> list[Test]:
 
 
 def random_beats_no_null(table: pa.Table) -> tuple[bool, str]:
-    """Say whether a method with random weights beats the nulls, by AUROC over `UNIVERSE`: a warning, if it does."""
-    rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
+    """Say whether a method with random weights beats the nulls, by AUROC over `UNIVERSES`: a warning, if it does."""
+    rows = rows_judged(table)
     random = [row for row in rows if row["role"] == "random"]
     beating = [f"{name_of(row)} on {row['network']}" for row in random if row["verdict"] == BEATS]
     message = f"of {len(random)} rankings by random weights, {len(beating)} beat the nulls"
@@ -129,9 +141,8 @@ def random_beats_no_null(table: pa.Table) -> tuple[bool, str]:
 
 
 def counted(table: pa.Table) -> dict[str, str]:
-    """Say for each network how many methods got which verdict, by AUROC over `UNIVERSE`; and which beat the nulls."""
-    rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
-    messages = {}
+    """Say for each network how many methods got which verdict, by AUROC over `UNIVERSES`; and which beat the nulls."""
+    rows, messages = rows_judged(table), {}
     for name in dict.fromkeys(row["network"] for row in rows):
         judged = [row for row in rows if row["network"] == name and row["verdict"] != NULL]
         times = Counter(row["verdict"] for row in judged)
@@ -159,7 +170,7 @@ def _grouped(rows: Rows, names: tuple[str, ...]) -> dict[tuple[Any, ...], list[M
 
 def _values(rows: Rows) -> dict[str, Any]:
     """Take the value of a method and its limits, which stand in each of its rows."""
-    same = {name: rows[0][name] for name in ("value", "n_pos", "n_neg", "n_repeats")}
+    same = {name: rows[0][name] for name in ("value", "n_pos", "n_neg", "n_repeats", "pair_share")}
     of_kind = {row["interval"]: row for row in rows}
     ends = ((kind, end) for kind in ("tfs", "cells") for end in ("lo", "hi"))
     return same | {f"{kind}_{end}": of_kind.get(kind, {}).get(f"value_{end}") for kind, end in ends}

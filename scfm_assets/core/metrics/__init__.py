@@ -32,6 +32,7 @@ from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled
 from scfm_assets.core.metrics.thresholds import coarser, codes_of
 from scfm_assets.core.metrics.universes import (
     ALL_PAIRS,
+    COMMON,
     DEGREE_MATCHED,
     MATCHED,
     OBSERVED,
@@ -46,6 +47,7 @@ from scfm_assets.core.metrics.universes import (
 __all__ = [
     "ALL_PAIRS",
     "AT_LEAST",
+    "COMMON",
     "DEGREE_MATCHED",
     "MATCHED",
     "METRICS",

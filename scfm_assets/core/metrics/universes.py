@@ -76,6 +76,8 @@ UNIVERSES = (ALL_PAIRS, TF_GRID, OBSERVED)
 """Universes that follow from a network and the cells of a slice."""
 MATCHED = ("expression_matched",)
 """Names of those that are made once per tissue, from its network and its genes' levels: `core.universes` makes them."""
+COMMON = "common"
+"""Name of the pairs of the TF grid that all compared methods can score; made for a slice where some cannot all."""
 DEGREE_MATCHED = "degree_matched"
 """Asks for no universe but for many random networks with the degrees of the real one: the table of that name."""
 

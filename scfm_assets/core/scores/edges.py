@@ -83,6 +83,11 @@ class EdgeScores:
         """K."""
         return len(self.gene_ids)
 
+    @property
+    def visible(self) -> np.ndarray:
+        """Say which genes some cell of every repeat shows, (K,): not what a model has no token for, or always cuts."""
+        return np.all([pairs.diagonal() > 0 for pairs in self.pairs.values()], axis=0)
+
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Arrays and text metadata of a safetensors container."""
         tensors = {"scores": self.scores} | {f"pairs.{repeat}": pairs for repeat, pairs in self.pairs.items()}
