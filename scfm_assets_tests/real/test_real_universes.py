@@ -50,7 +50,7 @@ def test_positives_and_negatives_are_balanced(atlas):
         assert max(abs(row.after) for row in found) < LIMIT
         assert universe.left_out <= 0.02 * len(edges.source)
         n_pos, n = universe.positive.sum(), universe.candidate.sum()
-        assert n - n_pos >= 5 * n_pos
+        assert n - n_pos >= 3 * n_pos
         table = np.stack(list(levels.by_name.values()))
         for name, gene_null in GENE_NULLS.items():
             null = gene_null.scores(table, np.arange(len(genes)))

@@ -32,7 +32,7 @@ LIMIT = 0.1
 """Largest standardised difference that counts as balanced (Austin 2009, Statistics in Medicine 28)."""
 AIM = 0.03
 """Largest one that the matching settles for while it can choose: a null's AUROC is then within about 0.03 of 0.5."""
-FEWEST = 5
+FEWEST = 3
 """Negatives of an edge, on average, below which none leaves for the sake of balance."""
 
 
