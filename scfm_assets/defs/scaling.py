@@ -91,8 +91,11 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
 def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData) -> pa.Table:
     """One row: one form of curve fitted to one method's metric against the number of cells, with its verdict."""
     from scfm_assets.core.curves import left_out, scaling_table
+    from scfm_assets.core.metrics import COMMON
 
-    table = all_of("metrics", metrics)
+    # The pairs that all methods can score are others at every number of cells: no curve over them.
+    stored = all_of("metrics", metrics)
+    table = stored.filter([universe != COMMON for universe in stored["universe"].to_pylist()])
     fixed = {
         "layer_of_model": layer_of_model(job.catalog),
         "direction_of_model": dict.fromkeys(job.catalog.models, job.catalog.experiment.direction),

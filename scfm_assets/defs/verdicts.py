@@ -97,14 +97,15 @@ def _verdict_rows(job: Job, comparison: pa.Table) -> pa.Table:
 
 
 def _facts(job: Job, comparison: pa.Table) -> Facts:
-    from scfm_assets.core.evaluation import counted
+    from scfm_assets.core.evaluation import counted, rows_judged
     from scfm_assets.figures import files as plot_files
     from scfm_assets.figures import methods as plot_methods
 
     if comparison.num_rows == 0:
         return Facts({"rows": 0})
     judged = _verdict_rows(job, comparison)
-    figure = plot_methods.forest(judged, f"Methods in {job.place}")
+    shown = {row["universe"] for row in rows_judged(judged)}
+    figure = plot_methods.forest(judged, f"Methods in {job.place}", **({"universe": min(shown)} if shown else {}))
     facts = {f"verdicts_{network}": summary for network, summary in counted(judged).items()}
     return Facts({"rows": comparison.num_rows, **facts}, {"methods": plot_files.thumbnail_markdown(figure)})
 
@@ -166,6 +167,26 @@ def nodes(catalog: Catalog) -> list[Node]:
         return compare_cell_counts(slices(job, scores, largest_first=True), grounds, level=level)
 
     @asset(
+        "evaluation/degree_matched",
+        space=Space.TISSUE,
+        reads={**{name: everything(read.asset) for name, read in scores_of(catalog).items()}, **universes.READS},
+        watches=checkpoints_of(catalog),
+        config=lambda catalog, place: [declared(catalog, place), sorted(catalog.experiment.universes)],
+        table="degree_matched",
+        facts=lambda _, rows: Facts({"rows": rows.num_rows}),
+        kinds=["parquet"],
+    )
+    def degree_matched(job: Job, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
+        """One row: one method on a network's edges, and on those of many random networks with its degrees."""
+        from scfm_assets.core.evaluation import degree_matched_table
+        from scfm_assets.core.metrics import DEGREE_MATCHED, TF_GRID
+        from scfm_assets.core.universes import grounds_of
+
+        wanted = DEGREE_MATCHED in job.catalog.experiment.universes
+        grounds = grounds_of(universes, TF_GRID.name) if wanted else []
+        return degree_matched_table(slices(job, scores), grounds, tissue=job.tissue)
+
+    @asset(
         HYPOTHESES,
         space=Space.TISSUE,
         reads={
@@ -191,7 +212,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         by_chance = chance_tests(contenders, grounds_of(universes, TF_GRID.name), tissue=job.tissue)
         return hypotheses_table([*hypotheses(judged), *by_chance])
 
-    return [method_comparison, cell_count_comparison, hypotheses]
+    return [method_comparison, cell_count_comparison, degree_matched, hypotheses]
 
 
 def tests_node(catalog: Catalog, studies: Iterable[str]) -> Node:

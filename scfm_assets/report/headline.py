@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.metrics import TF_GRID
+from scfm_assets.core.metrics import COMMON, TF_GRID
 from scfm_assets.core.scores import MODEL
 from scfm_assets.core.scores import NULLS as SCORED_NULLS
 from scfm_assets.core.words import (
@@ -128,9 +128,14 @@ def scores_of(
 
 
 def headline(scores: Sequence[Score], metrics: pa.Table, tissue: str) -> list[Score]:
-    """Keep the scores of the network with the most positives, in the universe of the headline."""
+    """Keep the scores of the network with the most positives, in the universe of the headline.
+
+    That is `UNIVERSE`, or where some method does not see all genes its pairs that all can score.
+    """
     network = richest_network(metrics, tissue)
-    return [score for score in scores if (score.network, score.universe) == (network, UNIVERSE)]
+    of_network = [score for score in scores if score.network == network]
+    common = [score for score in of_network if score.universe == COMMON]
+    return common or [score for score in of_network if score.universe == UNIVERSE]
 
 
 def picked(scores: Sequence[Score]) -> list[tuple[str, Score]]:
@@ -218,9 +223,9 @@ def _score(
 
 
 def _role(model: str, method: str, controls: Mapping[str, str]) -> str:
-    if model == MODEL:
-        return "null" if method in NULLS else "baseline"
-    return controls.get(model, "model")
+    if method in NULLS:
+        return "null"
+    return "baseline" if model == MODEL else controls.get(model, "model")
 
 
 def _curve(row: Mapping[str, Any]) -> tuple[Any, ...]:

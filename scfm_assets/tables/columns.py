@@ -204,7 +204,8 @@ NETWORK = (
     text("network_version", "Version that the catalog or the source gives, or a digest of the edges."),
 )
 UNIVERSE = text(
-    "universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed, expression_matched, degree_matched."
+    "universe",
+    "Candidate pairs that are ranked: all_pairs, tf_grid, observed, expression_matched, common (to all methods).",
 )
 MEASURED = (
     *NETWORK,

@@ -10,6 +10,7 @@ from scfm_assets.tables.columns import (
     MEASURED,
     METHOD,
     N_CELLS,
+    NETWORK,
     REPEAT,
     SIMULATED,
     TISSUE,
@@ -32,6 +33,9 @@ ROLE = one_of(
     "model",
     "baseline",
     "null",
+)
+PAIR_SHARE = share(
+    "pair_share", "Share of the pairs of tf_grid that are ranked; of 'common', those that all methods can score."
 )
 N_REPEATS = count("n_repeats", "Repeats that were merged: values, limits and errors are means.", least=1)
 OF_DEGREES = (
@@ -64,8 +68,13 @@ METHOD_COMPARISON = Table(
         N_CELLS,
         *METHOD,
         ROLE,
-        text("reference_model", "Model of the reference, 'baselines' for a null."),
-        text("reference", "Method of the reference: a null, or the same method on random weights."),
+        text("reference_model", "Model of the reference; 'baselines' for a null that is made of counts."),
+        text(
+            "reference",
+            "Method of the reference: the same on random weights, or a null. A null is a statistic of single genes at "
+            "either end or of both, expression_alone (a model of all, told neither gene of a pair), target_popularity "
+            "in other networks, or uniform_attention.",
+        ),
         one_of("reference_role", "What the reference is.", "null", "random"),
         *MEASURED,
         one_of(
@@ -92,6 +101,7 @@ METHOD_COMPARISON = Table(
             check='abs("correlation") <= 1',
         ),
         *COUNTED,
+        PAIR_SHARE,
         N_REPEATS,
         DIFFERS,
         *OF_CLAIM,
@@ -116,8 +126,9 @@ METHOD_VERDICTS = Table(
         number("cells_lo", "Lower end of its interval over cells, or donors.", check='"cells_lo" <= "cells_hi"'),
         number("cells_hi", "Upper end; NULL where the scores without a group of cells are not known."),
         *COUNTED,
+        PAIR_SHARE,
         N_REPEATS,
-        text("highest_null", "Gene-level null with the highest value; NULL for a null.", nullable=True),
+        text("highest_null", "Null with the highest value, see `docs/trust.md`; NULL for a null.", nullable=True),
         number("highest_null_value", "Its value."),
         text(
             "rests_on",
@@ -196,6 +207,32 @@ SELECTION = Table(
         *RANKED,
         *("options", "halves_of"),
     ),
+    files_by=("model", "checkpoint"),
+)
+
+DEGREE_MATCHED = Table(
+    "degree_matched",
+    "One row: by how much one method ranks a network's edges better than those of random networks with its degrees.",
+    (
+        TISSUE,
+        N_CELLS,
+        *METHOD,
+        ROLE,
+        *NETWORK,
+        text("metric", "auroc, over tf_grid."),
+        share("value", "Value on the network's edges, the mean over repeats."),
+        share("expected", "Mean value on the edges of the random networks: what degrees alone give the method."),
+        number("spread", "Standard deviation over the random networks.", check='"spread" >= 0'),
+        number("difference", "value - expected: what the method knows beyond degrees.", nullable=False),
+        share("p", "Share of the random networks, the real one counted, on which it does as well or better."),
+        count("draws", "Random networks: every TF keeps its number of targets, every target its number of TFs."),
+        share("shared_edges", "Share of the real edges that a random network holds too, the mean."),
+        share("perfect", "Mean value on the random networks of a method that knows every real edge."),
+        *COUNTED,
+        N_REPEATS,
+        SIMULATED,
+    ),
+    key=(*OF_METHOD, "network", "network_version", "metric"),
     files_by=("model", "checkpoint"),
 )
 

@@ -46,7 +46,7 @@ def small(**atlas: Any) -> dict[str, Any]:
 def test_every_asset_of_the_spine_is_checked_and_a_finished_run_passes_what_blocks(finished: Home) -> None:
     made = [node for node in finished.platform.nodes.values() if not node.on_request]
     compared = {f"models/{model}/{name}" for model in TINY["models"] for name in ("checkpoint_comparison", "selection")}
-    derived = {"evaluation/cell_count_comparison", "evaluation/hypotheses", "tests"}
+    derived = {"evaluation/cell_count_comparison", "evaluation/degree_matched", "evaluation/hypotheses", "tests"}
     assert {node.asset for node in made if not node.checks} <= compared | derived
     for node in made:
         for place in finished.platform.grid.places(node.space):

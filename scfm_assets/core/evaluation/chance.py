@@ -78,7 +78,7 @@ def _of_repeats(
     made = []
     for repeat in sorted({repeat for method in methods for repeat in method.keys}):
         places = [place for place, method in enumerate(methods) if repeat in method.keys]
-        scores = np.stack([ground.pairs.of(methods[place].matrix(repeat)[ground.universe.tfs]) for place in places])
+        scores = np.stack([methods[place].scores_on(ground, repeat) for place in places])
         tested = permutation_test(scores, ground.pairs, permutations=permutations, seed=seed)
         made.append({place: by_metric["auroc"] for place, by_metric in zip(places, tested, strict=True)})
     return made

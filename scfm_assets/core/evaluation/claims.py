@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from scfm_assets.core.base import seed_from
-from scfm_assets.core.metrics import METRICS, TF_GRID
+from scfm_assets.core.metrics import COMMON, METRICS, TF_GRID
 from scfm_assets.core.statistics import (
     ClaimPower,
     ErrorSource,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.universes import Ground
 
 PERMUTATIONS, OF_OTHERS = 499, 199
-"""Over the universe of the hypotheses, which are adjusted for each other, and over others."""
+"""Over the universes of the hypotheses, which are adjusted for each other, and over others."""
 JUDGED = {"auroc": "auroc", "auprc_ratio": "auprc"}
 """Metrics that are judged, and the one that orders permuted labels as they do."""
 NAMES = [metric.name for metric in METRICS]
@@ -56,7 +56,7 @@ def beside_degrees(methods: Sequence[Contender], ground: Ground) -> list[dict[st
 
     The same networks serve all methods and repeats. Returns, for each method, a test by each metric of `JUDGED`.
     """
-    permutations = PERMUTATIONS if ground.universe.name == TF_GRID.name else OF_OTHERS
+    permutations = PERMUTATIONS if ground.universe.name in (COMMON, TF_GRID.name) else OF_OTHERS
     seed = seed_from("degrees", ground.network, ground.network_version, ground.universe.name)
     rows = ground.universe.tfs
     labels = series_of_degrees(
@@ -65,7 +65,7 @@ def beside_degrees(methods: Sequence[Contender], ground: Ground) -> list[dict[st
     over_base_rate = ground.pairs.n / ground.pairs.n_pos
     tested: list[dict[str, OfDegrees]] = []
     for method in methods:
-        scores = np.stack([_scores_on(method, ground, repeat) for repeat in method.keys])
+        scores = np.stack([method.scores_on(ground, repeat) for repeat in method.keys])
         of_repeats = permutation_test(scores, ground.pairs, metrics=tuple(JUDGED.values()), labels=iter([labels]))
         by_metric = {}
         for metric, permuted_as in JUDGED.items():
@@ -78,10 +78,6 @@ def beside_degrees(methods: Sequence[Contender], ground: Ground) -> list[dict[st
             by_metric[metric] = OfDegrees(merged.p(), merged.expected * scale, spread * scale)
         tested.append(by_metric)
     return tested
-
-
-def _scores_on(method: Contender, ground: Ground, repeat: int) -> np.ndarray:
-    return ground.pairs.of(method.matrix(repeat)[ground.universe.tfs])
 
 
 def errors_between_nulls(shared_of_kind: Mapping[str, Sequence[Shared]], nulls: Sequence[int]) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ from scfm_assets.core.evaluation.claims import (
     errors_between_nulls,
     power_of_method,
 )
+from scfm_assets.core.evaluation.nulls_of_genes import TARGET_POPULARITY, nulls_of_genes
 from scfm_assets.core.metrics import largest_values, reach
 from scfm_assets.core.statistics import (
     Difference,
@@ -35,10 +36,11 @@ from scfm_assets.core.statistics import (
     t_tests,
     verdict_of,
 )
+from scfm_assets.core.universes import with_common
 from scfm_assets.tables.methods import METHOD_COMPARISON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from scfm_assets.core.universes import Ground
 
 
-STATIC = frozenset({"token_embedding"})
+STATIC = frozenset({"token_embedding", TARGET_POPULARITY})
 """Methods that no cell changes: they are the same without any group of cells."""
 
 
@@ -61,7 +63,7 @@ def compare_methods(
     found
         Methods, all of the same repeats, cells and panel; see `contenders`.
     grounds
-        Pairs to rank.
+        Pairs to rank. Where some method does not see all genes, those of the TF grid that all can score are ranked too.
     level
         Confidence.
     donors
@@ -73,6 +75,8 @@ def compare_methods(
     each group are known.
     """
     donors = donors or Donors()
+    grounds = with_common(grounds, np.all([method.source.scores.visible for method in found], axis=0)) if found else []
+    found = [*found, *nulls_of_genes(found, grounds)]
     repeats = sorted({repeat for method in found for repeat in method.keys}) if grounds else []
     of_repeats = [_measured(found, grounds, repeat, donors) for repeat in repeats]
     correlations = [[_correlations(found, ground, repeat) for ground in grounds] for repeat in repeats]
@@ -97,8 +101,8 @@ def compare_methods(
                     [of_repeat.difference(one, other, level=level) for of_repeat in shared], most, level=level
                 )
                 names = {**found[one].names, **ground.names, **_names_of_reference(found[other])}
-                names |= {"interval": kind, "correlation": alike[one, other], "n_repeats": len(repeats)}
-                names |= {"donors": donors.n}
+                names |= {"pair_share": ground.share, "interval": kind, "donors": donors.n}
+                names |= {"correlation": alike[one, other], "n_repeats": len(repeats)}
                 rows += [
                     {
                         **names,
@@ -158,12 +162,12 @@ def _measured(
         (left.n_cells[repeat] for method in methods if (left := method.source.scores.left_out)), np.zeros(0, int)
     )
     for method in methods:
-        matrix, without = method.matrix(repeat), _without_groups(method, repeat)
+        without = method.without_groups(repeat)
         for ground, of_network, of_groups in zip(grounds, over_networks, over_groups, strict=True):
-            ranking = ground.pairs.rank(ground.pairs.of(matrix[ground.universe.tfs]))
+            ranking = ground.pairs.rank(method.scores_on(ground, repeat))
             of_network.append(over_network([ranking]))
-            if without is not None:
-                left_out = np.stack([ground.pairs.rank(scores).values for scores in without(ground)])
+            if (scores_left := without(ground)) is not None:
+                left_out = np.stack([ground.pairs.rank(scores).values for scores in scores_left])
             else:
                 # The same whichever group is left out, or not known.
                 values = ranking.values if method.method in STATIC else np.full_like(ranking.values, np.nan)
@@ -175,16 +179,6 @@ def _measured(
     ]
 
 
-def _without_groups(method: Contender, repeat: int) -> Callable[[Ground], np.ndarray] | None:
-    """Function from a ground to its pairs' scores without each group, (n_groups, n); None where not known."""
-    left = method.source.scores.left_out
-    scores = left.scores(method.keys[repeat]) if left is not None else None
-    if left is None or scores is None:
-        return None
-    turned = scores[:, int(method.direction.transposed)]
-    return lambda ground: ground.pairs.of(turned[:, np.searchsorted(left.tfs, ground.universe.tfs)])
-
-
 def resampled_side_by_side(parts: Sequence[Resampled]) -> Resampled:
     """Put methods that were ranked one by one beside each other."""
     values, resampled = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "resampled"))
@@ -193,7 +187,7 @@ def resampled_side_by_side(parts: Sequence[Resampled]) -> Resampled:
 
 def _correlations(methods: Sequence[Contender], ground: Ground, repeat: int) -> dict[tuple[int, int], float]:
     """Spearman's correlation of the scores of each two methods that are compared; NaN where one is constant."""
-    ranks = [rankdata(ground.pairs.of(method.matrix(repeat)[ground.universe.tfs])) for method in methods]
+    ranks = [rankdata(method.scores_on(ground, repeat)) for method in methods]
     return {(one, other): correlation(ranks[one], ranks[other]) for one, other in _compared(methods)}
 
 

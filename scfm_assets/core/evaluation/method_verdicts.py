@@ -1,10 +1,11 @@
 """What a comparison of methods says of each method: the rows of the table `method_verdicts`, and its hypotheses.
 
-A method beats the nulls if it is better than each of the gene-level nulls, over the network (TFs and targets) and over
-cells, or donors where the atlas names enough of them, and than its values on networks with the same degrees. All of
-these comparisons have to exclude chance, so that the largest of their p values is one of the whole claim (Berger 1982,
-Technometrics 24, intersection-union test): no null is chosen on the data. The power of the claim is that of all of them
-at once.
+A method beats the nulls if it is better than each of the gene-level nulls (one statistic of either end or of both, the
+model of all of them that was fitted to other genes, how popular targets are in other networks, even attention), over
+the network (TFs and targets) and over cells, or donors where the atlas names enough of them, and than its values on
+networks with the same degrees. All of these comparisons have to exclude chance, so that the largest of their p values
+is one of the whole claim (Berger 1982, Technometrics 24, intersection-union test): no null is chosen on the data. The
+power of the claim is that of all of them at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scfm_assets.core.evaluation.confounding import confounding
-from scfm_assets.core.metrics import TF_GRID
+from scfm_assets.core.metrics import COMMON, TF_GRID
+from scfm_assets.core.scores import MODEL
 from scfm_assets.core.statistics import Test, power_of_difference, smallest_difference
 from scfm_assets.core.words import (
     BEATS,
@@ -40,8 +42,9 @@ METRICS = ("auroc", "auprc_ratio")
 """Metrics that are judged; for the others the table `method_comparison` has the differences."""
 SMALLEST = {metric: MARGINS[metric] for metric in METRICS}
 """Smallest effect that matters by each of them."""
-UNIVERSE = TF_GRID.name
-"""Where the hypotheses of a study stand; the matched universes say why."""
+UNIVERSES = (COMMON, TF_GRID.name)
+"""Where the hypotheses of a study stand, the first that there is: the pairs that all methods can score, which are those
+of the TF grid where all see every gene. The matched universe says why."""
 STUDY = "methods"
 
 OF_SEVERAL = {
@@ -66,9 +69,9 @@ def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
 
     The verdict of a method is that of `against_nulls`: ``beats the nulls``, if it is better than each of them with
     every kind of interval, and than networks with the same degrees; ``worse than a null``, if it is worse than some
-    null with every kind, at an alpha divided by the number of nulls, as any of them would do; ``underpowered``, if the
-    power to see a method that is `SMALLEST` above the highest null do all of that is below 0.8, or not known; else
-    ``does not beat the nulls``.
+    null with every kind, at an alpha divided by twice the number of nulls, as any of them would do, and each is read
+    the way round that ranks better; ``underpowered``, if the power to see a method that is `SMALLEST` above the highest
+    null do all of that is below 0.8, or not known; else ``does not beat the nulls``.
 
     Parameters
     ----------
@@ -93,19 +96,31 @@ def verdicts(comparison: pa.Table, *, level: float = 0.95) -> pa.Table:
     return METHOD_VERDICTS.rows(judged, stamped=[name for name in STAMPED if name not in together])
 
 
+def rows_judged(table: pa.Table) -> list[dict[str, Any]]:
+    """Take the AUROC rows of the universe in which methods are judged: the first of `UNIVERSES` that a slice has."""
+    rows = [row for row in table.to_pylist() if row["universe"] in UNIVERSES and row["metric"] == "auroc"]
+    slices = ("tissue", "n_cells", "network", "network_version")
+    place = lambda row: tuple(row.get(name) for name in slices)  # noqa: E731
+    first: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        here = UNIVERSES.index(row["universe"])
+        first[place(row)] = min(here, first.get(place(row), here))
+    return [row for row in rows if UNIVERSES.index(row["universe"]) == first[place(row)]]
+
+
 def hypotheses(table: pa.Table) -> list[Test]:
     """Hypotheses of rows of `method_verdicts`: of each method and network, at the largest n_cells.
 
-    One says that a method ranks the edges of a network better than every gene-level null, by AUROC over `UNIVERSE`; the
-    other that it does so better than on networks with the same degrees, which is tested of nulls too, as their p values
-    are what the others' are worth.
+    One says that a method ranks the edges of a network better than every gene-level null, by AUROC over `UNIVERSES`;
+    the other that it does so better than on networks with the same degrees, which is tested of nulls too, as their p
+    values are what the others' are worth.
 
     Parameters
     ----------
     table
         Rows of `method_verdicts` of any slices: what `verdicts` makes of the stored rows of `method_comparison`.
     """
-    rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
+    rows = rows_judged(table)
     largest = {row["tissue"]: max(r["n_cells"] for r in rows if r["tissue"] == row["tissue"]) for row in rows}
     rows = [row for row in rows if row["n_cells"] == largest[row["tissue"]]]
     return [
@@ -145,8 +160,8 @@ def _beyond_degrees(row: Mapping[str, Any]) -> Test:
 
 
 def random_beats_no_null(table: pa.Table) -> tuple[bool, str]:
-    """Say whether a method with random weights beats the nulls, by AUROC over `UNIVERSE`: a warning, if it does."""
-    rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
+    """Say whether a method with random weights beats the nulls, by AUROC over `UNIVERSES`: a warning, if it does."""
+    rows = rows_judged(table)
     random = [row for row in rows if row["role"] == "random"]
     beating = [f"{name_of(row)} on {row['network']}" for row in random if row["verdict"] == BEATS]
     message = f"of {len(random)} rankings by random weights, {len(beating)} beat the nulls"
@@ -154,9 +169,8 @@ def random_beats_no_null(table: pa.Table) -> tuple[bool, str]:
 
 
 def counted(table: pa.Table) -> dict[str, str]:
-    """Say for each network how many methods got which verdict, by AUROC over `UNIVERSE`; and which beat the nulls."""
-    rows = [row for row in table.to_pylist() if (row["universe"], row["metric"]) == (UNIVERSE, "auroc")]
-    messages = {}
+    """Say for each network how many methods got which verdict, by AUROC over `UNIVERSES`; and which beat the nulls."""
+    rows, messages = rows_judged(table), {}
     for name in dict.fromkeys(row["network"] for row in rows):
         judged = [row for row in rows if row["network"] == name and row["verdict"] != NULL]
         times = Counter(row["verdict"] for row in judged)
@@ -170,7 +184,7 @@ def counted(table: pa.Table) -> dict[str, str]:
 def name_of(row: Mapping[str, Any]) -> str:
     """Name a method as people do: ``pearson``, ``attention of planted, layer 3``."""
     method = row["method"].replace("_", " ")
-    if row["role"] in ("baseline", "null"):
+    if row["role"] == "baseline" or (row["role"] == "null" and row["model"] == MODEL):
         return method
     return f"{method} of {row['model']}" + (f", layer {row['layer']}" if row["layer"] is not None else "")
 
@@ -184,7 +198,7 @@ def _grouped(rows: Rows, names: tuple[str, ...]) -> dict[tuple[Any, ...], list[M
 
 def _values(rows: Rows) -> dict[str, Any]:
     """Take the value of a method and its limits, which stand in each of its rows."""
-    same = {name: rows[0][name] for name in ("value", "n_pos", "n_neg", "n_repeats")}
+    same = {name: rows[0][name] for name in ("value", "n_pos", "n_neg", "n_repeats", "pair_share")}
     of_kind = {row["interval"]: row for row in rows}
     over_cells = of_kind.get("donors") or of_kind.get("cells") or {}
     limits = {"network": of_kind.get("network", {}), "cells": over_cells}
@@ -207,12 +221,12 @@ def _judged(compared: Rows, alpha: float) -> dict[str, Any]:
         return judged | dict.fromkeys(OF_NULLS) | {"verdict": NULL}
     best = max(against, key=lambda row: row["value_reference"])
     judged |= {"highest_null": best["reference"], "highest_null_value": best["value_reference"]}
-    p = {f"{row['reference']}, {row['interval']}": _directed(row) for row in against}
+    p = {f"{_null_of(row)}, {row['interval']}": _directed(row) for row in against}
     p["degrees"] = np.inf if (of_degrees := compared[0]["p_degrees"]) is None else of_degrees
     decisive = max(p, key=lambda name: p[name])
     of_first_kind = [row for row in against if row["interval"] == against[0]["interval"]]
     smallest = min(of_first_kind, key=lambda row: _or_nan(row["effect"]))
-    of_nulls = list(_grouped(against, ("reference",)).values())
+    of_nulls = list(_grouped(against, ("reference_model", "reference")).values())
     return judged | {
         "p": p[decisive] if np.isfinite(p[decisive]) else np.nan,  # it could not be tested
         "decided_by": decisive,
@@ -222,12 +236,17 @@ def _judged(compared: Rows, alpha: float) -> dict[str, Any]:
         "mde": compared[0]["mde"],
         "verdict": against_nulls(
             [row["verdict"] for row in against],
-            worse=any(_is_worse(rows, alpha / len(of_nulls)) for rows in of_nulls),
+            worse=any(_is_worse(rows, alpha / (2 * len(of_nulls))) for rows in of_nulls),
             p_degrees=of_degrees,
             power=None if np.isinf(p[decisive]) else compared[0]["power"],
             alpha=alpha,
         ),
     }
+
+
+def _null_of(row: Mapping[str, Any]) -> str:
+    """Name a null; those that are made of a model's tokens bear its name."""
+    return row["reference"] if row["reference_model"] == MODEL else f"{row['reference']} of {row['reference_model']}"
 
 
 def _is_worse(rows: Rows, alpha: float) -> bool:

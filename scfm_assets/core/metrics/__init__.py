@@ -34,6 +34,8 @@ from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled, slopes
 from scfm_assets.core.metrics.thresholds import coarser, codes_of
 from scfm_assets.core.metrics.universes import (
     ALL_PAIRS,
+    COMMON,
+    DEGREE_MATCHED,
     MATCHED,
     OBSERVED,
     TF_GRID,
@@ -47,6 +49,8 @@ from scfm_assets.core.metrics.universes import (
 __all__ = [
     "ALL_PAIRS",
     "AT_LEAST",
+    "COMMON",
+    "DEGREE_MATCHED",
     "MATCHED",
     "METRICS",
     "METRICS_OF_PLACES",

@@ -16,7 +16,8 @@ from scfm_assets.core.scores.edges import EdgeScores, ScoreKey
 from scfm_assets.core.scores.left_out import LeftOut
 from scfm_assets.core.statistics import effective_number
 from scfm_assets.core.statistics.jackknife import jackknife_error
-from scfm_assets.core.universes.matched_universes import degree_matched
+from scfm_assets.core.universes.control_networks import degree_matched, tf_grid_of
+from scfm_assets.core.universes.matched_universes import MaskedUniverse
 from scfm_assets.core.universes.universe import (
     ALL_PAIRS,
     OBSERVED,
@@ -139,9 +140,10 @@ def test_the_interval_over_tfs_is_the_jackknife_of_differences_of_scikit_learn(u
 def test_matched_universes_are_compared_as_all_others_are():
     old, new = scores(0), scores(1, know=0.5)
     edges = edges_in_panel(NETWORKS[0], NAMES, NAMES, tissue="lung")
-    matched = {"net": [degree_matched(edges, seed=1)]}
+    rewired = degree_matched(edges, seed=1).mask
+    matched = {"net": [MaskedUniverse("rewired", tf_grid_of(edges), rewired, edges.tfs)]}
     table = compare(old, new, NETWORKS, [TF_GRID], matched=matched, **BOTH, intervals=FEW).table.to_pylist()
-    found = [row for row in table if row["universe"] == "degree_matched"]
+    found = [row for row in table if row["universe"] == "rewired"]
     assert {(row["network"], row["interval"]) for row in found} == {("net", "tfs"), ("net", "cells")}
     assert [row for row in table if row["universe"] == "tf_grid"] == rows(old, new, [TF_GRID])
     mask, labels = candidates(TF_GRID, edges, new.pairs[0]), matched["net"][0].positive

@@ -169,13 +169,13 @@ def test_grounds_are_the_universes_that_no_cell_changes_and_can_be_ranked():
     own = ground(6).universe
     edges = PanelEdges(K, TFS, *np.nonzero(own.positive))
     nothing = PanelEdges(K, TFS, np.zeros(0, int), np.zeros(0, int))
-    matched = (ground(6, name="degree_matched").universe,)
+    matched = (ground(6, name="expression_matched").universe,)
     levels = GeneLevels(np.ones(K), np.ones(K))
     universes = TissueUniverses(
         levels, (NetworkUniverses("truth", "1", edges, matched), NetworkUniverses("empty", "1", nothing, ()))
     )
     assert [(g.network, g.universe.name) for g in grounds_of(universes)] == [
-        ("truth", "tf_grid"), ("truth", "degree_matched"),
+        ("truth", "tf_grid"), ("truth", "expression_matched"),
     ]  # fmt: skip
     (grid,) = grounds_of(universes, "tf_grid")
     assert np.array_equal(grid.universe.candidate, own.candidate)

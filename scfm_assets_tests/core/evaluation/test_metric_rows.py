@@ -18,7 +18,8 @@ from scfm_assets.core.sampling.levels import GeneLevels
 from scfm_assets.core.scores.edges import EdgeScores, ScoreKey
 from scfm_assets.core.scores.left_out import LeftOut
 from scfm_assets.core.statistics import Donors, Permuted, one_side, permutation_test, permuted_anywhere
-from scfm_assets.core.universes.matched_universes import MaskedUniverse, degree_matched, expression_matched
+from scfm_assets.core.universes.control_networks import degree_matched, tf_grid_of
+from scfm_assets.core.universes.matched_universes import MaskedUniverse, expression_matched
 from scfm_assets.core.universes.universe import (
     OBSERVED,
     TF_GRID,
@@ -231,9 +232,11 @@ def on_log_odds(value: float, left: np.ndarray, share: np.ndarray, units: int, n
 
 
 def universes_of(place: int, edge_scores: EdgeScores, levels: GeneLevels) -> list[MaskedUniverse]:
-    """Both matched universes of a network."""
+    """The matched universe of a network, and one whose edges are others."""
     edges = edges_in_panel(NETWORKS[place], edge_scores.gene_ids, edge_scores.symbols, tissue="lung")
-    return [expression_matched(edges, levels, seed=place), degree_matched(edges, seed=place)]
+    control = degree_matched(edges, seed=place)
+    others = MaskedUniverse("rewired", tf_grid_of(edges), control.mask, edges.tfs)
+    return [expression_matched(edges, levels, seed=place), others]
 
 
 def matched_universes(edge_scores: EdgeScores) -> dict[str, list[MaskedUniverse]]:
@@ -248,7 +251,7 @@ def test_intervals_over_tfs_and_cells_are_the_jackknife_of_rankings_on_the_masks
     table = evaluate(edge_scores, NETWORKS, matched=matched, **SLICE, intervals=intervals).table
     rows = [row for row in table.to_pylist() if (row["metric"], row["repeat"]) == ("auroc", 0)]
     found = {kind: {row["universe"] for row in rows if row["interval"] == kind} for kind in ("tfs", "cells")}
-    own = {"tf_grid", "observed", "expression_matched", "degree_matched"}
+    own = {"tf_grid", "observed", "expression_matched", "rewired"}
     assert found == {"tfs": own | {"all_pairs"}, "cells": own}
     sizes = np.array((5, 8, 0, 6, 7))
     for row in rows:
@@ -317,8 +320,8 @@ def test_matched_universes_hold_the_same_pairs_for_every_method_and_change_no_ot
     matched = matched_universes(edge_scores)
     table = evaluate(edge_scores, NETWORKS, matched=matched, **SLICE, intervals=FEW).table.to_pylist()
     plain = evaluate(edge_scores, NETWORKS, **SLICE, intervals=FEW).table.to_pylist()
-    assert [row for row in table if row["universe"] not in {"expression_matched", "degree_matched"}] == plain
-    for universe in ("expression_matched", "degree_matched"):
+    assert [row for row in table if row["universe"] not in {"expression_matched", "rewired"}] == plain
+    for universe in ("expression_matched", "rewired"):
         of_network = {
             (row["network"], row["n_pos"], row["n_neg"], row["pair_coverage"], row["repeat"])
             for row in table
@@ -326,7 +329,7 @@ def test_matched_universes_hold_the_same_pairs_for_every_method_and_change_no_ot
         }
         assert len(of_network) == 2 * 2  # networks and repeats: methods and directions share them
     only = evaluate(edge_scores, NETWORKS, [], matched=matched, **SLICE, intervals=FEW).table.to_pylist()
-    assert only == [row for row in table if row["universe"] in {"expression_matched", "degree_matched"}]
+    assert only == [row for row in table if row["universe"] in {"expression_matched", "rewired"}]
 
 
 def test_a_matched_universe_of_another_panel_is_a_bug_of_the_caller():
