@@ -128,7 +128,7 @@ DOORS = {
     "tables": "errors",
     "core.base": "errors",
     "core.metrics": "",
-    "core.curves": "errors tables core.metrics",
+    "core.curves": "errors tables core.base core.metrics",
     "core.genes": "errors core.base",
     "core.networks": "errors tables core.base core.genes",
     "core.intake": "errors core.base core.genes",

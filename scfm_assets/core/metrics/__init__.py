@@ -16,6 +16,7 @@ every pair (`Ranked` in `scfm_assets.core.evaluation.readings`), and come out as
 
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs, RankedPairs
 from scfm_assets.core.metrics.metrics import (
+    CURVE_METRICS,
     METRICS,
     TINY,
     Bins,
@@ -45,6 +46,7 @@ from scfm_assets.core.metrics.universes import (
 __all__ = [
     "ALL_PAIRS",
     "AT_LEAST",
+    "CURVE_METRICS",
     "MATCHED",
     "METRICS",
     "METRICS_OF_PLACES",

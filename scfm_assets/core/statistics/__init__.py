@@ -25,7 +25,7 @@ from scfm_assets.core.statistics.ceilings import (
 from scfm_assets.core.statistics.degree_permutation import permuted_degrees
 from scfm_assets.core.statistics.estimate import Estimate, paired
 from scfm_assets.core.statistics.hypothesis_tests import Test, hypotheses_table, tests_of, tests_table
-from scfm_assets.core.statistics.jackknife import jackknife_error
+from scfm_assets.core.statistics.jackknife import jackknife_error, jackknife_parts
 from scfm_assets.core.statistics.permutation import (
     Permuted,
     permutation_test,
@@ -67,6 +67,7 @@ __all__ = [
     "correlation",
     "hypotheses_table",
     "jackknife_error",
+    "jackknife_parts",
     "leaving_out",
     "of_tfs",
     "over_cells",

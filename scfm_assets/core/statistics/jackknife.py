@@ -32,11 +32,24 @@ def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) 
     -------
     Shape (...); NaN with fewer than two groups that hold cells, or where a statistic is undefined.
     """
+    return np.sqrt((jackknife_parts(value, left_out, sizes) ** 2).sum(axis=0))
+
+
+def jackknife_parts(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Parts of the errors by group, shape (n_groups, ...); arguments as for `jackknife_error`.
+
+    The squares of a statistic's parts sum to its variance, and the products of the parts of two statistics that the
+    same groups were left out of to their covariance. A group without cells has none: 0. NaN with fewer than two groups
+    that hold cells.
+    """
     held = np.flatnonzero(sizes)
-    value, left_out = np.asarray(value, float), np.asarray(left_out, float)[held]
+    value, every = np.asarray(value, float), np.asarray(left_out, float)
+    parts = np.zeros(every.shape)
     if len(held) < 2:
-        return np.full(value.shape, np.nan)
+        return np.full(every.shape, np.nan)
+    left = every[held]
     share = (sizes[held] / sizes.sum()).reshape(-1, *[1] * value.ndim)
-    pseudo = (value - (1 - share) * left_out) / share
-    estimate = len(held) * value - ((1 - share) * left_out).sum(axis=0)
-    return np.sqrt(((pseudo - estimate) ** 2 * share / (1 - share)).mean(axis=0))
+    pseudo = (value - (1 - share) * left) / share
+    estimate = len(held) * value - ((1 - share) * left).sum(axis=0)
+    parts[held] = (pseudo - estimate) * np.sqrt(share / (1 - share) / len(held))
+    return parts

@@ -1,0 +1,151 @@
+"""From rows of the table `metrics` to the points of each curve, their covariance, and what a network lends them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scfm_assets.core.curves.fit import MIN_POINTS
+from scfm_assets.core.curves.least_squares import Points
+from scfm_assets.core.curves.network import SIGNS, NetworkParts
+from scfm_assets.core.curves.noise import Deviations, nested_noise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+KEY = ("tissue", "model", "checkpoint", "method", "layer", "direction", "network", "universe", "metric")
+CELLS = "cells"
+"""Kind of interval whose parts tell how points hang together by their cells."""
+
+
+class Point(NamedTuple):
+    """Where a point comes from."""
+
+    n_cells: int
+    repeat: int
+
+
+Cells = dict[Point, np.ndarray]
+"""Cells of each set, by number."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric of one method over n_cells; every repeat is a point."""
+
+    key: tuple[Any, ...]
+    """Values of `KEY`."""
+    values: Mapping[Point, float]
+    parts: Mapping[str, Mapping[Point, np.ndarray]]
+    """Kind of interval to the parts of each value's error."""
+    simulated: bool
+
+    @property
+    def places(self) -> list[Point]:
+        """All points, by cells and repeat."""
+        return sorted(self.values)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Different numbers of cells."""
+        return np.unique([place.n_cells for place in self.values])
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether there are enough different numbers of cells."""
+        return len(self.counts) >= MIN_POINTS
+
+    def points(self, cells: Cells | None = None) -> Points:
+        """Give the points with the covariance that groups of cells tell, or as independent ones where they do not.
+
+        Parameters
+        ----------
+        cells
+            Cells of each set; where None repeats share none.
+        """
+        places = self.places
+        n = np.array([place.n_cells for place in places], float)
+        y = np.array([self.values[place] for place in places])
+        deviations = self._deviations()
+        noise = nested_noise(deviations) if deviations else None
+        if noise is None:
+            return Points(n, y, np.eye(len(n)))
+        freedom = sum(of_repeat.freedom for of_repeat in deviations)
+        return Points(n, y, noise.covariance(n, _shared(places, cells)), freedom)
+
+    def network(self) -> NetworkParts | None:
+        """Give the parts of every point's error that other TFs and targets are; None where some point has none."""
+        known = {}
+        for kind in SIGNS:
+            of_points = self.parts.get(kind, {})
+            lengths = {len(of_points[place]) if place in of_points else -1 for place in self.places}
+            if len(lengths) == 1 and -1 not in lengths:
+                known[kind] = np.array([of_points[place] for place in self.places])
+        return NetworkParts(known) if "tfs" in known else None
+
+    def _deviations(self) -> list[Deviations]:
+        """Parts over groups of cells, by repeat; nothing unless every point has them."""
+        of_points = self.parts.get(CELLS, {})
+        if any(place not in of_points for place in self.values):
+            return []
+        repeats = []
+        for repeat in sorted({place.repeat for place in self.values}):
+            places = [place for place in self.places if place.repeat == repeat]
+            rows = [of_points[place] for place in places]
+            if len({len(row) for row in rows}) != 1:
+                return []
+            repeats.append(Deviations(np.array([place.n_cells for place in places], float), np.array(rows)))
+        return repeats
+
+
+def series_of(
+    metrics: pa.Table,
+    layers: Mapping[str, int | None],
+    directions: Mapping[str, str],
+    metric_names: Sequence[str],
+) -> Iterator[Series]:
+    """Group the rows that take part, in the order in which they first appear."""
+    at = metrics.schema.get_field_index("metric")  # may be dictionary-encoded, which `isin` does not know
+    metrics = metrics.set_column(at, "metric", metrics["metric"].cast(pa.string()))
+    value = pc.field("value")
+    taking_part = (
+        pc.field("metric").isin(list(metric_names)) & pc.field("head").is_null() & value.is_valid() & ~value.is_nan()
+    )
+    kept = metrics.filter(taking_part)
+    names = (*KEY, "n_cells", "repeat", "simulated", "value", "interval", "parts")
+    columns = [kept[name].to_pylist() for name in names]
+    groups: dict[tuple[Any, ...], dict[Point, float]] = defaultdict(dict)
+    parts: dict[tuple[Any, ...], dict[str, dict[Point, np.ndarray]]] = defaultdict(lambda: defaultdict(dict))
+    simulated: dict[tuple[Any, ...], bool] = defaultdict(bool)
+    for row in zip(*columns, strict=True):
+        key = row[: len(KEY)]
+        n_cells, repeat, is_simulated, number, kind, of_value = row[len(KEY) :]
+        _, model, _, _, layer, direction, *_ = key
+        if layer not in (None, layers.get(model)) or direction != directions.get(model, direction):
+            continue
+        place = Point(n_cells, repeat)
+        groups[key][place] = number
+        if of_value is not None:
+            parts[key][kind][place] = np.array(of_value, float)
+        simulated[key] |= is_simulated
+    for key, values in groups.items():
+        yield Series(key, values, parts[key], simulated[key])
+
+
+def _shared(places: Sequence[Point], cells: Cells | None) -> np.ndarray:
+    """Cells that the sets of two points share, (points, points)."""
+    n = np.array([place.n_cells for place in places], float)
+    repeat = np.array([place.repeat for place in places])
+    nested = np.minimum(n[:, None], n) * (repeat[:, None] == repeat)
+    if cells is None or any(place not in cells for place in places):
+        return nested
+    for i, one in enumerate(places):
+        for j, other in enumerate(places[:i]):
+            if one.repeat != other.repeat:
+                nested[i, j] = nested[j, i] = len(np.intersect1d(cells[one], cells[other]))
+    return nested
