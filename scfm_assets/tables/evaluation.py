@@ -111,7 +111,7 @@ SCALING_CURVES = Table(
         share("chance", "How often data made by this form would lie as far behind another; simulated.", nullable=True),
         one_of(
             "verdict",
-            "worse: refuted (chance below 0.025); best: the only one that is not; indistinguishable: one of several; "
+            "worse: refuted (chance below 0.015); best: the only one that is not; indistinguishable: one of several; "
             "degenerate: not refuted, but its parameters are left open; too_few_points: forms are not ranked.",
             "best",
             "indistinguishable",

@@ -17,7 +17,8 @@ from scipy.special import stdtr
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-BISECTIONS = 40
+COARSE, FINE, REFINED = 129, 17, 5
+"""Steps over the whole reach, and in each refinement between two of them: to 1e-8 of the reach."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,24 +48,22 @@ class Tail:
     noise: float
     spare: float
 
-    def below(self, x: float) -> float:
-        """Tail area: how much of the form's weight lies below x."""
+    def below(self, x: np.ndarray) -> np.ndarray:
+        """Tail areas: how much of the form's weight lies below each x, (xs,)."""
         best = int(self.squares.argmin())
         bounded = np.isfinite(self.value)
         if not bounded.any():
-            return self._endless()
-        least = self._least_at(x, bounded)
-        gain = max(least - float(self.squares[best]), 0.0)
-        centre = self.value[best]
-        return float(stdtr(self.spare, np.sign(x - centre) * np.sqrt(gain / self.noise)))
+            return np.full(len(x), self._endless())
+        gain = np.maximum(self._least_at(x, bounded) - self.squares[best], 0.0)
+        return stdtr(self.spare, np.sign(x - self.value[best]) * np.sqrt(gain / self.noise))
 
-    def _least_at(self, x: float, bounded: np.ndarray) -> float:
+    def _least_at(self, x: np.ndarray, bounded: np.ndarray) -> np.ndarray:
         """Least squares where the number is x."""
-        value, squares = self.value[bounded], self.squares[bounded]
-        if not self.variance[bounded].any():  # the shape alone says it
+        value, squares, variance = self.value[bounded], self.squares[bounded], self.variance[bounded]
+        if not variance.any():  # the shape alone says it
             order = np.argsort(value)
-            return float(np.interp(x, value[order], squares[order]))
-        return float((squares + (x - value) ** 2 / self.variance[bounded]).min())
+            return np.interp(x, value[order], squares[order])
+        return (squares + (x[:, None] - value) ** 2 / variance).min(1)
 
     def _endless(self) -> float:
         """A line without an end: the weight lies on the side to which it goes, as far as that is known."""
@@ -77,17 +76,21 @@ def averaged(tails: Sequence[Tail], reach: tuple[float, float], *, level: float 
     """Median and limits of a number over all forms; None where it lies outside `reach` or nowhere."""
     total = sum(tail.weight for tail in tails)
 
-    def below(x: float) -> float:
-        return sum(tail.weight * tail.below(x) for tail in tails) / total
+    def below(x: np.ndarray) -> np.ndarray:
+        return sum((tail.weight * tail.below(x) for tail in tails), np.zeros(len(x))) / total
 
-    return tuple(_solved(below, share, reach) for share in (0.5, (1 - level) / 2, (1 + level) / 2))
+    coarse = np.linspace(*reach, COARSE)
+    areas = below(coarse)
+    return tuple(_solved(below, share, coarse, areas) for share in (0.5, (1 - level) / 2, (1 + level) / 2))
 
 
-def _solved(below: Callable[[float], float], share: float, reach: tuple[float, float]) -> float | None:
-    lo, hi = reach
-    if not below(lo) < share < below(hi):
+def _solved(below: Callable[[np.ndarray], np.ndarray], share: float, x: np.ndarray, areas: np.ndarray) -> float | None:
+    """Where the tail area passes a share, by ever finer steps between the x that it was passed at."""
+    if not areas[0] < share < areas[-1]:
         return None
-    for _ in range(BISECTIONS):
-        middle = (lo + hi) / 2
-        lo, hi = (middle, hi) if below(middle) < share else (lo, middle)
-    return (lo + hi) / 2
+    for _ in range(REFINED):
+        after = max(int((areas >= share).argmax()), 1)
+        x = np.linspace(x[after - 1], x[after], FINE)
+        areas = below(x)
+    after = max(int((areas >= share).argmax()), 1)
+    return float((x[after - 1] + x[after]) / 2)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMS", "MIN_POINTS", "VERDICTS", "CurveFit", "CurveForm", "WithLimits", "fit_curves", "fit_points"]
 
-REFUTED = 0.025
+REFUTED = 0.015
 """A form is worse if data that were made by it would lie so far behind another form less often than this."""
 SPARE = 3
 """Forms are ranked if all of them leave at least so many residuals beside their AICc's own correction."""

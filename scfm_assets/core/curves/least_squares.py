@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ZOOM = np.linspace(0.0, 1.0, 33)
 ZOOMS = 6
 """Each zoom narrows the bracket sixteenfold: 6 leave 6e-8 of a grid step, less than the curvature can show."""
+ROUGH = 4
+"""Zooms where only predictions are wanted, which follow the shape to second order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +115,12 @@ def basis(form: CurveForm, n: np.ndarray, shapes: np.ndarray) -> np.ndarray:
     return np.broadcast_to(form.function(n, a=1.0, c=0.0, **bend), (*shapes.shape, len(n)))
 
 
-def best_shape(form: CurveForm, points: Points) -> float:
+def best_shape(form: CurveForm, points: Points, zooms: int = ZOOMS) -> float:
     """Find the shape of least squares; 0 for a form without one."""
     if form.shapes is None:
         return 0.0
     trial = form.shapes(points.n)
-    for _ in range(ZOOMS):
+    for _ in range(zooms):
         nearest = int(project(basis(form, points.n, trial), points).sse.argmin())
         lo, hi = trial[max(nearest - 1, 0)], trial[min(nearest + 1, len(trial) - 1)]
         trial = lo + (hi - lo) * ZOOM
@@ -131,7 +133,7 @@ def leave_one_out(form: CurveForm, points: Points) -> np.ndarray:
     for n in np.unique(points.n):
         out = points.n == n
         rest = points.chosen(~out)
-        shape = np.array(best_shape(form, rest))
+        shape = np.array(best_shape(form, rest, ROUGH))
         fit = project(basis(form, rest.n, shape), rest)
         predicted[out] = fit.c + fit.a * basis(form, points.n[out], shape)
     return predicted

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DRAWS = 199
 SEED = 20260
-SIMULATED_SHAPES = 160
+SIMULATED_SHAPES = 80
 """Most shapes that a simulated fit tries: a parabola goes through the best and its neighbours."""
 
 
@@ -58,13 +58,15 @@ def chance_of_gaps(accepted: Sequence[Profile], predicted: Sequence[np.ndarray],
     rng = np.random.default_rng(SEED)
     noise = rng.standard_normal((draws, len(points.y)))
     known = rng.chisquare(freedom, draws) if freedom else np.zeros(draws)
-    chances = np.empty(len(fans))
-    for i, (fan, values) in enumerate(zip(fans, predicted, strict=True)):
+    made, knowledge = [], []
+    for fan, values in zip(fans, predicted, strict=True):
         left = float(((points.values - points.whitened(values)) ** 2).sum())
         scale = (freedom + left) / (evidence - len(fan.form.parameters))
-        drawn = gaps(points.whitened(values) + np.sqrt(scale) * noise, scale * known)[i]
-        chances[i] = (1 + np.count_nonzero(drawn >= observed[i])) / (draws + 1)
-    return chances
+        made.append(points.whitened(values) + np.sqrt(scale) * noise)
+        knowledge.append(scale * known)
+    drawn = gaps(np.concatenate(made), np.concatenate(knowledge)).reshape(len(fans), len(fans), draws)
+    behind = drawn[np.arange(len(fans)), np.arange(len(fans))] >= observed[:, None]
+    return (1 + np.count_nonzero(behind, axis=1)) / (draws + 1)
 
 
 def _thinned(fan: Fan) -> Fan:
