@@ -57,15 +57,13 @@ class Deviations:
         Cell counts, shape (points,).
     parts
         Shape (points, groups): summed products over the groups are the jackknife's covariances.
+    freedom
+        Degrees of freedom: groups that hold cells at every point, less one.
     """
 
     n: np.ndarray
     parts: np.ndarray
-
-    @property
-    def freedom(self) -> int:
-        """Degrees of freedom: groups that hold cells, less one."""
-        return int(np.count_nonzero(np.isfinite(self.parts).all(0) & self.parts.any(0))) - 1
+    freedom: int
 
 
 def nested_noise(repeats: Sequence[Deviations]) -> NestedNoise | None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 KEY = ("tissue", "model", "checkpoint", "method", "layer", "direction", "network", "universe", "metric")
-CELLS = "cells"
-"""Kind of interval whose parts tell how points hang together by their cells."""
+CELLS = ("donors", "cells")
+"""Kinds of intervals whose parts tell how points hang together by their cells: other donors' if they are known."""
 
 
 class Point(NamedTuple):
@@ -28,6 +28,13 @@ class Point(NamedTuple):
 
     n_cells: int
     repeat: int
+
+
+class Parts(NamedTuple):
+    """Parts of the error of one value by unit, and how many independent units there are."""
+
+    of_units: np.ndarray
+    units: int
 
 
 Cells = dict[Point, np.ndarray]
@@ -41,7 +48,7 @@ class Series:
     key: tuple[Any, ...]
     """Values of `KEY`."""
     values: Mapping[Point, float]
-    parts: Mapping[str, Mapping[Point, np.ndarray]]
+    parts: Mapping[str, Mapping[Point, Parts]]
     """Kind of interval to the parts of each value's error."""
     simulated: bool
 
@@ -72,7 +79,7 @@ class Series:
         n = np.array([place.n_cells for place in places], float)
         y = np.array([self.values[place] for place in places])
         deviations = self._deviations()
-        noise = nested_noise(deviations) if deviations else None
+        noise = nested_noise(deviations)
         if noise is None:
             return Points(n, y, np.eye(len(n)))
         freedom = sum(of_repeat.freedom for of_repeat in deviations)
@@ -80,27 +87,32 @@ class Series:
 
     def network(self) -> NetworkParts | None:
         """Give the parts of every point's error that other TFs and targets are; None where some point has none."""
-        known = {}
-        for kind in SIGNS:
-            of_points = self.parts.get(kind, {})
-            lengths = {len(of_points[place]) if place in of_points else -1 for place in self.places}
-            if len(lengths) == 1 and -1 not in lengths:
-                known[kind] = np.array([of_points[place] for place in self.places])
+        known = {kind: rows for kind in SIGNS if (rows := self._rows(kind, self.places)) is not None}
         return NetworkParts(known) if "tfs" in known else None
+
+    def _rows(self, kind: str, places: Sequence[Point]) -> np.ndarray | None:
+        """Parts of points by unit, (points, units); None unless all have the same units."""
+        of_points = self.parts.get(kind, {})
+        if any(place not in of_points for place in places):
+            return None
+        rows = [of_points[place].of_units for place in places]
+        return np.array(rows) if len({len(row) for row in rows}) == 1 else None
 
     def _deviations(self) -> list[Deviations]:
         """Parts over groups of cells, by repeat; nothing unless every point has them."""
-        of_points = self.parts.get(CELLS, {})
-        if any(place not in of_points for place in self.values):
-            return []
-        repeats = []
-        for repeat in sorted({place.repeat for place in self.values}):
-            places = [place for place in self.places if place.repeat == repeat]
-            rows = [of_points[place] for place in places]
-            if len({len(row) for row in rows}) != 1:
-                return []
-            repeats.append(Deviations(np.array([place.n_cells for place in places], float), np.array(rows)))
-        return repeats
+        for kind in CELLS:
+            repeats = []
+            for repeat in sorted({place.repeat for place in self.values}):
+                places = [place for place in self.places if place.repeat == repeat]
+                rows = self._rows(kind, places)
+                if rows is None:
+                    break
+                n = np.array([place.n_cells for place in places], float)
+                freedom = min(self.parts[kind][place].units for place in places) - 1
+                repeats.append(Deviations(n, rows, freedom))
+            else:
+                return repeats
+        return []
 
 
 def series_of(
@@ -117,21 +129,21 @@ def series_of(
         pc.field("metric").isin(list(metric_names)) & pc.field("head").is_null() & value.is_valid() & ~value.is_nan()
     )
     kept = metrics.filter(taking_part)
-    names = (*KEY, "n_cells", "repeat", "simulated", "value", "interval", "parts")
+    names = (*KEY, "n_cells", "repeat", "simulated", "value", "interval", "resamples", "parts")
     columns = [kept[name].to_pylist() for name in names]
     groups: dict[tuple[Any, ...], dict[Point, float]] = defaultdict(dict)
-    parts: dict[tuple[Any, ...], dict[str, dict[Point, np.ndarray]]] = defaultdict(lambda: defaultdict(dict))
+    parts: dict[tuple[Any, ...], dict[str, dict[Point, Parts]]] = defaultdict(lambda: defaultdict(dict))
     simulated: dict[tuple[Any, ...], bool] = defaultdict(bool)
     for row in zip(*columns, strict=True):
         key = row[: len(KEY)]
-        n_cells, repeat, is_simulated, number, kind, of_value = row[len(KEY) :]
+        n_cells, repeat, is_simulated, number, kind, units, of_value = row[len(KEY) :]
         _, model, _, _, layer, direction, *_ = key
         if layer not in (None, layers.get(model)) or direction != directions.get(model, direction):
             continue
         place = Point(n_cells, repeat)
         groups[key][place] = number
         if of_value is not None:
-            parts[key][kind][place] = np.array(of_value, float)
+            parts[key][kind][place] = Parts(np.array(of_value, float), units)
         simulated[key] |= is_simulated
     for key, values in groups.items():
         yield Series(key, values, parts[key], simulated[key])

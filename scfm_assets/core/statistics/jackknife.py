@@ -16,7 +16,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def jackknife_error(
+    value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, strata: np.ndarray | None = None
+) -> np.ndarray:
     """One standard error for each statistic, over groups of cells or any other units.
 
     Parameters
@@ -27,15 +29,20 @@ def jackknife_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) 
         The same without each group, shape (n_groups, ...).
     sizes
         Cells of each group, shape (n_groups,); groups without cells do not count.
+    strata
+        What each group is drawn from, int (n_groups,), where these stay as they are: only groups of one stratum are
+        compared with each other. A stratum of one group adds nothing. One for all if None.
 
     Returns
     -------
     Shape (...); NaN with fewer than two groups that hold cells, or where a statistic is undefined.
     """
-    return np.sqrt((jackknife_parts(value, left_out, sizes) ** 2).sum(axis=0))
+    return np.sqrt((jackknife_parts(value, left_out, sizes, strata) ** 2).sum(axis=0))
 
 
-def jackknife_parts(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def jackknife_parts(
+    value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, strata: np.ndarray | None = None
+) -> np.ndarray:
     """Parts of the errors by group, shape (n_groups, ...); arguments as for `jackknife_error`.
 
     The squares of a statistic's parts sum to its variance, and the products of the parts of two statistics that the
@@ -50,6 +57,14 @@ def jackknife_parts(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) 
     left = every[held]
     share = (sizes[held] / sizes.sum()).reshape(-1, *[1] * value.ndim)
     pseudo = (value - (1 - share) * left) / share
-    estimate = len(held) * value - ((1 - share) * left).sum(axis=0)
-    parts[held] = (pseudo - estimate) * np.sqrt(share / (1 - share) / len(held))
+    if strata is None:
+        estimate = len(held) * value - ((1 - share) * left).sum(axis=0)
+        parts[held] = (pseudo - estimate) * np.sqrt(share / (1 - share) / len(held))
+        return parts
+    for stratum in np.unique(np.asarray(strata)[held]):
+        inside = np.asarray(strata)[held] == stratum
+        number, weight = np.count_nonzero(inside), share[inside]
+        if number > 1:
+            mean = (pseudo[inside] * weight).sum(axis=0) / weight.sum()
+            parts[held[inside]] = weight * (pseudo[inside] - mean) * np.sqrt(number / (number - 1))
     return parts

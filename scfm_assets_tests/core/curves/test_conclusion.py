@@ -31,7 +31,7 @@ def test_noise_is_found_again_in_deviations_that_were_drawn_with_it():
     found = []
     for _ in range(40):
         groups = root @ rng.standard_normal((9, 10))
-        found.append(nested_noise([Deviations(N, (groups - groups.mean(1, keepdims=True)) / 3)]))
+        found.append(nested_noise([Deviations(N, (groups - groups.mean(1, keepdims=True)) / 3, 9)]))
     spread = np.array([(np.log(one.scale), one.falls, one.renewed) for one in found])
     error = spread.std(0, ddof=1) / np.sqrt(40)
     assert (np.abs(spread.mean(0) - (np.log(0.05), 0.4, 1.2)) < 4 * error + 0.05).all()
@@ -39,7 +39,7 @@ def test_noise_is_found_again_in_deviations_that_were_drawn_with_it():
 
 
 def test_values_that_no_group_moves_tell_no_noise():
-    assert nested_noise([Deviations(N, np.zeros((9, 10)))]) is None
+    assert nested_noise([Deviations(N, np.zeros((9, 10)), 9)]) is None
 
 
 def test_covariance_of_sets_that_share_cells_in_any_way_can_be_inverted():

@@ -32,6 +32,7 @@ TYPES = {
     "lo": pa.float64(),
     "hi": pa.float64(),
     "interval": pa.string(),
+    "resamples": pa.int32(),
     "parts": pa.list_(pa.float32()),
     "simulated": pa.bool_(),
 }
@@ -55,6 +56,7 @@ def rows(value=rises, n_cells=N_CELLS, repeats=(0, 1), kinds=("pairs", "tfs"), p
         "metric": "auroc",
         "lo": None,
         "hi": None,
+        "resamples": 10,
         "simulated": True,
         **fixed,
     }

@@ -70,7 +70,7 @@ class World:
             left_out = (sums.sum() - sums) / (n - sizes)
             luck.append(cells[:n].mean())
             parts.append(jackknife_parts(luck[-1], left_out, sizes))
-        deviations = Deviations(N, np.array(parts))
+        deviations = Deviations(N, np.array(parts), GROUPS - 1)
         noise = nested_noise([deviations])
         assert noise is not None
         covariance = noise.covariance(N, np.minimum(N[:, None], N))
