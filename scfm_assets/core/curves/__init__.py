@@ -1,10 +1,9 @@
 """Scaling curves: forms, fits with intervals, and the table of all curves."""
 
 from scfm_assets.core.curves.checks import ceilings_inside, largest_predicted
-from scfm_assets.core.curves.conclusion import Conclusion, HeldOut, Trend, conclude, held_out
-from scfm_assets.core.curves.fit import CurveFit, WithLimits, fit_curves, fit_points
+from scfm_assets.core.curves.conclusion import Conclusion, HeldOut, conclude, held_out
+from scfm_assets.core.curves.fit import CurveFit, WithLimits, fit_curves
 from scfm_assets.core.curves.forms import FORMS
-from scfm_assets.core.curves.least_squares import Points
 from scfm_assets.core.curves.scaling import left_out, scaling_table
 from scfm_assets.core.curves.series import Point
 from scfm_assets.core.curves.table import read_points
@@ -15,13 +14,10 @@ __all__ = [
     "CurveFit",
     "HeldOut",
     "Point",
-    "Points",
-    "Trend",
     "WithLimits",
     "ceilings_inside",
     "conclude",
     "fit_curves",
-    "fit_points",
     "held_out",
     "largest_predicted",
     "left_out",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SEVERAL = 3.0
 """A bounded asymptote is given if the largest n is so many times the characteristic n."""
+BOUNDED = 0.99
+"""Level at which both limits of an asymptote must exist, lest it be given where luck made the curve look finished."""
 RISEN = 1 - np.exp(-1)
 """Share of the rise from 0 cells that is made at the averaged characteristic n."""
 NEGLIGIBLE = 0.1
@@ -67,8 +69,9 @@ class Conclusion:
     Attributes
     ----------
     asymptote
-        Of the curve of this network with other cells: limits of model-averaged tail areas. None unless both are set
-        and the largest n is `SEVERAL` times the characteristic n.
+        Of the curve of this network with other cells: limits of model-averaged tail areas. None unless a constant is
+        refuted, both limits are set even at the level `BOUNDED`, and the largest n is `SEVERAL` times the
+        characteristic n.
     asymptote_of_networks
         The same of other networks too: what its TFs and targets add is squared and added to each side (Zou and Donner
         2008, Statistics in Medicine 27). None where nothing is known of them.
@@ -174,10 +177,13 @@ def _reach(fits: Sequence[CurveFit]) -> tuple[float, float]:
 
 
 def _asymptote(fits: Sequence[CurveFit]) -> WithLimits | None:
-    if any(fit.weight is None for fit in fits):
+    if any(fit.weight is None or (not fit.form.rises and fit.verdict != "worse") for fit in fits):
         return None
-    middle, lo, hi = averaged([_end_of(fit) for fit in fits], _reach(fits))
-    return None if middle is None or lo is None or hi is None else WithLimits(middle, lo, hi)
+    ends = [_end_of(fit) for fit in fits]
+    middle, lo, hi = averaged(ends, _reach(fits))
+    if middle is None or lo is None or hi is None or None in averaged(ends, _reach(fits), level=BOUNDED):
+        return None
+    return WithLimits(middle, lo, hi)
 
 
 def _end_of(fit: CurveFit) -> Tail:
