@@ -150,7 +150,7 @@ DOORS = {
     "resources": "errors partitions tables core.attention core.base catalog",
     "engine": "errors home partitions tables core.base families catalog inputs resources",
     "warehouse": "errors tables engine",
-    "report": "core.curves core.evaluation core.metrics core.scores figures",
+    "report": "core.evaluation core.metrics core.scores figures",
     "defs": "errors home partitions tables core inputs resources engine warehouse figures report studies catalog",
     "definitions": "defs",
     "scfm_assets_pretrain": "errors core families catalog inputs engine figures",

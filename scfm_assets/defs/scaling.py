@@ -102,7 +102,7 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
 )
 def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData, cell_sets: StoredValues) -> pa.Table:
     """One row: one form of curve fitted to one method's metric against the number of cells, with its verdict."""
-    from scfm_assets.core.curves import Point, left_out, scaling_table
+    from scfm_assets.core.curves import CellSet, left_out, scaling_table
     from scfm_assets.core.evaluation import SMALLEST
     from scfm_assets.core.sampling import members
 
@@ -118,7 +118,7 @@ def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData, cel
     job.say(**{f"ceiling_{m}": round(c, 4) for (_, m), c in ceilings.items()})
     job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
     cells = {
-        Point(int(place.n_cells or 0), repeat): chosen
+        CellSet(int(place.n_cells or 0), repeat): chosen
         for place, sets in cell_sets.items()
         for repeat, chosen in members(sets, int(place.n_cells or 0)).items()
     }

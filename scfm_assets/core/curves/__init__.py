@@ -5,15 +5,15 @@ from scfm_assets.core.curves.conclusion import Conclusion, HeldOut, conclude, he
 from scfm_assets.core.curves.fit import CurveFit, WithLimits, fit_curves
 from scfm_assets.core.curves.forms import FORMS
 from scfm_assets.core.curves.scaling import left_out, scaling_table
-from scfm_assets.core.curves.series import Point
+from scfm_assets.core.curves.series import CellSet
 from scfm_assets.core.curves.table import read_points
 
 __all__ = [
     "FORMS",
+    "CellSet",
     "Conclusion",
     "CurveFit",
     "HeldOut",
-    "Point",
     "WithLimits",
     "ceilings_inside",
     "conclude",

@@ -23,8 +23,8 @@ CELLS = ("donors", "cells")
 """Kinds of intervals whose parts tell how points hang together by their cells: other donors' if they are known."""
 
 
-class Point(NamedTuple):
-    """Where a point comes from."""
+class CellSet(NamedTuple):
+    """The cells that a point was made of: so many of one repeat."""
 
     n_cells: int
     repeat: int
@@ -37,7 +37,7 @@ class Parts(NamedTuple):
     units: int
 
 
-Cells = dict[Point, np.ndarray]
+Cells = dict[CellSet, np.ndarray]
 """Cells of each set, by number."""
 
 
@@ -47,13 +47,13 @@ class Series:
 
     key: tuple[Any, ...]
     """Values of `KEY`."""
-    values: Mapping[Point, float]
-    parts: Mapping[str, Mapping[Point, Parts]]
+    values: Mapping[CellSet, float]
+    parts: Mapping[str, Mapping[CellSet, Parts]]
     """Kind of interval to the parts of each value's error."""
     simulated: bool
 
     @property
-    def places(self) -> list[Point]:
+    def places(self) -> list[CellSet]:
         """All points, by cells and repeat."""
         return sorted(self.values)
 
@@ -90,7 +90,7 @@ class Series:
         known = {kind: rows for kind in SIGNS if (rows := self._rows(kind, self.places)) is not None}
         return NetworkParts(known) if "tfs" in known else None
 
-    def _rows(self, kind: str, places: Sequence[Point]) -> np.ndarray | None:
+    def _rows(self, kind: str, places: Sequence[CellSet]) -> np.ndarray | None:
         """Parts of points by unit, (points, units); None unless all have the same units."""
         of_points = self.parts.get(kind, {})
         if any(place not in of_points for place in places):
@@ -131,8 +131,8 @@ def series_of(
     kept = metrics.filter(taking_part)
     names = (*KEY, "n_cells", "repeat", "simulated", "value", "interval", "resamples", "parts")
     columns = [kept[name].to_pylist() for name in names]
-    groups: dict[tuple[Any, ...], dict[Point, float]] = defaultdict(dict)
-    parts: dict[tuple[Any, ...], dict[str, dict[Point, Parts]]] = defaultdict(lambda: defaultdict(dict))
+    groups: dict[tuple[Any, ...], dict[CellSet, float]] = defaultdict(dict)
+    parts: dict[tuple[Any, ...], dict[str, dict[CellSet, Parts]]] = defaultdict(lambda: defaultdict(dict))
     simulated: dict[tuple[Any, ...], bool] = defaultdict(bool)
     for row in zip(*columns, strict=True):
         key = row[: len(KEY)]
@@ -140,7 +140,7 @@ def series_of(
         _, model, _, _, layer, direction, *_ = key
         if layer not in (None, layers.get(model)) or direction != directions.get(model, direction):
             continue
-        place = Point(n_cells, repeat)
+        place = CellSet(n_cells, repeat)
         groups[key][place] = number
         if of_value is not None:
             parts[key][kind][place] = Parts(np.array(of_value, float), units)
@@ -149,7 +149,7 @@ def series_of(
         yield Series(key, values, parts[key], simulated[key])
 
 
-def _shared(places: Sequence[Point], cells: Cells | None) -> np.ndarray:
+def _shared(places: Sequence[CellSet], cells: Cells | None) -> np.ndarray:
     """Cells that the sets of two points share, (points, points)."""
     n = np.array([place.n_cells for place in places], float)
     repeat = np.array([place.repeat for place in places])

@@ -179,11 +179,11 @@ def test_the_interval_for_other_networks_adds_what_tfs_add_to_that_of_other_cell
 
 
 def test_repeats_that_share_cells_are_told_from_repeats_that_do_not():
-    from scfm_assets.core.curves.series import Point, series_of
+    from scfm_assets.core.curves.series import CellSet, series_of
 
     (series,) = series_of(table(rows(kinds=("cells",), parts=luck)), {"planted": 3}, {}, ("auroc",))
-    apart = {Point(n, r): np.arange(n) + 10_000 * r for n in N_CELLS for r in (0, 1)}
-    same = {Point(n, r): np.arange(n) for n in N_CELLS for r in (0, 1)}
+    apart = {CellSet(n, r): np.arange(n) + 10_000 * r for n in N_CELLS for r in (0, 1)}
+    same = {CellSet(n, r): np.arange(n) for n in N_CELLS for r in (0, 1)}
     assert series.points(apart).covariance == pytest.approx(series.points().covariance)
     shared = series.points(same).covariance
     assert shared[0, 1] == pytest.approx(shared[0, 0], rel=1e-4)

@@ -7,7 +7,7 @@ import pytest
 
 from scfm_assets.core.curves.conclusion import conclude, held_out
 from scfm_assets.core.curves.fit import judged, weighed_forms
-from scfm_assets.core.curves.series import Parts, Point, Series
+from scfm_assets.core.curves.series import CellSet, Parts, Series
 from scfm_assets.core.metrics import auroc, bins_of
 from scfm_assets.core.simulate import WorldSpec, make_world, simulate_counts
 from scfm_assets.core.statistics import jackknife_parts
@@ -50,11 +50,11 @@ class Tissue:
             group = np.concatenate([rng.permutation(GROUPS) for _ in range(max(LADDER) // GROUPS)])
             for n in LADDER:
                 cells, groups = order[:n], group[:n]
-                values[Point(n, repeat)] = self.auroc(cells)
+                values[CellSet(n, repeat)] = self.auroc(cells)
                 left_out = np.array([self.auroc(cells[groups != g]) for g in range(GROUPS)])
                 sizes = np.bincount(groups, minlength=GROUPS)
-                of_groups = jackknife_parts(values[Point(n, repeat)], left_out, sizes)
-                parts[Point(n, repeat)] = Parts(of_groups, GROUPS)
+                of_groups = jackknife_parts(values[CellSet(n, repeat)], left_out, sizes)
+                parts[CellSet(n, repeat)] = Parts(of_groups, GROUPS)
         return Series((), values, {"cells": parts}, simulated=True)
 
 
