@@ -22,6 +22,10 @@ SIGNS = {"tfs": 1.0, "targets": 1.0, "tf_targets": -1.0}
 2011, Journal of Business and Economic Statistics 29)."""
 
 
+NETWORK = "network"
+"""Kind of interval whose parts hold those of `SIGNS` one after the other, in thirds."""
+
+
 class NetworkError(NamedTuple):
     """Standard error of a number over networks, and the independent clusters behind it."""
 
@@ -41,6 +45,11 @@ class NetworkParts:
     """
 
     parts: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of_thirds(cls, rows: np.ndarray) -> NetworkParts:
+        """Take parts that stand one after the other, (points, 3 slots)."""
+        return cls(dict(zip(SIGNS, np.split(rows, 3, axis=1), strict=True)))
 
     def error(self, gradient: np.ndarray) -> NetworkError:
         """Error of a number with this gradient by the points, (points,)."""

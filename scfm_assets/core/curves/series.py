@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from scfm_assets.core.curves.fit import MIN_POINTS
 from scfm_assets.core.curves.least_squares import Points
-from scfm_assets.core.curves.network import SIGNS, NetworkParts
+from scfm_assets.core.curves.network import NETWORK, NetworkParts
 from scfm_assets.core.curves.noise import Deviations, nested_noise
 
 if TYPE_CHECKING:
@@ -87,8 +87,10 @@ class Series:
 
     def network(self) -> NetworkParts | None:
         """Give the parts of every point's error that other TFs and targets are; None where some point has none."""
-        known = {kind: rows for kind in SIGNS if (rows := self._rows(kind, self.places)) is not None}
-        return NetworkParts(known) if "tfs" in known else None
+        if (rows := self._rows(NETWORK, self.places)) is not None:
+            return NetworkParts.of_thirds(rows)
+        of_tfs = self._rows("tfs", self.places)
+        return None if of_tfs is None else NetworkParts({"tfs": of_tfs})
 
     def _rows(self, kind: str, places: Sequence[CellSet]) -> np.ndarray | None:
         """Parts of points by unit, (points, units); None unless all have the same units."""

@@ -36,6 +36,7 @@ from scfm_assets.core.statistics.power import ALPHA, POWER, Sided, power_of_diff
 from scfm_assets.core.statistics.reliability import Reliability, correlation, split_half
 from scfm_assets.core.statistics.resampling import PairBootstrap, tf_bootstrap, tf_jackknife
 from scfm_assets.core.statistics.selection import Selection, of_tfs, select
+from scfm_assets.core.statistics.signed_sums import network_parts, signed_sums
 from scfm_assets.core.statistics.uncertainty import (
     Difference,
     Shared,
@@ -69,6 +70,7 @@ __all__ = [
     "jackknife_error",
     "jackknife_parts",
     "leaving_out",
+    "network_parts",
     "of_tfs",
     "over_cells",
     "over_tfs",
@@ -79,6 +81,7 @@ __all__ = [
     "permuted_within_tfs",
     "power_of_difference",
     "select",
+    "signed_sums",
     "smallest_difference",
     "split_half",
     "t_tests",
