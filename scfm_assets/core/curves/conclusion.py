@@ -44,7 +44,7 @@ class Trend:
     def is_flat(self) -> bool:
         """Whether no change is not refuted, and any that matters is."""
         lo, hi = self.change.lo, self.change.hi
-        return self.p > 0.05 and lo is not None and hi is not None and -self.margin < lo and hi < self.margin
+        return self.p > 0.05 and lo is not None and hi is not None and -self.margin <= lo and hi <= self.margin
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class Conclusion:
         Of the curve of this network with other cells: limits of model-averaged tail areas. None unless a constant is
         refuted, both limits are set even at the level `BOUNDED`, and the largest n is `SEVERAL` times the
         characteristic n.
+        Where nothing is known of the noise but residuals, it holds the intervals of all forms that are not refuted.
     asymptote_of_networks
         The same of other networks too: what its TFs and targets add is squared and added to each side (Zou and Donner
         2008, Statistics in Medicine 27). None where nothing is known of them.
@@ -183,7 +184,25 @@ def _asymptote(fits: Sequence[CurveFit]) -> WithLimits | None:
     middle, lo, hi = averaged(ends, _reach(fits))
     if middle is None or lo is None or hi is None or None in averaged(ends, _reach(fits), level=BOUNDED):
         return None
-    return WithLimits(middle, lo, hi)
+    return (
+        WithLimits(middle, lo, hi) if fits[0].accepted.points.freedom else _envelope(fits, WithLimits(middle, lo, hi))
+    )
+
+
+def _envelope(fits: Sequence[CurveFit], averaged_end: WithLimits) -> WithLimits | None:
+    """Widen an interval to hold those of all forms that are not refuted; None where one of them bounds nothing.
+
+    Where nothing but a few residuals tells the noise, weights of forms are too sure of themselves.
+    """
+    possible = [fit.asymptote for fit in fits if fit.verdict != "worse"]
+    lows, highs = [averaged_end.lo], [averaged_end.hi]
+    for end in possible:
+        lows.append(None if end is None else end.lo)
+        highs.append(None if end is None else end.hi)
+    known_lows, known_highs = ([end for end in ends if end is not None] for ends in (lows, highs))
+    if len(known_lows) < len(lows) or len(known_highs) < len(highs):
+        return None
+    return WithLimits(averaged_end.value, min(known_lows), max(known_highs))
 
 
 def _end_of(fit: CurveFit) -> Tail:

@@ -101,7 +101,8 @@ def fit_curves(n: np.ndarray, y: np.ndarray, sigma: np.ndarray | None = None) ->
         Fewer than four different n, a value that is not finite, an n or sigma that is not positive.
     """
     n, y, sigma = _checked(n, y, sigma)
-    logs = np.log(sigma)
+    order = np.lexsort((sigma, y, n))  # nothing depends on the order of the points
+    n, y, logs = n[order], y[order], np.log(sigma[order])
     return fit_points(Points(n, y, np.diag(np.exp(2.0 * (logs - logs.mean())))))
 
 

@@ -22,6 +22,8 @@ ZOOMS = 6
 """Each zoom narrows the bracket sixteenfold: 6 leave 6e-8 of a grid step, less than the curvature can show."""
 ROUGH = 4
 """Zooms where only predictions are wanted, which follow the shape to second order."""
+ROUNDING = 1e-12
+"""Share of a sum of squares below which a difference of sums is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +181,9 @@ class Fan:
         Between two shapes it is taken from the parabola through the best and its neighbours.
         """
         shapes, points, _ = self.columns.shape
+        values = (
+            values - (values @ self.points.ones / (self.points.ones @ self.points.ones))[:, None] * self.points.ones
+        )
         explained = values @ self.columns.transpose(1, 0, 2).reshape(points, -1)
         explained = (explained.reshape(len(values), shapes, 2) ** 2).sum(-1)
         best = explained.argmax(1)
@@ -189,7 +194,8 @@ class Fan:
             at = [self.shapes[middle + step] for step in (-1, 0, 1)]
             of = [explained[rows, middle + step] for step in (-1, 0, 1)]
             top = np.maximum(top, np.minimum(_top_of_parabola(at, of), top + np.ptp(of, axis=0)))
-        return np.maximum((values**2).sum(1) - top, 0.0)
+        total = (values**2).sum(1)
+        return np.maximum(total - top, ROUNDING * total)
 
 
 def _top_of_parabola(at: list[np.ndarray], of: list[np.ndarray]) -> np.ndarray:

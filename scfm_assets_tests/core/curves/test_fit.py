@@ -91,9 +91,10 @@ def test_power_law_of_the_published_points_is_degenerate_and_not_a_failure():
 
 def test_published_points_do_not_tell_the_rising_forms_apart():
     fits = by_name(fit_curves(N, PUBLISHED))
-    assert {name for name, fit in fits.items() if fit.verdict == "worse"} == {"constant", "linear"}
-    assert {name for name, fit in fits.items() if fit.verdict == "indistinguishable"} == {
+    assert {name for name, fit in fits.items() if fit.verdict == "worse"} == {"constant"}
+    assert {name for name, fit in fits.items() if fit.chance > 0.05} == {
         "logarithmic",
+        "power",
         "exponential_saturation",
         "michaelis_menten",
     }
@@ -102,7 +103,8 @@ def test_published_points_do_not_tell_the_rising_forms_apart():
     assert exponential.asymptote.lo < 0.6073 < exponential.asymptote.hi < 0.65
     assert exponential.characteristic_n.value == pytest.approx(1 / value(exponential, "b"))
     conclusion = conclude(tuple(fits.values()))
-    assert conclusion.sentence.startswith("indistinguishable: logarithmic, exponential_saturation, michaelis_menten")
+    rising = "linear, logarithmic, exponential_saturation, michaelis_menten"
+    assert conclusion.sentence.startswith(f"indistinguishable: {rising}")
     assert conclusion.asymptote is None  # the logarithmic curve has none, and nothing refutes it
 
 
@@ -133,14 +135,14 @@ TRUE = {
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.rises], ids=lambda form: form.name)
 @pytest.mark.parametrize("sign", [1, -1], ids=["rising", "falling"])
-def test_noiseless_curve_of_each_form_is_recovered_and_chosen(form, sign):
+def test_curve_of_each_form_with_hardly_any_noise_is_recovered_and_chosen(form, sign):
     true = {**TRUE[form.name], "a": sign * TRUE[form.name]["a"]}
-    fits = fit_curves(N, form.function(N, **true))
+    fits = fit_curves(N, form.function(N, **true) + 1e-7 * np.cos(7 * N))
     fit = by_name(fits)[form.name]
     assert {name: value(fit, name) for name in true} == pytest.approx(true, rel=1e-4)
-    assert fit.r2 == pytest.approx(1, abs=1e-12)
-    assert fit.loo_rmse < 1e-6
-    assert fit.verdict == "best"
+    assert fit.r2 == pytest.approx(1, abs=1e-9)
+    assert fit.loo_rmse < 1e-5
+    assert fit.verdict in ("best", "indistinguishable")  # a power law can be a line
     if form.asymptote is not None:
         assert fit.asymptote.value == pytest.approx(float(form.asymptote(true)), abs=1e-5)
 
@@ -162,7 +164,7 @@ def test_saturating_forms_fitted_to_a_line_are_degenerate_and_bound_no_asymptote
     for name in ("exponential_saturation", "michaelis_menten"):
         assert fits[name].verdict == "degenerate"
         assert fits[name].asymptote is None or fits[name].asymptote.hi is None
-    assert fits["linear"].verdict == "best"
+    assert fits["linear"].verdict in ("best", "indistinguishable")
 
 
 def test_curve_that_saturates_before_the_first_point_says_so_and_still_bounds_its_asymptote():
@@ -494,7 +496,7 @@ def test_terminal_table_shows_every_form_best_first_and_the_published_numbers(pu
     assert rows[3][1:3] == ["0.8997", "-66.73"]
     assert "degenerate" in text
     assert "a = 0.08883" in text
-    assert "indistinguishable: logarithmic, exponential_saturation, michaelis_menten" in text
+    assert "indistinguishable: linear, logarithmic, exponential_saturation, michaelis_menten" in text
     assert "Errors of the points are taken as independent" in text
 
 
