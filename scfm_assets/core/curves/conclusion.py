@@ -182,11 +182,11 @@ def _asymptote(fits: Sequence[CurveFit]) -> WithLimits | None:
         return None
     ends = [_end_of(fit) for fit in fits]
     middle, lo, hi = averaged(ends, _reach(fits))
-    if middle is None or lo is None or hi is None or None in averaged(ends, _reach(fits), level=BOUNDED):
+    if middle is None or lo is None or hi is None:
         return None
-    return (
-        WithLimits(middle, lo, hi) if fits[0].accepted.points.freedom else _envelope(fits, WithLimits(middle, lo, hi))
-    )
+    if not fits[0].accepted.points.freedom:
+        return _envelope(fits, WithLimits(middle, lo, hi))
+    return None if None in averaged(ends, _reach(fits), level=BOUNDED) else WithLimits(middle, lo, hi)
 
 
 def _envelope(fits: Sequence[CurveFit], averaged_end: WithLimits) -> WithLimits | None:
