@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
     """The part of the catalog that metrics depend on."""
     settings = catalog.experiment.model_dump(mode="json", include={"directions", "universes", "intervals"})
-    return {**settings, **networks.taken_as(catalog, place)}
+    return {**settings, **networks.taken_as(catalog, place), "curve_layers": layer_of_model(catalog)}
 
 
 def _facts(job: Job, metrics: pa.Table) -> Facts:
@@ -152,7 +152,7 @@ def nodes(catalog: Catalog) -> list[Node]:
             settings["matched"] = {
                 network: (*settings["matched"].get(network, ()), *made) for network, made in common.items()
             } | {network: made for network, made in settings["matched"].items() if network not in common}
-            results.append(evaluate(scores, known, **settings))
+            results.append(evaluate(scores, known, **settings, curve_layer=layer_of_model(job.catalog).get(model)))
         reasons = dict.fromkeys(reason for result in results for reason in result.reasons)
         job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
         return pa.concat_tables([result.table for result in results])

@@ -67,6 +67,7 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
         "metrics": everything("evaluation/metrics"),
         "panel": same("atlas/gene_panel"),
         "atlas": same("atlas/processed"),
+        "cell_sets": everything("atlas/cell_sets"),
     },
     config=_declared,
     table="scaling_curves",
@@ -84,14 +85,28 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
             _control_behaves("planted"),
             blocking=False,
         ),
+        Check(
+            "planted_ceiling_is_inside",
+            "Where the asymptote of a planted control is bounded, its interval holds the known ceiling.",
+            "core.curves:ceilings_inside",
+            blocking=False,
+        ),
+        Check(
+            "largest_n_is_predicted",
+            "No more curves miss their value at the most cells, predicted from fewer, than 95 % intervals may.",
+            "core.curves:largest_predicted",
+            blocking=False,
+        ),
     ],
     facts=_facts,
     kinds=["parquet"],
 )
-def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData) -> pa.Table:
+def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData, cell_sets: StoredValues) -> pa.Table:
     """One row: one form of curve fitted to one method's metric against the number of cells, with its verdict."""
-    from scfm_assets.core.curves import left_out, scaling_table
+    from scfm_assets.core.curves import CellSet, left_out, scaling_table
     from scfm_assets.core.metrics import COMMON
+    from scfm_assets.core.sampling import members
+    from scfm_assets.core.words import MARGINS
 
     # The pairs that all methods can score are others at every number of cells: no curve over them.
     stored = all_of("metrics", metrics)
@@ -106,7 +121,12 @@ def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData) -> 
     reasons = left_out(table, **fixed)
     job.say(**{f"ceiling_{m}": round(c, 4) for (_, m), c in ceilings.items()})
     job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
-    return scaling_table(table, ceilings=ceilings, **fixed)
+    cells = {
+        CellSet(int(place.n_cells or 0), repeat): chosen
+        for place, sets in cell_sets.items()
+        for repeat, chosen in members(sets, int(place.n_cells or 0)).items()
+    }
+    return scaling_table(table, ceilings=ceilings, margins=MARGINS, cells=cells, **fixed)
 
 
 def nodes(catalog: Catalog) -> list[Node]:

@@ -13,7 +13,7 @@ from scfm_assets.figures.traces import rows_of
 from scfm_assets.report.headline import headline, picked, scores_of
 from scfm_assets.report.html import Html, fill, table
 from scfm_assets.report.methods import method_section
-from scfm_assets.report.parts import fit_table, glance_table, score_table
+from scfm_assets.report.parts import curve_table, fit_table, glance_table, score_table
 from scfm_assets.report.studies import anchor
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def _tissue(
         "curve": _svg(curve, f"{tissue}-curve"),
         "scores": score_table(section["shown"]),
         "methods": method_section(tables.get("method_verdicts"), tissue),
+        "curves": curve_table(curves, tissue, chosen["network"], about.direction),
         "fits": fit_table(curves, tissue, chosen["network"], about.direction),
         "layers": _svg(plots.attention_by_layer(metrics, tissue, **chosen), f"{tissue}-layers"),
         "coverage": _svg(plots.coverage(metrics, tissue), f"{tissue}-coverage"),

@@ -36,7 +36,7 @@ class Column:
     Attributes
     ----------
     name, type
-        Its name and DuckDB type (a key of `ARROW_TYPES`).
+        Its name and DuckDB type: a key of `ARROW_TYPES`, or ``FLOAT[]`` for a list.
     doc
         One sentence.
     nullable
@@ -73,7 +73,7 @@ class Table:
         import pyarrow as pa
 
         text = pa.string() if self.key else pa.dictionary(pa.int32(), pa.string())
-        types = {c.name: text if c.type == "VARCHAR" else pa.type_for_alias(ARROW_TYPES[c.type]) for c in self.columns}
+        types = {c.name: text if c.type == "VARCHAR" else _arrow_type(c.type) for c in self.columns}
         return pa.schema([pa.field(c.name, types[c.name], nullable=c.nullable) for c in self.columns])
 
     def without(self, *names: str) -> Table:
@@ -126,6 +126,15 @@ class Table:
         if wrong := set(names) ^ set(schema.names):
             message = f"a row of {self.name} lacks or has too much: {', '.join(sorted(wrong))}"
             raise ValueError(message)
+
+
+def _arrow_type(kind: str) -> pa.DataType:
+    """Arrow type of a DuckDB type; ``FLOAT[]`` is a list of ``FLOAT``."""
+    import pyarrow as pa
+
+    if kind.endswith("[]"):
+        return pa.list_(_arrow_type(kind.removesuffix("[]")))
+    return pa.type_for_alias(ARROW_TYPES[kind])
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:

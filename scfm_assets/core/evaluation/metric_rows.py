@@ -7,11 +7,22 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from scfm_assets.core.evaluation.intervals import Draws, Intervals, WithoutGroups
 from scfm_assets.core.evaluation.readings import Coverage, Ranked, coverage_of
-from scfm_assets.core.metrics import METRICS
+from scfm_assets.core.metrics import CURVE_METRICS, METRICS
 from scfm_assets.core.scores import DIRECTIONS, Direction, EdgeScores, ScoreKey
-from scfm_assets.core.statistics import Donors, one_side, over_network, over_tfs
+from scfm_assets.core.statistics import (
+    Donors,
+    Resampled,
+    Shared,
+    TwoWay,
+    jackknife_parts,
+    one_side,
+    over_network,
+    over_tfs,
+)
 from scfm_assets.core.universes import UNIVERSES, AnyUniverse, Universe, references_in_panel
 from scfm_assets.tables import evaluation as tables
 
@@ -72,6 +83,7 @@ def evaluate(
     directions: Sequence[Direction] = DIRECTIONS,
     intervals: Intervals | None = None,
     donors: Donors | None = None,
+    curve_layer: int | None = None,
 ) -> EvaluationResult:
     """Say how well every matrix of scores ranks the edges of every network, in every universe and direction.
 
@@ -96,6 +108,9 @@ def evaluate(
         How uncertainty is estimated; the default of `Intervals` if None.
     donors
         Whose cells the groups hold; nothing is known of them if None.
+    curve_layer
+        The layer that curves are fitted to. Its values, and those of methods without a layer, keep the parts of their
+        errors: the covariance of a curve's points is made of them.
 
     Returns
     -------
@@ -137,7 +152,9 @@ def evaluate(
                     donors.kind: partial(groups.shared, ranking, direction, place, universe) if groups else _nothing,
                 }
                 resampled = {kind: drawn for kind in kinds if (drawn := shared[kind]()) is not None}
-                rows += [{**named, **row} for row in _numbers(ranking, resampled, level=intervals.level)]
+                in_curve = key.head is None and key.layer in (None, curve_layer)
+                numbers = _numbers(ranking, resampled, level=intervals.level, with_parts=in_curve)
+                rows += [{**named, **row} for row in numbers]
     return EvaluationResult(tables.METRICS.rows(rows, stamped=()), tuple(dict.fromkeys(reasons)))
 
 
@@ -155,17 +172,33 @@ def _over_networks(ranking: Ranking, kinds: Collection[str]) -> dict[str, Callab
     }
 
 
-def _numbers(ranking: Ranking, resampled: Mapping[str, Shared], *, level: float) -> list[dict[str, object]]:
-    """Value and limits of each metric and kind of interval."""
+def _numbers(
+    ranking: Ranking, resampled: Mapping[str, Shared], *, level: float, with_parts: bool
+) -> list[dict[str, object]]:
+    """Value and limits of each metric and kind of interval, and the parts of its error where a curve needs them."""
     n_pos, n_neg = int(ranking.bins.n_pos), int(ranking.bins.n_neg)
     counts = {"n_pos": n_pos, "n_neg": n_neg, "base_rate": n_pos / (n_pos + n_neg)}
     rows = []
     for kind, shared in resampled.items():
         (lows,), (highs,) = shared.intervals(level=level)
+        parts = _parts(shared) if with_parts else {}
         for metric, value, low, high in zip(METRICS, ranking.values, lows, highs, strict=True):
             named = {"metric": metric.name, "value": float(value), "interval": kind, "resamples": shared.units}
-            rows.append({**named, "lo": low, "hi": high, **counts})
+            rows.append({**named, "lo": low, "hi": high, "parts": parts.get(metric.name), **counts})
     return rows
+
+
+def _parts(shared: Shared) -> dict[str, list[float]]:
+    """Parts of the errors of the metrics that curves are fitted to; none of draws, which say nothing of another n."""
+    if isinstance(shared, TwoWay) and shared.kind == "network":
+        parts = shared.parts()
+    elif isinstance(shared, Resampled) and shared.sizes is not None:
+        without = np.moveaxis(shared.resampled[0], -1, 0)
+        parts = jackknife_parts(shared.values[0], without, shared.sizes, shared.strata).T
+    else:
+        return {}
+    known = {metric.name: of_metric for metric, of_metric in zip(METRICS, parts, strict=True)}
+    return {name: known[name].tolist() for name in CURVE_METRICS if np.isfinite(known[name]).all()}
 
 
 def names_of(key: ScoreKey, direction: Direction) -> dict[str, object]:

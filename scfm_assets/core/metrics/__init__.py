@@ -17,6 +17,7 @@ every pair (`Ranked` in `scfm_assets.core.evaluation.readings`), and come out as
 
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs, RankedPairs
 from scfm_assets.core.metrics.metrics import (
+    CURVE_METRICS,
     METRICS,
     TINY,
     Bins,
@@ -27,7 +28,14 @@ from scfm_assets.core.metrics.metrics import (
     largest_values,
     values_of,
 )
-from scfm_assets.core.metrics.pair_influence import Influence, PlacedPairs, Sums, influence, squares_of
+from scfm_assets.core.metrics.pair_influence import (
+    Influence,
+    PlacedPairs,
+    Sums,
+    influence,
+    squares_of,
+    with_average_precision,
+)
 from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
 from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, Ranking
 from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled, slopes
@@ -50,6 +58,7 @@ __all__ = [
     "ALL_PAIRS",
     "AT_LEAST",
     "COMMON",
+    "CURVE_METRICS",
     "DEGREE_MATCHED",
     "MATCHED",
     "METRICS",
@@ -85,4 +94,5 @@ __all__ = [
     "squares_of",
     "universe_names",
     "values_of",
+    "with_average_precision",
 ]

@@ -169,6 +169,8 @@ METRICS = (
     Metric("auprc_ratio", average_precision_ratio, chance=1.0, over_base_rate=True),
     Metric("epr", early_precision_ratio, chance=1.0, over_base_rate=True),
 )
+CURVE_METRICS = ("auroc", "auprc")
+"""Metrics that curves over the number of cells are fitted to; their errors are kept in parts."""
 
 
 def largest_values(base_rate: float) -> np.ndarray:

@@ -38,7 +38,7 @@ from scfm_assets.core.statistics.degree_permutation import permuted_degrees, ser
 from scfm_assets.core.statistics.donors import ENOUGH, Donors
 from scfm_assets.core.statistics.estimate import Estimate, paired
 from scfm_assets.core.statistics.hypothesis_tests import Test, hypotheses_table, tests_of, tests_table
-from scfm_assets.core.statistics.jackknife import jackknife_error
+from scfm_assets.core.statistics.jackknife import jackknife_error, jackknife_parts
 from scfm_assets.core.statistics.permutation import (
     Permuted,
     permutation_test,
@@ -57,6 +57,7 @@ from scfm_assets.core.statistics.sample_tests import (
     signed_ranks,
 )
 from scfm_assets.core.statistics.selection import Selection, of_tfs, select
+from scfm_assets.core.statistics.signed_sums import network_parts, signed_sums
 from scfm_assets.core.statistics.two_way import TwoWay, one_side, over_network, over_targets, side_by_side
 from scfm_assets.core.statistics.uncertainty import (
     FEW_CLUSTERS,
@@ -110,8 +111,10 @@ __all__ = [
     "exact_permutation",
     "hypotheses_table",
     "jackknife_error",
+    "jackknife_parts",
     "leaving_out",
     "mcnemar",
+    "network_parts",
     "of_tfs",
     "one_side",
     "over_cells",
@@ -129,6 +132,7 @@ __all__ = [
     "series_of_degrees",
     "side_by_side",
     "signed_ranks",
+    "signed_sums",
     "smallest_difference",
     "split_half",
     "t_tests",

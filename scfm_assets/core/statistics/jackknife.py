@@ -37,16 +37,37 @@ def jackknife_error(
     -------
     Shape (...); NaN with fewer than two groups that hold cells, or where a statistic is undefined.
     """
+    return np.sqrt((jackknife_parts(value, left_out, sizes, strata) ** 2).sum(axis=0))
+
+
+def jackknife_parts(
+    value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, strata: np.ndarray | None = None
+) -> np.ndarray:
+    """Parts of the errors by group, shape (n_groups, ...); arguments as for `jackknife_error`.
+
+    The squares of a statistic's parts sum to its variance, and the products of the parts of two statistics that the
+    same groups were left out of to their covariance. A group without cells has none: 0. NaN with fewer than two groups
+    that hold cells.
+    """
     held = np.flatnonzero(sizes)
-    value, left_out = np.asarray(value, float), np.asarray(left_out, float)[held]
+    value, every = np.asarray(value, float), np.asarray(left_out, float)
+    parts = np.zeros(every.shape)
     if len(held) < 2:
-        return np.full(value.shape, np.nan)
+        return np.full(every.shape, np.nan)
+    left = every[held]
     share = (sizes[held] / sizes.sum()).reshape(-1, *[1] * value.ndim)
-    pseudo = (value - (1 - share) * left_out) / share
-    if strata is not None:
-        return np.sqrt(_within(pseudo, share, np.asarray(strata)[held]))
-    estimate = len(held) * value - ((1 - share) * left_out).sum(axis=0)
-    return np.sqrt(((pseudo - estimate) ** 2 * share / (1 - share)).mean(axis=0))
+    pseudo = (value - (1 - share) * left) / share
+    if strata is None:
+        estimate = len(held) * value - ((1 - share) * left).sum(axis=0)
+        parts[held] = (pseudo - estimate) * np.sqrt(share / (1 - share) / len(held))
+        return parts
+    for stratum in np.unique(np.asarray(strata)[held]):
+        inside = np.asarray(strata)[held] == stratum
+        number, weight = np.count_nonzero(inside), share[inside]
+        if number > 1:
+            mean = (pseudo[inside] * weight).sum(axis=0) / weight.sum()
+            parts[held[inside]] = weight * (pseudo[inside] - mean) * np.sqrt(number / (number - 1))
+    return parts
 
 
 def freedom_within(sizes: np.ndarray, strata: np.ndarray | None = None) -> int:
@@ -54,15 +75,3 @@ def freedom_within(sizes: np.ndarray, strata: np.ndarray | None = None) -> int:
     held = sizes > 0
     n_strata = 1 if strata is None else len(np.unique(np.asarray(strata)[held]))
     return int(np.count_nonzero(held)) - n_strata
-
-
-def _within(pseudo: np.ndarray, share: np.ndarray, strata: np.ndarray) -> np.ndarray:
-    """Variance of the share-weighted mean of pseudo-values, from how they differ inside each stratum."""
-    variance = np.zeros(pseudo.shape[1:])
-    for stratum in np.unique(strata):
-        own, weight = pseudo[strata == stratum], share[strata == stratum]
-        if len(own) < 2:
-            continue
-        mean = (own * weight).sum(axis=0) / weight.sum()
-        variance += len(own) / (len(own) - 1) * ((weight * (own - mean)) ** 2).sum(axis=0)
-    return variance

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.metrics import Sums, influence, slopes, squares_of
+from scfm_assets.core.metrics import Sums, influence, slopes, squares_of, with_average_precision
+from scfm_assets.core.statistics.signed_sums import network_parts
 from scfm_assets.core.statistics.uncertainty import OF_THE_FIRST, Kind, Shared, effective_number
 
 if TYPE_CHECKING:
@@ -88,6 +89,20 @@ class TwoWay(Shared):
     def errors_of_difference(self, one: int, other: int) -> np.ndarray:
         """See `Shared`."""
         return self._error([self.influences[one], self.influences[other]])
+
+    def parts(self) -> np.ndarray:
+        """What the network's TFs, targets and pairs add to each metric of the first method; see `network_parts`.
+
+        A gene that is TF and target adds both as the TF. Shape (n_metrics, 3 * slots).
+        """
+        of_method = self.influences[0]
+        of_tfs, of_targets = (_unbiased(side, of_method.squares) for side in (of_method.tfs, of_method.targets))
+        both = of_method.target_of_tf >= 0
+        as_target = of_method.target_of_tf[both]
+        of_tfs[:, both] += of_targets[:, as_target]
+        of_targets[:, as_target] = 0
+        of_pairs = with_average_precision(of_method.of_pairs, of_method.base_rate)
+        return np.stack([network_parts(*of_metric) for of_metric in zip(of_tfs, of_targets, of_pairs, strict=True)])
 
     def _error(self, methods: Sequence[Influence]) -> np.ndarray:
         """Errors of a value, or of the difference of two, shape (n_metrics,)."""

@@ -196,6 +196,30 @@ def test_the_interval_over_tfs_is_wider_where_the_edges_of_a_tf_succeed_or_fail_
         assert row["lo"] < row["value"] < row["hi"]
 
 
+def test_the_layer_of_a_curve_keeps_the_parts_of_its_errors_and_others_do_not():
+    table = evaluate(scores(), NETWORKS[:1], [TF_GRID], **SLICE, intervals=FEW, curve_layer=3).table
+    kept = {(row["metric"], row["interval"]) for row in table.to_pylist() if row["parts"] is not None}
+    assert kept == {("auroc", "tfs"), ("auprc", "tfs")}
+    elsewhere = evaluate(scores(), NETWORKS[:1], [TF_GRID], **SLICE, intervals=FEW, curve_layer=2).table.to_pylist()
+    assert all(row["parts"] is None for row in elsewhere if row["layer"] == 3)
+    assert any(row["parts"] is not None for row in elsewhere if row["layer"] is None)
+
+
+def test_parts_over_tfs_are_what_the_value_without_each_tf_says():
+    edge_scores, where = scores(), {"repeat": 0, "direction": "tf_queries", "metric": "auroc", "interval": "tfs"}
+    table = evaluate(edge_scores, NETWORKS[:1], [TF_GRID], **SLICE, intervals=FEW, curve_layer=3).table
+    row = one_row(table, **where)
+    edges = edges_in_panel(NETWORKS[0], IDS, SYMBOLS, tissue="lung")
+    mask, matrix = candidates(TF_GRID, edges, edge_scores.pairs[0]), edge_scores.scores[0]
+    without = []
+    for tf in edges.tfs:
+        kept = mask & (np.arange(K) != tf)[:, None]
+        without.append(roc_auc_score(edges.mask[kept], matrix[kept]))
+    n = len(without)
+    expected = np.sqrt((n - 1) / n) * (np.mean(without) - np.array(without))
+    assert row["parts"] == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_lower_level_gives_a_narrower_interval():
     where = {"repeat": 0, "direction": "tf_queries", "network": "net", "metric": "auroc", "interval": "pairs"}
     wide, narrow = (

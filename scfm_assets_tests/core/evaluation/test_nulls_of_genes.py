@@ -79,7 +79,9 @@ def test_rows_name_every_null_and_the_popularity_rests_on_no_cell():
     here = ground(np.full(K, 0.15), np.random.default_rng(1).random(K))
     table = compare_methods(found_in(scores), [here]).to_pylist()
     of_pearson = [row for row in table if (row["method"], row["metric"]) == ("pearson", "auroc")]
-    per_kind = {kind: {row["reference"] for row in of_pearson if row["interval"] == kind} for kind in ("network", "cells")}
+    per_kind = {
+        kind: {row["reference"] for row in of_pearson if row["interval"] == kind} for kind in ("network", "cells")
+    }
     everything = set(GENE_NULLS) | {"uniform_attention", "expression_alone", "target_popularity"}
     assert per_kind == {"network": everything, "cells": everything}
     of_null = [row for row in table if (row["method"], row["metric"]) == ("target_dispersion", "auroc")]

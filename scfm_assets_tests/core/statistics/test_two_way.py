@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from scfm_assets.core.metrics import METRICS, CandidatePairs, bins_of, influence, reach, rescaled, values_of
+from scfm_assets.core.metrics import METRICS, CandidatePairs, bins_of, influence, reach, rescaled, slopes, values_of
 from scfm_assets.core.statistics import one_side, over_network, over_targets
+from scfm_assets.core.statistics.signed_sums import SLOTS
 from scfm_assets.core.statistics.two_way import side_by_side
 from scfm_assets.core.statistics.uncertainty import effective_number
 from scfm_assets_tests.core.statistics.two_way_reference import error_of
@@ -44,6 +45,19 @@ def test_errors_are_those_of_refits_with_every_cluster_and_pair_a_little_heavier
         assert errors[place, 0] == pytest.approx(plain * slope, rel=tolerance)
         expected = error_of(name, scores, positive, candidate, kind)
         assert differences[place] == pytest.approx(expected, rel=tolerance)
+
+
+@pytest.mark.parametrize("shape", [(6, 15), (14, 30)])
+def test_parts_of_a_network_square_to_the_variance(shape):
+    """Exactly where every pair has a slot of its own, else as nearly as the list is long."""
+    candidate = ~np.eye(*shape, dtype=bool)
+    scores, positive, _ = two_methods(0, None, candidate)
+    pairs = CandidatePairs.of_masks(candidate, positive)
+    shared = over_network([pairs.rank(pairs.of(scores[0]))])
+    of_tfs, of_targets, of_pairs = np.square(np.split(shared.parts(), 3, axis=1)).sum(axis=2)
+    plain = shared.errors_on_scales()[:, 0] / slopes(shared.values.T, float(pairs.n_pos) * pairs.n_neg)[:, 0]
+    exact = candidate.size <= SLOTS
+    assert np.sqrt(of_tfs + of_targets - of_pairs) == pytest.approx(plain, rel=1e-5 if exact else 0.3)
 
 
 def test_influences_add_up_to_nothing_and_are_about_what_is_lost_without_a_cluster():
