@@ -71,7 +71,7 @@ UNIVERSE_NULLS = Table(
         text("universe", "tf_grid, expression_matched."),
         text("reference", "The null: one statistic of genes, as it is; expression_alone; or target_popularity."),
         share("auroc", "Its AUROC; 0.5 in expression_matched where matching worked."),
-        share("lo", "Lower end of its 95 % interval over TFs.", nullable=True),
+        share("lo", "Lower end of its 95 % interval over TFs and targets.", nullable=True),
         share("hi", "Upper end.", nullable=True),
         share("lo_of_all", "Lower end of the interval that holds the truth of all nulls at once.", nullable=True),
         share("hi_of_all", "Upper end.", nullable=True),

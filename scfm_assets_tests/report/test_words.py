@@ -26,12 +26,10 @@ def scores(draw) -> Score:
     value = draw(st.floats(ends[0], ends[1]))
     return Score(
         model=role if role in ("planted", "random", "model") else "baselines",
-        checkpoint=None,
         method=draw(st.sampled_from(["attention", "pearson", "mean_product", "other"])),
         layer=None,
         direction="tf_queries",
         network="truth",
-        network_version="1",
         universe="tf_grid",
         n_cells=600,
         value=value,
@@ -93,7 +91,7 @@ def test_random_weights_are_never_at_chance_and_confounded(ends):
 
 
 ONE = Score(
-    *("random", None, "attention", None, "tf_queries", "truth", "1", "tf_grid", 600, 0.5, None, None, "network", 100),
+    *("random", "attention", None, "tf_queries", "truth", "tf_grid", 600, 0.5, None, None, "network", 100),
     *(0.01, None, None, {}, True, "random"),
 )
 

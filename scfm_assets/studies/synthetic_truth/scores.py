@@ -16,7 +16,7 @@ from scfm_assets.core.statistics import (
     Shared,
     covariance_of_differences,
     errors_between,
-    over_tfs,
+    over_network,
     permutation_test,
     power_of_claim,
     series_of_degrees,
@@ -87,7 +87,7 @@ def readings(made: Simulated, methods: Sequence[BaselineMethod]) -> list[dict[st
     pairs = CandidatePairs.of_masks(candidate, positive)
     every = (*methods, *NULLS)
     scores = np.stack([pairs.of(method.function(cells, made.tfs)) for method in every])
-    shared = over_tfs([pairs.rank(of_method) for of_method in scores])
+    shared = over_network([pairs.rank(of_method) for of_method in scores])
     labels = series_of_degrees(candidate, positive, permutations=PERMUTATIONS, seed=0)
     of_degrees = permutation_test(scores, pairs, metrics=tuple(METRICS_OF_PLACES), labels=iter([labels]))
     low, high = shared.intervals()
