@@ -46,7 +46,7 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
+        self._process.kill()
         self._process.join()
         self._here.close()
 

@@ -40,17 +40,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
     root = tmp_path_factory.getbasetemp()
     if hasattr(request.config, "workerinput"):
         root = root.parent  # what the processes of xdist share
-    folder = root / "finished"
+    folder, done = root / "finished", root / "finished.done"
     with FileLock(root / "finished.lock"):
-        if not folder.exists():
-            hidden = root / ".finished"
-            shutil.rmtree(hidden, ignore_errors=True)
-            hidden.mkdir()
-            with open_home(hidden, deepcopy(TINY)) as home, pytest.MonkeyPatch.context() as patch:
-                patch.setenv("SCFM_HOME", str(hidden))
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            with open_home(folder, deepcopy(TINY)) as home, pytest.MonkeyPatch.context() as patch:
+                patch.setenv("SCFM_HOME", str(folder))
                 outcome = home.run()
             assert outcome.success, outcome
-            hidden.rename(folder)
+            done.touch()
     with open_home(folder) as home:
         yield home
 

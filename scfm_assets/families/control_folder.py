@@ -62,16 +62,16 @@ def read_config(like: Path | Mapping[str, Any]) -> dict[str, Any]:
     ScfmError
         If there is none, or it is no BERT configuration.
     """
-    place = "configuration"
     if isinstance(like, Path):
         file = like / CONFIG_FILE if like.is_dir() else like
-        place = str(file)
         remedy = f"Name a checkpoint folder or its {CONFIG_FILE}."
         if not file.is_file():
-            raise ScfmError(place, "no such file", remedy)
-        like = read_json(file, remedy)
-    check_bert(place, like, SIZES, remedy="A control needs a BERT configuration: model_type 'bert'.")
-    kept = {name: value for name, value in like.items() if name not in OF_ONE_MACHINE}
+            raise ScfmError(str(file), "no such file", remedy)
+        place, config = str(file), read_json(file, remedy)
+    else:
+        place, config = "configuration", like
+    check_bert(place, config, SIZES, remedy="A control needs a BERT configuration: model_type 'bert'.")
+    kept = {name: value for name, value in config.items() if name not in OF_ONE_MACHINE}
     return kept | {"architectures": ["BertForMaskedLM"]}
 
 

@@ -62,7 +62,7 @@ def stale_after(platform: Platform, folder: Path, store: Store) -> set[str]:
     [
         ("scores.py", "SEED = 0", "SEED = 1"),
         ("verdict.py", "SMALLEST = 0.5", "SMALLEST = 0.6"),
-        ("settings.py", "default=40", "default=50"),
+        ("settings.py", "ge=2)] = 40", "ge=2)] = 50"),
         ("tables.py", "nullable=False", "nullable=True"),
     ],
 )
