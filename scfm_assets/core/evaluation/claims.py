@@ -54,7 +54,8 @@ class OfDegrees(NamedTuple):
 def beside_degrees(methods: Sequence[Contender], ground: Ground) -> list[dict[str, OfDegrees]]:
     """Test the mean value over repeats of every method against networks with the degrees of the ground's.
 
-    The same networks serve all methods and repeats. Returns, for each method, a test by each metric of `JUDGED`.
+    The same networks serve all methods and repeats. Returns, for each method, a test by each metric of `JUDGED`;
+    nothing for nulls that are made of single genes where a ground is ranked: there are many, and no claim is theirs.
     """
     permutations = PERMUTATIONS if ground.universe.name in (COMMON, TF_GRID.name) else OF_OTHERS
     seed = seed_from("degrees", ground.network, ground.network_version, ground.universe.name)
@@ -65,6 +66,9 @@ def beside_degrees(methods: Sequence[Contender], ground: Ground) -> list[dict[st
     over_base_rate = ground.pairs.n / ground.pairs.n_pos
     tested: list[dict[str, OfDegrees]] = []
     for method in methods:
+        if method.on_grounds is not None:
+            tested.append({})
+            continue
         scores = np.stack([method.scores_on(ground, repeat) for repeat in method.keys])
         of_repeats = permutation_test(scores, ground.pairs, metrics=tuple(JUDGED.values()), labels=iter([labels]))
         by_metric = {}
@@ -167,7 +171,7 @@ OF_CLAIM: tuple[str, ...] = ("p_degrees", "mean_degrees", "spread_degrees", "pow
 
 def columns_of(metric: str, degrees: Mapping[str, OfDegrees], powers: Mapping[str, ClaimPower]) -> Mapping[str, object]:
     """Columns of one metric; empty where it is not judged."""
-    if metric not in JUDGED:
+    if metric not in degrees:
         return dict.fromkeys(OF_CLAIM)
     power = powers.get(metric, ClaimPower(np.nan, np.nan))
     return dict(zip(OF_CLAIM, (*degrees[metric], *power), strict=True))

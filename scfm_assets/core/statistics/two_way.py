@@ -87,8 +87,15 @@ class TwoWay(Shared):
         return slope * np.stack([self._error([of_method]) for of_method in self.influences], axis=1)
 
     def errors_of_difference(self, one: int, other: int) -> np.ndarray:
-        """See `Shared`."""
-        return self._error([self.influences[one], self.influences[other]])
+        """See `Shared`; known once made, as a claim needs them again for its power."""
+        place = min(one, other), max(one, other)
+        if place not in self._differences:
+            self._differences[place] = self._error([self.influences[one], self.influences[other]])
+        return self._differences[place]
+
+    @cached_property
+    def _differences(self) -> dict[tuple[int, int], np.ndarray]:
+        return {}
 
     def parts(self) -> np.ndarray:
         """What the network's TFs, targets and pairs add to each metric of the first method; see `network_parts`.
