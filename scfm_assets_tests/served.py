@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 
+PATIENCE = 3
 SECONDS_BETWEEN_LOOKS = 30
 START = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from scfm_assets.cli import main; main()"
@@ -81,6 +82,8 @@ class Ui:
 
 
 def wait_until(condition: Callable[[], object], seconds: float) -> None:
+    """Wait up to so many seconds, on a slow and busy machine three times as long."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"still not so after {seconds:g} s"
