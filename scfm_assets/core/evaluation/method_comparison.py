@@ -61,8 +61,6 @@ def compare_methods(found: Sequence[Contender], grounds: Sequence[Ground], *, le
         for kind in KINDS:
             shared = [of_repeat[place][kind] for of_repeat in of_repeats]
             limits = np.mean([of_repeat.intervals(level=level) for of_repeat in shared], axis=0)
-            if kind == "cells":  # nothing varies, so that nothing is known: what is left of an error is rounding
-                limits[:, [method.method in STATIC for method in found]] = np.nan
             for one, other in _compared(found):
                 if not _known(shared, one, other):
                     continue

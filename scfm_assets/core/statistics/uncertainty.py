@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 Verdict = Literal["better", "worse", "indistinguishable"]
 
+ROUNDING = 1e-12
+"""Share of the largest metric up to which an error is rounding: nothing varied, and a p value of it would be one of
+floating point."""
+
 
 def verdict_of(low: float, high: float, neutral: float = 0.0) -> Verdict:
     """Say whether an interval lies above or below a value; without limits it says nothing."""
@@ -64,16 +68,15 @@ class Shared:
     sizes: np.ndarray | None = None
 
     def error(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Standard errors of a statistic of the metrics; NaN with fewer than two units.
+        """Standard errors of a statistic of the metrics; NaN with fewer than two units, 0 if nothing varies.
 
         `statistic` takes metrics (M, n_metrics, resamples), and keeps the last axis.
         """
         value, drawn = statistic(self.values[..., None])[..., 0], np.moveaxis(statistic(self.resampled), -1, 0)
         if self.units < 2:
             return np.full(np.shape(value), np.nan)
-        if self.sizes is None:
-            return _spread(drawn)
-        return jackknife_error(value, drawn, self.sizes)
+        error = _spread(drawn) if self.sizes is None else jackknife_error(value, drawn, self.sizes)
+        return np.where(error <= ROUNDING * np.nanmax(np.abs(self.values), initial=0.0), 0.0, error)
 
     def intervals(self, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Limits of all values, made on the scales of the metrics, shapes (M, n_metrics).
