@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class OpenedModel:
+class OpenedModel(ABC):
     """An opened checkpoint; a family adds how cells are written.
 
     Parameters
@@ -37,9 +38,9 @@ class OpenedModel:
     fingerprint: Fingerprint
 
     @staticmethod
+    @abstractmethod
     def new_encoder(config: Any) -> PreTrainedModel:
         """Make an encoder with our attention and weights of no meaning."""
-        raise NotImplementedError
 
     def encode(
         self,

@@ -95,7 +95,9 @@ def _changed_since_built(catalog: Catalog, model: str) -> bool:
     try:
         built = json.loads((known_folder(catalog, model) / BUILT).read_text())
     except FileNotFoundError:
-        return False
+        return False  # not built yet
+    except ValueError:
+        return True  # nobody knows any more what was built
     return built != checkpoint_files(catalog, model)
 
 

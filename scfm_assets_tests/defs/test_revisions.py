@@ -30,8 +30,9 @@ def put(home: Home, kind: str) -> None:
 
 @pytest.fixture
 def mine(rerun: Home) -> Home:
-    """The finished platform with one tissue and one model more, whose checkpoint is a folder."""
+    """The finished platform with one tissue and one model, whose checkpoint is a folder."""
     catalog = deepcopy(TINY)
+    catalog["atlases"].pop("sim_two")
     catalog["models"] = {"mine": {"checkpoint": "mine", "options": {"generation": "v1"}, "layer": 3}}
     catalog["experiment"] |= {"n_cells": [10, 20], "repeats": 1}
     rerun.write(catalog)

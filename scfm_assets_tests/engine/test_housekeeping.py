@@ -58,6 +58,11 @@ def test_what_changed_is_named_and_everything_below_it_is_stale(rerun: Home, mon
     monkeypatch.setenv("SCFM_HOME", str(rerun.folder))
     told = call(rerun, "status", "--why")
     assert "atlas/gene_panel sim_one: stale (settings: its part of the catalog" in told
+    # One tissue, model and number of cells are enough to see that a run leaves nothing stale.
+    catalog["atlases"].pop("sim_two")
+    catalog["models"].pop("planted")
+    catalog["experiment"]["n_cells"] = [10]
+    rerun.write(catalog)
     assert rerun.run().success
     assert all(counts[State.STALE] == 0 for counts in states(rerun).values())
 

@@ -122,3 +122,11 @@ def test_a_changed_weight_is_another_version(home: Home) -> None:
     assert checkpoints.checkpoint_version(home.catalog, "random") != before
     (folder / "training.json").write_text("{}")
     assert checkpoints.checkpoint_version(home.catalog, "random") != before
+
+
+def test_a_control_of_which_nobody_knows_how_it_was_built_is_another_version(home: Home) -> None:
+    before = checkpoints.checkpoint_version(home.catalog, "random")
+    folder = checkpoints.checkpoint_folder(home.catalog, "random")
+    assert checkpoints.checkpoint_version(home.catalog, "random") == before
+    (folder / checkpoints.BUILT).write_text("")
+    assert checkpoints.checkpoint_version(home.catalog, "random") != before

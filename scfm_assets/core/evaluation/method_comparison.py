@@ -92,8 +92,6 @@ def compare_methods(
         powers = _powers(found, of_kinds, degrees, level=level)
         for kind, shared in of_kinds.items():
             limits = np.mean([of_repeat.intervals(level=level) for of_repeat in shared], axis=0)
-            if kind != "network":  # nothing varies, so that nothing is known: what is left of an error is rounding
-                limits[:, [method.method in STATIC for method in found]] = np.nan
             for one, other in _compared(found):
                 if not _known(shared, one, other):
                     continue

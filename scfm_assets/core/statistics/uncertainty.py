@@ -40,6 +40,9 @@ FEW_CLUSTERS = 10
 """The same for fewer TFs or targets, counted by `effective_number`, where an error rests on them."""
 OF_THE_FIRST = np.array([metric.name != "auroc" for metric in METRICS])
 """Metrics that hang on the best pairs alone, shape (n_metrics,)."""
+ROUNDING = 1e-12
+"""Share of the largest metric up to which an error is rounding: nothing varied, and a p value of it would be one of
+floating point."""
 
 
 def effective_number(sizes: np.ndarray) -> np.ndarray:
@@ -173,16 +176,15 @@ class Resampled(Shared):
     clusters: float = np.inf
 
     def error(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Standard errors of a statistic of the metrics; NaN with fewer than two units.
+        """Standard errors of a statistic of the metrics; NaN with fewer than two units, 0 if nothing varies.
 
         `statistic` takes metrics (M, n_metrics, resamples), and keeps the last axis.
         """
         value, drawn = statistic(self.values[..., None])[..., 0], np.moveaxis(statistic(self.resampled), -1, 0)
         if self.units < 2:
             return np.full(np.shape(value), np.nan)
-        if self.sizes is None:
-            return _spread(drawn)
-        return jackknife_error(value, drawn, self.sizes, self.strata)
+        error = _spread(drawn) if self.sizes is None else jackknife_error(value, drawn, self.sizes, self.strata)
+        return np.where(error <= ROUNDING * np.nanmax(np.abs(self.values), initial=0.0), 0.0, error)
 
     def errors_on_scales(self) -> np.ndarray:
         """See `Shared`."""

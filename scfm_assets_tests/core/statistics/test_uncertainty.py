@@ -7,6 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.metrics.metrics import METRICS
+from scfm_assets.core.statistics import uncertainty
 from scfm_assets.core.statistics.uncertainty import chance, verdict_of, verdict_of_all
 from scfm_assets_tests.core.statistics import resamples
 from scfm_assets_tests.core.statistics.resamples import over_cells, over_network, over_pairs, over_tfs
@@ -167,3 +168,17 @@ def test_chance_is_what_random_orders_give():
     error = values.std(axis=0, ddof=1) / np.sqrt(3000)
     assert np.all(np.abs(values.mean(axis=0) - chance(12, 400)) < 4 * error)
     assert [metric.name for metric in METRICS] == ["auroc", "auprc", "auprc_ratio", "epr"]
+
+
+def test_what_rounding_leaves_of_an_error_is_none():
+    """A score that no cell changes: sums over groups in another order differ in the last bits, and in nothing else."""
+    scores, pairs = two_methods(5)
+    whole = [pairs.rank(score) for score in scores]
+    rng, sizes = np.random.default_rng(0), np.full(10, 10)
+    jitter = [1 + rng.choice([-1, 0, 1], (10, len(METRICS))) * np.finfo(float).eps for _ in whole]
+    left_out = [ranking.values * factor for ranking, factor in zip(whole, jitter, strict=True)]
+    shared = uncertainty.over_cells(whole, left_out, sizes)
+    assert np.isnan(shared.intervals()).all()
+    for difference in shared.difference(1, 0):
+        assert (difference.error, difference.verdict) == (0, "indistinguishable")
+        assert np.isnan([difference.low, difference.high, difference.p, difference.effect]).all()
