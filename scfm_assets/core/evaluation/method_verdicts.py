@@ -256,9 +256,9 @@ def _is_worse(rows: Rows, alpha: float) -> bool:
 
 def _directed(row: Mapping[str, Any]) -> float:
     """P value of being better: two-sided where the method is above the reference, else 1; infinite if not testable."""
-    if row["p"] is None:
-        return np.inf
-    return row["p"] if row["difference"] > 0 else 1.0
+    if row["difference"] is not None and row["difference"] <= 0:
+        return 1.0
+    return np.inf if row["p"] is None else row["p"]
 
 
 def _or_nan(number: float | None) -> float:

@@ -184,7 +184,7 @@ def test_hypotheses_stand_at_the_largest_n_cells_in_a_family_of_their_tissue():
     assert (len(methods), len(degrees), len(told)) == (2 * 5, 2 * 7, 2 * 12)  # nulls are held against degrees, too
     assert {test.family for test in methods} == {"beats_nulls_lung", "beats_nulls_liver"}
     assert {test.family for test in degrees} == {"beyond_degrees_lung", "beyond_degrees_liver"}
-    assert {test.effect_of for test in methods} == {"smallest Cohen's d of the differences to the nulls, over tfs"}
+    assert {test.effect_of for test in methods} == {"smallest Cohen's d of the differences to the nulls, over network"}
     assert {test.effect_of for test in degrees} == {"standard deviations of the permuted values"}
     assert all(0 < test.power <= 1 for test in degrees)
     own = next(t for t in told if t.family == "beats_nulls_lung" and t.hypothesis.startswith("attention of mine"))
