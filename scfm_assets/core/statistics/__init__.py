@@ -34,6 +34,7 @@ from scfm_assets.core.statistics.claim_power import (
     errors_between,
     power_of_claim,
 )
+from scfm_assets.core.statistics.count_sketch import network_parts, signed_sums
 from scfm_assets.core.statistics.degree_permutation import permuted_degrees, series_of_degrees
 from scfm_assets.core.statistics.donors import ENOUGH, Donors
 from scfm_assets.core.statistics.estimate import Estimate, paired
@@ -57,7 +58,6 @@ from scfm_assets.core.statistics.sample_tests import (
     signed_ranks,
 )
 from scfm_assets.core.statistics.selection import Selection, of_tfs, select
-from scfm_assets.core.statistics.signed_sums import network_parts, signed_sums
 from scfm_assets.core.statistics.two_way import TwoWay, one_side, over_network, over_targets, side_by_side
 from scfm_assets.core.statistics.uncertainty import (
     FEW_CLUSTERS,

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scfm_assets.core.metrics import Sums, influence, slopes, squares_of, with_average_precision
-from scfm_assets.core.statistics.signed_sums import network_parts
+from scfm_assets.core.statistics.count_sketch import network_parts
 from scfm_assets.core.statistics.uncertainty import OF_THE_FIRST, Kind, Shared, effective_number
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 
 from scfm_assets.core.metrics import METRICS, CandidatePairs, bins_of, influence, reach, rescaled, slopes, values_of
 from scfm_assets.core.statistics import one_side, over_network, over_targets
-from scfm_assets.core.statistics.signed_sums import SLOTS
+from scfm_assets.core.statistics.count_sketch import SLOTS
 from scfm_assets.core.statistics.two_way import side_by_side
 from scfm_assets.core.statistics.uncertainty import effective_number
 from scfm_assets_tests.core.statistics.two_way_reference import error_of

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scfm_assets.core.statistics.signed_sums import SLOTS, network_parts, signed_sums
+from scfm_assets.core.statistics.count_sketch import SLOTS, network_parts, signed_sums
 
 
 def test_few_contributions_stand_as_they_are():
