@@ -84,7 +84,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         counts: Any = atlas.X
         cells, tfs = members(cell_sets, job.n_cells), tfs_of(regulators)
         group_of_repeat = groups(cell_sets, job.n_cells) if by_groups else None
-        how = {"methods": _methods_of(job, tfs, len(cells)), "group_of_repeat": group_of_repeat, "tfs": tfs}
-        return score(counts, atlas.var_names.tolist(), panel, cells_of_repeat=cells, **how)
+        grouped = {"group_of_repeat": group_of_repeat, "n_groups": job.catalog.experiment.cell_groups, "tfs": tfs}
+        methods = _methods_of(job, tfs, len(cells))
+        return score(counts, atlas.var_names.tolist(), panel, cells_of_repeat=cells, methods=methods, **grouped)
 
     return [edge_scores]

@@ -175,6 +175,7 @@ def score(
     cells_of_repeat: Mapping[int, np.ndarray],
     methods: Sequence[BaselineMethod] = BASELINES,
     group_of_repeat: Mapping[int, np.ndarray] | None = None,
+    n_groups: int = 0,
     tfs: np.ndarray | None = None,
 ) -> EdgeScores:
     """Score every pair of panel genes by every baseline, for each repeat.
@@ -195,6 +196,8 @@ def score(
         What is computed.
     group_of_repeat
         Repeat to the group of each of its cells, aligned with `cells_of_repeat`; None = no scores without groups.
+    n_groups
+        Number of groups: few cells may lie in fewer. If less than those that hold a cell, these are all.
     tfs
         Panel indices, ascending, of the genes that get scores without each group of cells, by methods that are not
         expensive.
@@ -215,8 +218,8 @@ def score(
         matrices += [method.function(cells, EVERY).astype(np.float32) for method in methods]
         if group_of_repeat is not None and tfs is not None and len(tfs):
             group = np.asarray(group_of_repeat[repeat])
-            sizes[repeat] = np.bincount(group)
-            parts, held[repeat], without = _without_groups(cells, group, tfs, repeated)
+            sizes[repeat] = np.bincount(group, minlength=n_groups)
+            parts, held[repeat], without = _without_groups(cells, group, len(sizes[repeat]), tfs, repeated)
             levels[repeat] = np.concatenate([levels[repeat], without])
             repeated_keys = [ScoreKey(repeat, method.name, symmetric=True) for method in repeated]
             left_out |= dict(zip(repeated_keys, parts, strict=True))
@@ -227,7 +230,7 @@ def score(
 
 
 def _without_groups(
-    cells: Cells, group: np.ndarray, tfs: np.ndarray, methods: Sequence[BaselineMethod]
+    cells: Cells, group: np.ndarray, n_groups: int, tfs: np.ndarray, methods: Sequence[BaselineMethod]
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Score the TFs' pairs in the cells without each group; a group without cells leaves the scores as they are.
 
@@ -236,7 +239,7 @@ def _without_groups(
     For each method float32 (n_groups, 1, T, K); int32 (n_groups, T, K): cells that hold both; and what each gene is
     like, (n_groups, n_statistics, K).
     """
-    n_groups, shape = int(group.max()) + 1, (len(tfs), cells.panel_counts.shape[1])
+    shape = len(tfs), cells.panel_counts.shape[1]
     parts = [np.zeros((n_groups, 1, *shape), np.float32) for _ in methods]
     held = np.zeros((n_groups, *shape), np.int32)
     levels = np.repeat(cells.levels[None], n_groups, axis=0)
