@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from numpy._core._multiarray_umath import __cpu_features__
 
+from scfm_assets.studies import discover
 from scfm_assets.tables.schema import TABLES
 
 FOLDER = Path(__file__).parent
@@ -68,10 +69,12 @@ def _sorted(table: str, rows: pd.DataFrame) -> pd.DataFrame:
 
 def keep(home: Path) -> None:
     """Keep the tables of a home."""
+    discover()  # studies declare tables of their own
+    tables = stored_tables(home)
     KEPT.mkdir(exist_ok=True)
     for file in KEPT.glob("*.parquet"):
         file.unlink()
-    for name, rows in stored_tables(home).items():
+    for name, rows in tables.items():
         rows.to_parquet(KEPT / f"{name}.parquet", compression="zstd", index=False)
     MACHINE.write_text(json.dumps(machine(), indent=1) + "\n")
 
