@@ -73,7 +73,7 @@ class Draws:
         if name not in self._pairs:
             self._pairs[name] = PairBootstrap(n_pos, n_neg, resamples=self.resamples, seed=seed_from(*seed, "pairs"))
         drawn = self._pairs[name].values(ranking.bins)[None]
-        return Resampled("pairs", ranking.values[None], n_pos, n_neg, drawn, n_pos)
+        return Resampled("pairs", ranking.values[None], n_pos, n_neg, n_pos, np.inf, drawn)
 
 
 class WithoutGroups:

@@ -30,14 +30,13 @@ from scfm_assets.core.metrics.metrics import (
 )
 from scfm_assets.core.metrics.pair_influence import (
     Influence,
-    PlacedPairs,
     Sums,
     influence,
     squares_of,
     with_average_precision,
 )
 from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
-from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, Ranking
+from scfm_assets.core.metrics.ranking import BinsByTf, CountedRanking, PlacedPairs, Ranking
 from scfm_assets.core.metrics.scales import AT_LEAST, reach, rescaled, slopes
 from scfm_assets.core.metrics.thresholds import coarser, codes_of
 from scfm_assets.core.metrics.universes import (

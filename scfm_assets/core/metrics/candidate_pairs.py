@@ -8,9 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from scfm_assets.core.metrics.metrics import Bins, as_bins
-from scfm_assets.core.metrics.pair_influence import PlacedPairs
 from scfm_assets.core.metrics.pair_ranks import PairRanks
-from scfm_assets.core.metrics.ranking import BinsByTf, Ranking
+from scfm_assets.core.metrics.ranking import BinsByTf, PlacedPairs, Ranking
 from scfm_assets.core.metrics.thresholds import codes_of
 
 

@@ -36,36 +36,6 @@ MOVED = (AUROC, RATIO, EPR)
 
 
 @dataclass(frozen=True, eq=False)
-class PlacedPairs:
-    """Where every pair of a grid lies among the positives, as bins are counted.
-
-    Attributes
-    ----------
-    place
-        int64 (R, K): the code of a pair that is no edge, 0 .. 2 p (`codes_of`); 2 p + 1 where a pair is not ranked;
-        2 p + 2 + j of an edge at the j-th distinct score.
-    tf_of_row
-        The TF of each row, int64 (R,) in 0 .. n_tfs - 1, -1 where a row's gene is none.
-    n_tfs
-        Number of TFs.
-    gene_of_row
-        The column of each row's own gene, int64 (R,), -1 where it has none or is not known.
-    """
-
-    place: np.ndarray
-    tf_of_row: np.ndarray
-    n_tfs: int
-    gene_of_row: np.ndarray
-
-    @staticmethod
-    def placed(codes: np.ndarray, ranked: np.ndarray, edge: tuple[np.ndarray, np.ndarray], p: int) -> np.ndarray:
-        """Make `place` of the codes (R, K) among p scores, of which pairs are ranked, and of where the edges are."""
-        place = np.where(ranked, codes, 2 * p + 1)
-        place[edge] = np.where(ranked[edge], 2 * p + 2 + codes[edge] // 2, 2 * p + 1)
-        return place
-
-
-@dataclass(frozen=True, eq=False)
 class Sums:
     """Influence on each of `METRICS` of clusters of pairs.
 
@@ -152,14 +122,15 @@ def influence(ranking: Ranking) -> Influence:
     table = np.concatenate(_influence_of_codes(bins), axis=1)
     of_pairs = table.take(grid.place, axis=1)
     row, target = np.nonzero(grid.place > not_ranked)
-    of_edges = table.take(grid.place[row, target], axis=1)
+    of_edges = table.take(np.asarray(grid.place[row, target]), axis=1)
 
     def sums(of_cells: np.ndarray, axis: int, cluster: np.ndarray) -> Sums:
         total = of_cells.sum(axis=axis)
         spread, size = np.square(of_cells).sum(axis=axis), total.shape[1]
         positive = np.stack([np.bincount(cluster, of_edge, minlength=size) for of_edge in of_edges])
-        parts = (with_average_precision(part, base_rate) for part in (positive, total - positive))
-        return Sums(*parts, np.bincount(cluster, minlength=size), with_average_precision(spread, base_rate**2))
+        of_edges_and_others = (with_average_precision(part, base_rate) for part in (positive, total - positive))
+        edges = np.bincount(cluster, minlength=size)
+        return Sums(*of_edges_and_others, edges=edges, spread=with_average_precision(spread, base_rate**2))
 
     of_rows = of_pairs if np.array_equal(rows, np.arange(len(grid.place))) else of_pairs[:, rows]
     tfs = sums(of_rows, 2, grid.tf_of_row[row])

@@ -65,7 +65,7 @@ def cell_groups(
     return group
 
 
-def _dealt(n_groups: int, length: int, *seed: object) -> np.ndarray:
+def _dealt(n_groups: int, length: int, *seed: str | int) -> np.ndarray:
     """Group of each place in an order, at least `length` of them."""
     rng = np.random.default_rng(seed_from(*seed))
     return np.concatenate([rng.permutation(n_groups) for _ in range(-(-length // n_groups))])

@@ -53,20 +53,12 @@ class TwoWay(Shared):
 
     influences: tuple[Influence, ...]
 
-    @cached_property
-    def _edges(self) -> list[np.ndarray]:
-        """Edges of each cluster, of each side that varies."""
-        return [side.edges for side in _sides(self.influences[0], self.kind)]
-
-    @cached_property
-    def clusters(self) -> float:
-        """See `Shared`."""
-        return min(float(effective_number(edges)) for edges in self._edges)
-
-    @cached_property
-    def units(self) -> int:
-        """See `Shared`: one more than the degrees of freedom."""
-        return int(min(np.rint(_units(effective_number(edges), edges)) for edges in self._edges))
+    @classmethod
+    def of(cls, kind: Kind, values: np.ndarray, n: tuple[int, int], influences: tuple[Influence, ...]) -> TwoWay:
+        """Count clusters and units, one more than the degrees of freedom, on the side with fewer; n: edges, others."""
+        numbers = [(effective_number(side.edges), side.edges) for side in _sides(influences[0], kind)]
+        units = int(min(np.rint(_units(number, edges)) for number, edges in numbers))
+        return cls(kind, values, *n, units, min(float(number) for number, _ in numbers), influences)
 
     def units_of_values(self) -> np.ndarray:
         """See `Shared`."""
@@ -74,11 +66,11 @@ class TwoWay(Shared):
 
     def _units_of(self, of_method: Influence) -> np.ndarray:
         of_pairs, of_sides = of_method.squares, []
-        for side, edges in zip(_sides(of_method, self.kind), self._edges, strict=True):
-            by_edges = effective_number(edges)
+        for side in _sides(of_method, self.kind):
+            by_edges = effective_number(side.edges)
             by_influence = np.minimum(effective_number(side.spread), _number_by_variance(side, of_pairs))
             of_metrics = np.where(OF_THE_FIRST, np.minimum(by_edges, by_influence), by_edges)
-            of_sides.append(_units(of_metrics, edges))
+            of_sides.append(_units(of_metrics, side.edges))
         return np.min(of_sides, axis=0)
 
     def errors_on_scales(self) -> np.ndarray:
@@ -140,19 +132,19 @@ def over_targets(rankings: Sequence[Ranking]) -> TwoWay:
 
 def one_side(shared: TwoWay, kind: Kind) -> TwoWay:
     """Let the TFs or the targets alone vary, from influences that are known."""
-    return TwoWay(kind, shared.values, shared.n_pos, shared.n_neg, shared.influences)
+    return TwoWay.of(kind, shared.values, (shared.n_pos, shared.n_neg), shared.influences)
 
 
 def side_by_side(parts: Sequence[TwoWay]) -> TwoWay:
     """Put methods that were ranked one by one over the same pairs beside each other."""
     values, influences = np.concatenate([part.values for part in parts]), tuple(i for p in parts for i in p.influences)
-    return TwoWay(parts[0].kind, values, parts[0].n_pos, parts[0].n_neg, influences)
+    return TwoWay.of(parts[0].kind, values, (parts[0].n_pos, parts[0].n_neg), influences)
 
 
 def _over(kind: Kind, rankings: Sequence[Ranking], influences: tuple[Influence, ...]) -> TwoWay:
     bins = rankings[0].bins
     values = np.stack([ranking.values for ranking in rankings])
-    return TwoWay(kind, values, int(bins.n_pos), int(bins.n_neg), influences)
+    return TwoWay.of(kind, values, (int(bins.n_pos), int(bins.n_neg)), influences)
 
 
 def _sides(of_method: Influence, kind: Kind) -> list[Sums]:

@@ -63,22 +63,19 @@ class Shared(ABC):
         Shape (M, n_metrics).
     n_pos, n_neg
         Positives and negatives.
+    units
+        Independent units behind the errors, rounded: Student's t of a difference has one degree less. Edges (pairs),
+        TFs with an edge, groups with cells, donors; over the network see `TwoWay`.
+    clusters
+        Effective number of TFs or targets that the errors rest on; infinite where they rest on neither.
     """
 
     kind: Kind
     values: np.ndarray
     n_pos: int
     n_neg: int
-
-    @property
-    @abstractmethod
-    def units(self) -> int:
-        """Independent units behind the errors, rounded: Student's t of a difference has one degree less."""
-
-    @property
-    @abstractmethod
-    def clusters(self) -> float:
-        """Effective number of TFs or targets that the errors rest on; infinite where they rest on neither."""
+    units: int
+    clusters: float
 
     @abstractmethod
     def errors_on_scales(self) -> np.ndarray:
@@ -159,21 +156,15 @@ class Resampled(Shared):
     ----------
     resampled
         Of each draw, or without each TF, group of cells or donor, shape (M, n_metrics, R).
-    units
-        Edges (pairs), TFs with an edge, groups with cells, donors.
     sizes
         Size of what was left out, shape (R,); None for draws.
     strata
         What the left out is compared within, see `jackknife_error`; None for everything.
-    clusters
-        See `Shared`.
     """
 
     resampled: np.ndarray
-    units: int = 0
     sizes: np.ndarray | None = None
     strata: np.ndarray | None = None
-    clusters: float = np.inf
 
     def error(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Standard errors of a statistic of the metrics; NaN with fewer than two units, 0 if nothing varies.
@@ -292,7 +283,7 @@ def _left_out(
     values, bins = np.stack([ranking.values for ranking in rankings]), rankings[0].bins
     strata = None if strata is None else strata[: len(sizes)]
     units = freedom_within(sizes, strata) + 1
-    return Resampled(kind, values, int(bins.n_pos), int(bins.n_neg), without, units, sizes, strata)
+    return Resampled(kind, values, int(bins.n_pos), int(bins.n_neg), units, np.inf, without, sizes, strata)
 
 
 def _spread(drawn: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ def over_pairs(scores: np.ndarray, pairs: CandidatePairs, *, resamples: int = 20
             chosen = np.stack([np.bincount(codes[positive], w[positive], minlength=width) for w in weights])
             drawn[m, :, here] = values_of(as_bins(every, chosen))
     values = np.stack([pairs.rank(of_method).values for of_method in scores])
-    return Resampled("pairs", values, pairs.n_pos, pairs.n_neg, drawn, pairs.n_pos)
+    return Resampled("pairs", values, pairs.n_pos, pairs.n_neg, pairs.n_pos, np.inf, drawn)
 
 
 def _coded(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, int]:

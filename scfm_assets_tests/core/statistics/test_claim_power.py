@@ -114,7 +114,7 @@ def test_the_covariance_is_that_of_the_differences_left_out():
     rng = np.random.default_rng(5)
     units, methods = 15, 4
     resampled = 0.5 + 0.01 * rng.normal(size=(methods, len(METRICS), units)) + 0.01 * rng.normal(size=units)
-    shared = Resampled("tfs", resampled.mean(axis=2), 50, 500, resampled, units, np.ones(units, np.int64))
+    shared = Resampled("tfs", resampled.mean(axis=2), 50, 500, units, np.inf, resampled, np.ones(units, np.int64))
     errors = np.array([[d.error for d in shared.difference(1, other)] for other in (0, 2, 3)]).T
     covariance = covariance_of_differences(errors, errors_between(shared, [0, 2, 3]))
     assert covariance.shape == (len(METRICS), 3, 3)
