@@ -103,6 +103,8 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
 )
 def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData, cell_sets: StoredValues) -> pa.Table:
     """One row: one form of curve fitted to one method's metric against the number of cells, with its verdict."""
+    import pyarrow.compute as compute
+
     from scfm_assets.core.curves import CellSet, left_out, scaling_table
     from scfm_assets.core.metrics import COMMON
     from scfm_assets.core.sampling import members
@@ -110,7 +112,7 @@ def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData, cel
 
     # The pairs that all methods can score are others at every number of cells: no curve over them.
     stored = all_of("metrics", metrics)
-    table = stored.filter([universe != COMMON for universe in stored["universe"].to_pylist()])
+    table = stored.filter(compute.not_equal(stored["universe"], COMMON))
     fixed = {
         "layer_of_model": layer_of_model(job.catalog),
         "direction_of_model": dict.fromkeys(job.catalog.models, job.catalog.experiment.direction),
