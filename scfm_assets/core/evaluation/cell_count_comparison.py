@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scfm_assets.core.evaluation.method_comparison import over_repeats
-from scfm_assets.core.metrics import largest_values
 from scfm_assets.core.statistics import over_network, side_by_side
 from scfm_assets.tables.methods import CELL_COUNT_COMPARISON
 
@@ -82,9 +81,8 @@ def _compared(
     """Differences of one method between two numbers of cells, over every ground."""
     for place, ground in enumerate(grounds):
         both = [side_by_side([fewer[place], most[place]]) for fewer, most in of_repeats]
-        largest = largest_values(ground.pairs.n_pos / ground.pairs.n)
-        merged = over_repeats([shared.difference(0, 1, level=level) for shared in both], largest, level=level)
-        for difference in merged:
+        merged = over_repeats([shared.differences([0], [1]) for shared in both])
+        for difference in merged.listed(level=level)[0]:
             yield {**ground.names, **_numbers(difference)}
 
 

@@ -150,12 +150,9 @@ def power_of_method(
 
 def _covariance(shared: Sequence[Shared], one: int, nulls: Sequence[int], between: np.ndarray) -> np.ndarray:
     """Covariance of the differences to some nulls, (n_metrics, J, J); 0 where an error is not known."""
-    of_repeats = [
-        np.array([[difference.error for difference in of_repeat.difference(one, null)] for null in nulls]).T
-        for of_repeat in shared
-    ]
     if not nulls:
         return np.empty((len(METRICS), 0, 0))
+    of_repeats = [of_repeat.differences([one] * len(nulls), nulls).error.T for of_repeat in shared]
     first, merged = of_repeats[0], np.mean(of_repeats, axis=0)
     scale = np.divide(merged, first, out=np.zeros_like(merged), where=first > 0)
     return np.nan_to_num(covariance_of_differences(first, between) * scale[:, None] * scale[..., None])

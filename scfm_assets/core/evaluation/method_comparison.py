@@ -23,9 +23,9 @@ from scfm_assets.core.evaluation.claims import (
     power_of_method,
 )
 from scfm_assets.core.evaluation.nulls_of_genes import TARGET_POPULARITY, nulls_of_genes
-from scfm_assets.core.metrics import largest_values, reach
 from scfm_assets.core.statistics import (
     Difference,
+    Differences,
     Donors,
     Resampled,
     TwoWay,
@@ -33,8 +33,6 @@ from scfm_assets.core.statistics import (
     over_cells,
     over_network,
     side_by_side,
-    t_tests,
-    verdict_of,
 )
 from scfm_assets.core.universes import with_common
 from scfm_assets.tables.methods import METHOD_COMPARISON
@@ -85,19 +83,16 @@ def compare_methods(
         alike = {
             pair: float(np.mean([of_repeat[place][pair] for of_repeat in correlations])) for pair in _compared(found)
         }
-        most = largest_values(ground.pairs.n_pos / ground.pairs.n)
         kinds = ("network", donors.kind)
         of_kinds = {kind: [of_repeat[place][i] for of_repeat in of_repeats] for i, kind in enumerate(kinds)}
         degrees = beside_degrees(found, ground)
         powers = _powers(found, of_kinds, degrees, level=level)
         for kind, shared in of_kinds.items():
             limits = np.mean([of_repeat.intervals(level=level) for of_repeat in shared], axis=0)
-            for one, other in _compared(found):
-                if not _known(shared, one, other):
-                    continue
-                differences = over_repeats(
-                    [of_repeat.difference(one, other, level=level) for of_repeat in shared], most, level=level
-                )
+            compared = [pair for pair in _compared(found) if _known(shared, *pair)]
+            ones, others = [one for one, _ in compared], [other for _, other in compared]
+            merged = over_repeats([of_repeat.differences(ones, others) for of_repeat in shared])
+            for (one, other), differences in zip(compared, merged.listed(level=level), strict=True):
                 names = {**found[one].names, **ground.names, **_names_of_reference(found[other])}
                 names |= {"pair_share": ground.share, "interval": kind, "donors": donors.n}
                 names |= {"correlation": alike[one, other], "n_repeats": len(repeats)}
@@ -112,36 +107,14 @@ def compare_methods(
     return METHOD_COMPARISON.rows(rows)
 
 
-def over_repeats(found: Sequence[Sequence[Difference]], most: np.ndarray, *, level: float = 0.95) -> list[Difference]:
-    """Merge the differences of several repeats: means of values and of errors, and the units of the one with fewest.
-
-    Parameters
-    ----------
-    found
-        For each repeat, the differences by each of `METRICS`.
-    most
-        Largest possible difference, shape (n_metrics,).
-    level
-        Confidence.
-    """
-    numbers = [
-        [(difference.value, difference.value_before, difference.error) for difference in of_repeat]
-        for of_repeat in found
-    ]
-    value, before, error = np.mean(numbers, axis=0).T
-    differences, units = value - before, min(difference.units for of_repeat in found for difference in of_repeat)
-    half = np.where(error > 0, error, np.nan) * reach(units, level=level)
-    low, high = (np.clip(differences + side * half, -most, most) for side in (-1, 1))
-    p, effect = t_tests(differences, error, units)
-    names = ("value", "value_before", "difference", "low", "high", "error", "effect", "p")
-    columns = np.column_stack([value, before, differences, low, high, error, effect, p]).tolist()
-    merged = [
-        difference._replace(**dict(zip(names, row, strict=True)))
-        for difference, row in zip(found[0], columns, strict=True)
-    ]
-    return [
-        difference._replace(units=units, verdict=verdict_of(difference.low, difference.high)) for difference in merged
-    ]
+def over_repeats(of_repeats: Sequence[Differences]) -> Differences:
+    """Merge the differences of several repeats: means of values and of errors, and the units of the one with fewest."""
+    value, before, error = (
+        np.mean([getattr(of_repeat, name) for of_repeat in of_repeats], axis=0)
+        for name in ("value", "value_before", "error")
+    )
+    units = min(of_repeat.units for of_repeat in of_repeats)
+    return replace(of_repeats[0], value=value, value_before=before, error=error, units=units)
 
 
 # One repeat -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ difference: an experiment with other TFs and other cells moves it by both, and i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -60,8 +59,10 @@ class ClaimPower(NamedTuple):
 def errors_between(shared: Shared, places: Sequence[int]) -> np.ndarray:
     """Errors of the differences of each two of some methods, by each of `METRICS`, shape (n_metrics, J, J)."""
     errors = np.zeros((shared.values.shape[1], len(places), len(places)))
-    for one, other in combinations(range(len(places)), 2):
-        errors[:, one, other] = errors[:, other, one] = shared.errors_of_difference(places[one], places[other])
+    ones, others = np.triu_indices(len(places), 1)
+    at = np.asarray(places)
+    of_pairs = shared.errors_of_differences(at[ones].tolist(), at[others].tolist()).T
+    errors[:, ones, others] = errors[:, others, ones] = of_pairs
     return errors
 
 

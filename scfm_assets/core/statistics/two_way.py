@@ -22,7 +22,7 @@ study has the numbers):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -76,18 +76,34 @@ class TwoWay(Shared):
     def errors_on_scales(self) -> np.ndarray:
         """See `Shared`: errors of the values times the slopes of the scales."""
         slope = slopes(self.values.T, float(self.n_pos) * self.n_neg)
-        return slope * np.stack([self._error([of_method]) for of_method in self.influences], axis=1)
+        return slope * self._errors(self._of_sides, np.stack([one.squares for one in self.influences])).T
 
-    def errors_of_difference(self, one: int, other: int) -> np.ndarray:
-        """See `Shared`; known once made, as a claim needs them again for its power."""
-        place = min(one, other), max(one, other)
-        if place not in self._differences:
-            self._differences[place] = self._error([self.influences[one], self.influences[other]])
-        return self._differences[place]
+    def errors_of_pairs(self, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """See `Shared`."""
+        first, base_rate = [one.of_pairs for one in self.influences], self.influences[0].base_rate
+        squares = [squares_of(first[one] - first[other], base_rate) for one, other in zip(ones, others, strict=True)]
+        of_sides = [
+            replace(
+                side,
+                positive=side.positive[ones] - side.positive[others],
+                negative=side.negative[ones] - side.negative[others],
+            )
+            for side in self._of_sides
+        ]
+        return self._errors(of_sides, np.stack(squares))
 
     @cached_property
-    def _differences(self) -> dict[tuple[int, int], np.ndarray]:
-        return {}
+    def _of_sides(self) -> list[Sums]:
+        """Of each side that varies, the sums of all methods, shapes (M, n_metrics, clusters)."""
+        of_sides = zip(*(_sides(of_method, self.kind) for of_method in self.influences), strict=True)
+        return [
+            replace(
+                sides[0],
+                positive=np.stack([side.positive for side in sides]),
+                negative=np.stack([side.negative for side in sides]),
+            )
+            for sides in of_sides
+        ]
 
     def parts(self) -> np.ndarray:
         """What the network's TFs, targets and pairs add to each metric of the first method; see `network_parts`.
@@ -103,20 +119,18 @@ class TwoWay(Shared):
         of_pairs = with_average_precision(of_method.of_pairs, of_method.base_rate)
         return np.stack([network_parts(*of_metric) for of_metric in zip(of_tfs, of_targets, of_pairs, strict=True)])
 
-    def _error(self, methods: Sequence[Influence]) -> np.ndarray:
-        """Errors of a value, or of the difference of two, shape (n_metrics,)."""
+    def _errors(self, of_sides: Sequence[Sums], of_pairs: np.ndarray) -> np.ndarray:
+        """Errors of values, or of differences, from the sums of each side and those of the pairs, (P, n_metrics)."""
         if self.units < 2:
-            return np.full(self.values.shape[1], np.nan)
-        by_side = zip(*(_sides(of_method, self.kind) for of_method in methods), strict=True)
-        of_pairs = squares_of(_minus([of_method.of_pairs for of_method in methods]), methods[0].base_rate)
-        added = [_unbiased(_minus_sums(of_side), of_pairs) for of_side in by_side]
-        variance = np.sum([(of_side**2).sum(axis=1) for of_side in added], axis=0)
+            return np.full(of_pairs.shape, np.nan)
+        added = [_unbiased(side, of_pairs) for side in of_sides]
+        variance = np.sum([(of_side**2).sum(axis=-1) for of_side in added], axis=0)
         if len(added) == 1:
             return np.sqrt(variance)
         of_tfs, of_targets = added
-        target = methods[0].target_of_tf
+        target = self.influences[0].target_of_tf
         both = target >= 0
-        variance += 2 * (of_tfs[:, both] * of_targets[:, target[both]]).sum(axis=1)
+        variance += 2 * (of_tfs[..., both] * of_targets[..., target[both]]).sum(axis=-1)
         return np.sqrt(np.maximum(variance - of_pairs, LEAST * of_pairs))
 
 
@@ -152,21 +166,21 @@ def _sides(of_method: Influence, kind: Kind) -> list[Sums]:
 
 
 def _unbiased(side: Sums, of_pairs: np.ndarray) -> np.ndarray:
-    """Influence of each cluster, made larger by how much it pulls the metric towards itself, (n_metrics, clusters)."""
-    at_least = _made_larger(side, np.full(len(of_pairs), 0.5))
+    """Influence of each cluster, made larger by how much it pulls the metric to itself, (..., n_metrics, clusters)."""
+    at_least = _made_larger(side, np.full(of_pairs.shape[-1], 0.5))
     return _made_larger(side, 0.5 + 0.5 * _hanging_together(at_least, of_pairs))
 
 
 def _made_larger(side: Sums, power: np.ndarray) -> np.ndarray:
-    """Influence of each cluster over (1 - its share of the edges)^power, powers of shape (n_metrics,)."""
+    """Influence of each cluster over (1 - its share of the edges)^power, powers of shape (..., n_metrics)."""
     n_edges, n_clusters = side.edges.sum(), len(side.edges)
     left = np.maximum(1 - side.edges / max(n_edges, 1), 1 / max(2, 2 * n_edges))
-    return side.positive / left ** power[:, None] + side.negative / np.sqrt(max(n_clusters - 1, 1) / n_clusters)
+    return side.positive / left ** power[..., None] + side.negative / np.sqrt(max(n_clusters - 1, 1) / n_clusters)
 
 
 def _hanging_together(added: np.ndarray, of_pairs: np.ndarray) -> np.ndarray:
-    """Share of the variance of clusters, (n_metrics, clusters), that their pairs have in common, (n_metrics,)."""
-    variance = (added**2).sum(axis=1)
+    """Share of the variance of clusters, (..., n_metrics, clusters), that their pairs have in common."""
+    variance = (added**2).sum(axis=-1)
     alone = np.divide(of_pairs, variance, out=np.ones_like(of_pairs), where=variance > 0)
     return np.clip(1 - alone, 0, 1)
 
@@ -180,16 +194,6 @@ def _number_by_variance(side: Sums, of_pairs: np.ndarray) -> np.ndarray:
     common = np.maximum((added**2).sum(axis=1) - of_pairs, 0)[:, None]
     share, squared = (sizes / max(sizes.sum(), 1) for sizes in (side.edges, side.edges**2))
     return effective_number(of_pairs[:, None] * share + common * squared)
-
-
-def _minus(parts: Sequence[np.ndarray]) -> np.ndarray:
-    return parts[0] - parts[1] if len(parts) == 2 else parts[0]
-
-
-def _minus_sums(parts: Sequence[Sums]) -> Sums:
-    """Influence of clusters on a value, or on the difference of two."""
-    positive, negative = (_minus([getattr(part, name) for part in parts]) for name in ("positive", "negative"))
-    return Sums(positive, negative, parts[0].edges, parts[0].spread)
 
 
 def _units(number: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from scipy.special import stdtr
 
 from scfm_assets.core.metrics import AT_LEAST, METRICS, largest_values, reach, rescaled
 from scfm_assets.core.statistics.ceilings import uninformed_average_precision
 from scfm_assets.core.statistics.donors import Donors
-from scfm_assets.core.statistics.estimate import Estimate
 from scfm_assets.core.statistics.jackknife import freedom_within, jackknife_error
 from scfm_assets.core.statistics.resampling import tf_jackknife
 from scfm_assets.core.words import Compared as Verdict
@@ -82,8 +83,19 @@ class Shared(ABC):
         """Errors of all values on the scales of the metrics, shape (n_metrics, M)."""
 
     @abstractmethod
-    def errors_of_difference(self, one: int, other: int) -> np.ndarray:
-        """Errors of the differences of two methods, shape (n_metrics,)."""
+    def errors_of_pairs(self, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Errors of the differences of the methods `ones` to the methods `others`, int (P,); shape (P, n_metrics)."""
+
+    def errors_of_differences(self, ones: Sequence[int], others: Sequence[int]) -> np.ndarray:
+        """See `errors_of_pairs`; known once made, as a claim needs them again for its power."""
+        pairs = [(min(pair), max(pair)) for pair in zip(ones, others, strict=True)]
+        if missing := [pair for pair in dict.fromkeys(pairs) if pair not in self._known_errors]:
+            self._known_errors.update(zip(missing, self.errors_of_pairs(*np.array(missing).T), strict=True))
+        return np.array([self._known_errors[pair] for pair in pairs]).reshape(len(pairs), len(METRICS))
+
+    @cached_property
+    def _known_errors(self) -> dict[tuple[int, int], np.ndarray]:
+        return {}
 
     def units_of_values(self) -> np.ndarray:
         """Independent units behind the limits of each value, whole or not, shape (n_metrics, M)."""
@@ -123,29 +135,13 @@ class Shared(ABC):
 
     def difference(self, one: int, other: int, *, level: float = 0.95) -> list[Difference]:
         """Say by how much method `one` is above method `other`, by each of `METRICS`."""
-        value = self.values[one] - self.values[other]
-        error = np.where(self.has_limits, _known(self.errors_of_difference(one, other)), np.nan)
-        half = error * reach(self.units, level=level)
+        return self.differences([one], [other]).listed(level=level)[0]
+
+    def differences(self, ones: Sequence[int], others: Sequence[int]) -> Differences:
+        """Differences of the methods `ones` to the methods `others`, places (P,)."""
+        error = np.where(self.has_limits, _known(self.errors_of_differences(ones, others)), np.nan)
         most = largest_values(self.n_pos / (self.n_pos + self.n_neg))
-        low, high = np.clip(value - half, -most, most), np.clip(value + half, -most, most)
-        p, effect = t_tests(value, error, self.units)
-        return [
-            Difference(
-                metric=metric.name,
-                kind=self.kind,
-                value=float(self.values[one, i]),
-                value_before=float(self.values[other, i]),
-                difference=float(value[i]),
-                low=float(low[i]),
-                high=float(high[i]),
-                error=float(error[i]),
-                effect=float(effect[i]),
-                p=float(p[i]),
-                units=self.units,
-                verdict=verdict_of(low[i], high[i]),
-            )
-            for i, metric in enumerate(METRICS)
-        ]
+        return Differences(self.kind, self.values[list(ones)], self.values[list(others)], error, self.units, most)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,9 +178,9 @@ class Resampled(Shared):
         pairs = float(self.n_pos) * self.n_neg
         return self.error(lambda metrics: rescaled(np.swapaxes(metrics, 0, 1), pairs))
 
-    def errors_of_difference(self, one: int, other: int) -> np.ndarray:
+    def errors_of_pairs(self, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
         """See `Shared`."""
-        return self.error(lambda metrics: metrics[one] - metrics[other])
+        return self.error(lambda metrics: metrics[ones] - metrics[others])
 
     def widened(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `AT_LEAST`."""
@@ -216,6 +212,47 @@ class Difference(NamedTuple):
     p: float
     units: int
     verdict: Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """By how much the metrics of P methods are above those of others.
+
+    Attributes
+    ----------
+    kind
+        What varies, see `Shared`.
+    value, value_before, error
+        Shapes (P, n_metrics); an error is NaN where nothing is known of it.
+    units
+        Student's t has one degree of freedom less.
+    most
+        Largest possible differences, shape (n_metrics,).
+    """
+
+    kind: str
+    value: np.ndarray
+    value_before: np.ndarray
+    error: np.ndarray
+    units: int
+    most: np.ndarray
+
+    def listed(self, *, level: float = 0.95) -> list[list[Difference]]:
+        """Each of them by each of `METRICS`, with limits, p value, effect and verdict."""
+        difference = self.value - self.value_before
+        half = self.error * reach(self.units, level=level)
+        low, high = (np.clip(difference + side * half, -self.most, self.most) for side in (-1, 1))
+        p, effect = t_tests(difference, self.error, self.units)
+        numbers = np.stack(
+            [self.value, self.value_before, difference, low, high, self.error, effect, p], axis=-1
+        ).tolist()
+        return [
+            [
+                Difference(metric.name, self.kind, *row, units=self.units, verdict=verdict_of(row[3], row[4]))
+                for metric, row in zip(METRICS, of_pair, strict=True)
+            ]
+            for of_pair in numbers
+        ]
 
 
 def verdict_of_all(differences: Sequence[Difference]) -> Verdict:
@@ -301,6 +338,7 @@ def _known(error: np.ndarray) -> np.ndarray:
 
 
 def t_tests(values: np.ndarray, errors: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two-sided p and effect of each `Estimate`; NaN without an error, as where two methods never differ."""
-    estimates = [Estimate(float(value), float(error), units) for value, error in zip(values, errors, strict=True)]
-    return np.array([estimate.p() for estimate in estimates]), np.array([estimate.effect for estimate in estimates])
+    """Two-sided p and effect of many an `Estimate`; NaN without an error, as where two methods never differ."""
+    error = _known(errors)
+    p = 2 * stdtr(units - 1, -np.abs(values / error)) if units >= 2 else np.full(np.shape(values), np.nan)
+    return p, values / (error * np.sqrt(units))

@@ -15,7 +15,7 @@ from scfm_assets.core.metrics.metrics import METRICS
 from scfm_assets.core.sampling.levels import GeneLevels
 from scfm_assets.core.scores.edges import TF_KEYS, TF_QUERIES
 from scfm_assets.core.statistics import over_network
-from scfm_assets.core.statistics.uncertainty import Difference
+from scfm_assets.core.statistics.uncertainty import Differences
 from scfm_assets.core.universes.grounds import grounds_of
 from scfm_assets.core.universes.of_tissue import NetworkUniverses, TissueUniverses
 from scfm_assets.core.universes.universe import PanelEdges
@@ -151,9 +151,11 @@ def test_correlations_are_spearmans_over_the_pairs_mean_over_repeats():
 
 
 def test_one_repeat_is_merged_to_itself_and_errors_of_several_are_averaged():
-    one = Difference("auroc", "network", 0.8, 0.6, 0.2, 0.1, 0.3, 0.05, 1.2, 0.001, 11, "better")
-    two = one._replace(value=0.7, difference=0.1, error=0.03, units=9)
-    (merged,) = over_repeats([[one], [two]], np.ones(1))
+    values, shape = (np.array([[0.8, 0.2, 2.0, 3.0]]), np.array([[0.7, 0.2, 2.0, 3.0]])), (1, len(METRICS))
+    before, most = np.full(shape, 0.6), np.full(len(METRICS), 9.0)
+    one = Differences("network", values[0], before, np.full(shape, 0.05), 11, most)
+    two = Differences("network", values[1], before, np.full(shape, 0.03), 9, most)
+    merged = over_repeats([one, two]).listed()[0][0]
     assert merged.difference == pytest.approx(0.15)
     assert merged.error == pytest.approx(0.04)
     assert merged.units == 9

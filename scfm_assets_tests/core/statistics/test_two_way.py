@@ -33,7 +33,7 @@ def test_errors_are_those_of_refits_with_every_cluster_and_pair_a_little_heavier
     scores, positive, pairs = two_methods(0, levels, candidate)
     shared = one_side(over_network([pairs.rank(pairs.of(own)) for own in scores]), kind)
     product = float(pairs.n_pos) * pairs.n_neg
-    errors, differences = shared.errors_on_scales(), shared.errors_of_difference(0, 1)
+    errors, differences = shared.errors_on_scales(), shared.errors_of_differences([0], [1])[0]
     # Early precision has a slope by weights only where the pairs at its cut are tied.
     for place, name in enumerate(metric.name for metric in METRICS if levels or metric.name != "epr"):
         plain = error_of(name, scores[:1], positive, candidate, kind)
@@ -141,7 +141,7 @@ def test_methods_ranked_one_by_one_are_those_ranked_together():
     scores, _, pairs = two_methods(6)
     rankings = [pairs.rank(pairs.of(own)) for own in scores]
     together, apart = over_network(rankings), side_by_side([over_network([own]) for own in rankings])
-    assert np.array_equal(together.errors_of_difference(0, 1), apart.errors_of_difference(0, 1))
+    assert np.array_equal(together.errors_of_differences([0], [1])[0], apart.errors_of_differences([0], [1])[0])
     assert np.array_equal(together.values, apart.values)
     assert np.array_equal(over_targets(rankings).errors_on_scales(), one_side(apart, "targets").errors_on_scales())
 
