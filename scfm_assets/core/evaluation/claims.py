@@ -6,6 +6,7 @@ expression, and knows no edge. So its value is held against those of networks th
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -59,10 +60,8 @@ def beside_degrees(methods: Sequence[Contender], ground: Ground) -> list[dict[st
     """
     permutations = PERMUTATIONS if ground.universe.name in (COMMON, TF_GRID.name) else OF_OTHERS
     seed = seed_from("degrees", ground.network, ground.network_version, ground.universe.name)
-    rows = ground.universe.tfs
-    labels = series_of_degrees(
-        ground.universe.candidate[rows], ground.universe.positive[rows], permutations=permutations, seed=seed
-    )
+    candidate, positive = (mask[ground.universe.tfs] for mask in (ground.universe.candidate, ground.universe.positive))
+    labels = _series(candidate.shape, candidate.tobytes(), positive.tobytes(), permutations, seed)
     over_base_rate = ground.pairs.n / ground.pairs.n_pos
     tested: list[dict[str, OfDegrees]] = []
     for method in methods:
@@ -82,6 +81,13 @@ def beside_degrees(methods: Sequence[Contender], ground: Ground) -> list[dict[st
             by_metric[metric] = OfDegrees(merged.p(), merged.expected * scale, spread * scale)
         tested.append(by_metric)
     return tested
+
+
+@lru_cache(maxsize=16)
+def _series(shape: tuple[int, int], candidate: bytes, positive: bytes, permutations: int, seed: int) -> np.ndarray:
+    """Labels of masks: the same at every number of cells of a tissue, so that a process makes them once."""
+    masks = (np.frombuffer(mask, bool).reshape(shape) for mask in (candidate, positive))
+    return series_of_degrees(*masks, permutations=permutations, seed=seed)
 
 
 def errors_between_nulls(shared_of_kind: Mapping[str, Sequence[Shared]], nulls: Sequence[int]) -> dict[str, np.ndarray]:
