@@ -82,11 +82,9 @@ def _as_table(names: Sequence[str], answer: Rows) -> str:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return "NULL"
     if isinstance(value, float | Decimal):
         return f"{float(value) + 0.0:.6g}"  # + 0: no minus before zero
-    return str(value)
+    return "NULL" if value is None else str(value)
 
 
 def _is_number(value: Any) -> bool:
