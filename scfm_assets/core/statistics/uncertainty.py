@@ -318,7 +318,8 @@ def _left_out(
     strata: np.ndarray | None = None,
 ) -> Resampled:
     values, bins = np.stack([ranking.values for ranking in rankings]), rankings[0].bins
-    strata = None if strata is None else strata[: len(sizes)]
+    if strata is not None:  # groups after the last one that holds a cell are empty
+        strata = np.pad(strata[: len(sizes)], (0, max(0, len(sizes) - len(strata))), constant_values=-1)
     units = freedom_within(sizes, strata) + 1
     return Resampled(kind, values, int(bins.n_pos), int(bins.n_neg), units, np.inf, without, sizes, strata)
 

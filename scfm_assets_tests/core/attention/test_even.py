@@ -28,7 +28,7 @@ def increment(seed: int, base: int, n: int) -> TokenizedCells:
     rows = [np.r_[0, rng.permutation(np.arange(1, 7))[: rng.integers(0, 7)]].astype(np.int32) for _ in range(n)]
     blocks = (((0, base + n),), ((0, base + n), (1, 12)))
     groups, of_block = rng.integers(GROUPS, size=n), rng.integers(2, size=n)
-    return TokenizedCells(Tokens.of(rows), np.arange(base, base + n), blocks, of_block, groups, base)
+    return TokenizedCells(base, np.arange(base, base + n), blocks, of_block, groups, Tokens.of(rows))
 
 
 PIECES = {5: increment(0, 0, 5), 12: increment(1, 5, 7)}
