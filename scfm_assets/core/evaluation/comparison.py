@@ -119,11 +119,16 @@ def compare(
                 names = {**same, **names_of(key, direction), **named}
                 shared = both.shared(ReadAs(place, direction, universe), kinds)
                 rows += [{**names, **row} for row in numbers_of(shared, level=intervals.level)]
+        if len({groups.are_known for groups in both.groups}) > 1:
+            reasons.append(f"{key.method}: {NO_GROUPS}")
         for (place, universe), reason in both.why_not.items():
             if reason:
                 where = f"network '{references[place].network.name}', universe '{universe.name}', repeat {key.repeat}"
                 reasons.append(f"{where}: {reason}")
     return Comparison(CHECKPOINT_COMPARISON.rows(rows, stamped=()), tuple(dict.fromkeys(reasons)))
+
+
+NO_GROUPS = "scores without each group of cells are not known of both checkpoints: no intervals over cells"
 
 
 class ReadAs(NamedTuple):
@@ -242,7 +247,7 @@ def _why_no_groups(old: EdgeScores, new: EdgeScores, references: Sequence[Refere
     """Say why no group of cells can be left out of both, None if it can."""
     before, now = old.left_out, new.left_out
     if before is None or now is None:
-        return "scores without each group of cells are not known of both checkpoints: no intervals over cells"
+        return NO_GROUPS
     if not all(np.isin(reference.edges.tfs, before.tfs).all() for reference in references):
         return "groups of cells were kept for other TFs before, as the networks have changed: no intervals over cells"
     if any(r not in before.n_cells or not np.array_equal(n, before.n_cells[r]) for r, n in now.n_cells.items()):

@@ -119,6 +119,11 @@ class WithoutGroups:
                         )
                         kept[group] = values_of(reading.total(universe))
 
+    @property
+    def are_known(self) -> bool:
+        """Whether there are scores without groups."""
+        return bool(self._values)
+
     def values(self, direction: Direction, reference: int, universe: AnyUniverse) -> np.ndarray | None:
         """Metrics of one ranking without each group, shape (n_groups, n_metrics).
 
