@@ -18,6 +18,16 @@ from filelock import FileLock
 from scfm_assets_tests.platforms import TINY, Home, open_home
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One file with the finished platform comes first, the others last: so that no process waits for it to be made."""
+    needs = {item.path: False for item in items}
+    for item in items:
+        needs[item.path] |= "finished" in getattr(item, "fixturenames", ())
+    first = next((path for path, needed in needs.items() if needed), None)
+    items.sort(key=lambda item: needs[item.path] and item.path != first)
+    items.sort(key=lambda item: item.path != first)
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep tests away from the developer's own home and catalog."""

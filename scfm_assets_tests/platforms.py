@@ -43,9 +43,15 @@ TINY: dict[str, Any] = {
 SMALLEST: dict[str, Any] = {
     **TINY,
     "models": {"planted": {"control": "planted", "layer": 3}},
-    "experiment": {**TINY["experiment"], "n_cells": [10]},
+    "experiment": {
+        **TINY["experiment"],
+        "n_cells": [10],
+        "repeats": 1,
+        "universes": ["tf_grid"],
+        "intervals": {"kinds": ["tfs"], "resamples": 20},
+    },
 }
-"""All assets, two tissues, one number of cells: for runs that show where things go, not what comes out."""
+"""All assets, two tissues, the least of everything else: for runs that show where things go, not what comes out."""
 
 
 @dataclass

@@ -17,7 +17,7 @@ from scfm_assets.errors import ScfmError
 from scfm_assets.partitions import Place
 from scfm_assets.resources.store import ARRAYS
 from scfm_assets.warehouse.query import query
-from scfm_assets_tests.platforms import TINY, Home, atlas_file
+from scfm_assets_tests.platforms import SMALLEST, TINY, Home, atlas_file
 from scfm_assets_tests.published import publish
 
 NAMES = (
@@ -65,9 +65,8 @@ def test_a_name_that_is_no_name_is_refused_before_anything_is_written(home: Home
 def test_a_catalog_that_points_at_other_files_fails_without_quoting_them(
     home: Home, monkeypatch: pytest.MonkeyPatch, block: str, entry: dict[str, object]
 ) -> None:
-    catalog = deepcopy(TINY)
+    catalog = deepcopy(SMALLEST)
     catalog["atlases"].pop("sim_two")
-    catalog["experiment"]["n_cells"] = [10]
     catalog[block] = {"stranger": entry}
     if block == "models":
         (home.folder / "config.json").write_text(json.dumps({"model_type": "bert"}))

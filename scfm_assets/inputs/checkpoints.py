@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,15 @@ def checkpoint_folder(catalog: Catalog, model: str) -> Path:
     """Folder of a model's files; a control is built where it is opened for the first time."""
     folder = known_folder(catalog, model)
     if catalog.models[model].control is not None and not folder.exists():
-        _build_control(catalog, model, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
+            whole = Path(beside) / "new"  # whatever way a family writes, nobody sees half of it
+            _build_control(catalog, model, whole)
+            try:
+                whole.rename(folder)
+            except OSError:  # another process was quicker; what it built from the same inputs is as good
+                if not folder.exists():
+                    raise
         with replacing(folder / BUILT) as hidden:
             hidden.write_text(json.dumps(checkpoint_files(catalog, model)))
     return folder
@@ -155,7 +164,6 @@ def _build_control(catalog: Catalog, model: str, folder: Path) -> None:
     from scfm_assets.families.controls import CONTROLS, ControlInputs
 
     entry = catalog.models[model]
-    folder.parent.mkdir(parents=True, exist_ok=True)
     randomize = FAMILIES[entry.family].random
     config = architecture_of(catalog, model)
     if config is not None and randomize is not None:

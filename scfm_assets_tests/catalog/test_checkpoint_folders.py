@@ -22,7 +22,7 @@ from scfm_assets.core.base.digest import digest_file
 from scfm_assets.engine.console import Console
 from scfm_assets.errors import ScfmError
 from scfm_assets.inputs import checkpoints, file_digests, sources
-from scfm_assets_tests.platforms import TINY, Home, open_home
+from scfm_assets_tests.platforms import SMALLEST, TINY, Home, open_home
 
 SAID: dict[str, Any] = {"options": {"generation": "v1"}, "layer": 3}
 
@@ -215,8 +215,7 @@ def test_a_run_has_the_models_that_were_there_when_it_was_planned(
 
 
 def test_a_dropped_model_runs_beside_the_others(home: Home, watched: Path, checkpoint: Path) -> None:
-    small = deepcopy(TINY)
-    small["experiment"]["n_cells"] = [10]
+    small = deepcopy(SMALLEST)
     small["models"] = {}
     home.write(small)
     drop(checkpoint, watched / "mine")

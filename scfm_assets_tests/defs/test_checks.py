@@ -18,7 +18,7 @@ from scfm_assets.core.sampling import cells
 from scfm_assets.core.scores import edges
 from scfm_assets.engine.runner import Outcome
 from scfm_assets.partitions import Place
-from scfm_assets_tests.platforms import TINY, Home, atlas_file
+from scfm_assets_tests.platforms import SMALLEST, TINY, Home, atlas_file
 
 PLACE = Place("sim_one", 20)
 
@@ -36,7 +36,7 @@ def assets(outcome: Outcome) -> set[str]:
 
 def small(**atlas: Any) -> dict[str, Any]:
     """One tissue, one control, two slices."""
-    made = deepcopy(TINY)
+    made = deepcopy(SMALLEST)
     made["atlases"] = {"sim_one": {"simulated": True}, **atlas}
     made["models"] = {"random": {"control": "random", "layer": 3}}
     made["experiment"] |= {"n_cells": [10, 20]}
@@ -98,7 +98,7 @@ def test_an_atlas_that_the_model_hardly_knows_stops_before_attention(home: Home)
     atlas.var_names = [name if i < 4 else f"UNKNOWN{i}" for i, name in enumerate(atlas.var_names)]
     atlas.write_h5ad(path)
     home.write(small(other={"file": str(path), "organism": "simulated"}))
-    outcome = home.run()
+    outcome = home.run(select='+key:"models/random/edge_scores"')
     assert not outcome.success
     passed, words = checks(home, "models/random/tokenized_cells", Place("other", 10))["vocabulary_covers_the_atlas"]
     assert (passed, words[:17]) == (False, "4 of 60 genes (6.")
@@ -192,7 +192,7 @@ def test_a_model_that_is_not_the_declared_one_is_refused_before_it_is_passed_cel
     made = small()
     made["models"]["random"]["expect"] = {"layers": 12}
     home.write(made)
-    outcome = home.run()
+    outcome = home.run(select='+key:"models/random/edge_scores"')
     assert not outcome.success
     assert any("layers declared 12" in failed.error for failed in outcome.failed)
     assert "models/random/attention_increment" not in assets(outcome)

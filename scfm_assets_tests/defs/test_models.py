@@ -105,7 +105,7 @@ def test_single_heads_and_their_maximum_are_scored_where_they_are_asked_for(home
     }
     catalog["experiment"] |= {"n_cells": [10], "cell_groups": 0}
     home.write(catalog)
-    assert home.run().success
+    assert home.run(select='+key:"evaluation/metrics"').success
     nodes, store = home.platform.nodes, home.store
     place = Place("sim_one", 10)
     scores = {

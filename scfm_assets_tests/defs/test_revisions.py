@@ -13,7 +13,7 @@ import pytest
 
 from scfm_assets.partitions import Place
 from scfm_assets.warehouse.query import query
-from scfm_assets_tests.platforms import TINY, Home
+from scfm_assets_tests.platforms import SMALLEST, Home
 from scfm_assets_tests.published import publish
 
 
@@ -31,10 +31,10 @@ def put(home: Home, kind: str) -> None:
 @pytest.fixture
 def mine(rerun: Home) -> Home:
     """The finished platform with one tissue and one model, whose checkpoint is a folder."""
-    catalog = deepcopy(TINY)
+    catalog = deepcopy(SMALLEST)
     catalog["atlases"].pop("sim_two")
     catalog["models"] = {"mine": {"checkpoint": "mine", "options": {"generation": "v1"}, "layer": 3}}
-    catalog["experiment"] |= {"n_cells": [10, 20], "repeats": 1}
+    catalog["experiment"]["n_cells"] = [10, 20]
     rerun.write(catalog)
     return rerun
 

@@ -15,7 +15,7 @@ from scfm_assets.engine import housekeeping
 from scfm_assets.engine.housekeeping import State
 from scfm_assets.partitions import Place
 from scfm_assets_tests.defs.test_revisions import put, rows
-from scfm_assets_tests.platforms import TINY, Home
+from scfm_assets_tests.platforms import SMALLEST, TINY, Home
 from scfm_assets_tests.published import publish
 
 
@@ -61,7 +61,7 @@ def test_what_changed_is_named_and_everything_below_it_is_stale(rerun: Home, mon
     # One tissue, model and number of cells are enough to see that a run leaves nothing stale.
     catalog["atlases"].pop("sim_two")
     catalog["models"].pop("planted")
-    catalog["experiment"]["n_cells"] = [10]
+    catalog["experiment"] |= SMALLEST["experiment"] | {"panel": 40}
     rerun.write(catalog)
     assert rerun.run().success
     assert all(counts[State.STALE] == 0 for counts in states(rerun).values())
@@ -75,10 +75,9 @@ def test_sizes_are_those_of_the_files(finished: Home) -> None:
 
 
 def test_prune_frees_superseded_arrays_and_loses_no_row(rerun: Home) -> None:
-    catalog = deepcopy(TINY)
+    catalog = deepcopy(SMALLEST)
     catalog["models"] = {"mine": {"checkpoint": "mine", "options": {"generation": "v1"}, "layer": 3}}
     catalog["atlases"] = {"sim_one": {"simulated": True}}
-    catalog["experiment"] |= {"n_cells": [10], "repeats": 1}
     rerun.write(catalog)
     for kind in ("random", "planted"):
         put(rerun, kind)

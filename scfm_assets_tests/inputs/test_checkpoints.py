@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scfm_assets.core import simulate
+from scfm_assets.families.controls import CONTROLS, ControlInputs
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place
 from scfm_assets_tests.platforms import TINY, Home, open_home
@@ -55,6 +57,28 @@ def test_a_controls_version_follows_its_seed_and_its_world(tmp_path: Path) -> No
 
     assert version() == version()
     assert len({version(), version(model={"seed": 8}), version(world={"n_genes": 130})}) == 3
+
+
+def test_half_a_control_is_never_seen_and_the_quicker_of_two_processes_keeps_its_own(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However a family writes: here one file after the other, while another process builds the same."""
+    honest, folder = CONTROLS["random"], checkpoints.known_folder(home.catalog, "random")
+    seen = []
+
+    def slow(to: Path, inputs: ControlInputs) -> None:
+        to.mkdir()
+        (to / "config.json").write_text("{")
+        seen.append(folder.exists())
+        honest(folder, inputs)
+        shutil.rmtree(to)
+        honest(to, inputs)
+
+    monkeypatch.setitem(CONTROLS, "random", slow)
+    assert checkpoints.checkpoint_folder(home.catalog, "random") == folder
+    assert seen == [False]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert checkpoints.open_model(home.catalog, "random").fingerprint.layers > 0
 
 
 def test_a_control_is_built_by_a_run_and_its_files_stand_in_the_lineage(finished: Home) -> None:
