@@ -48,7 +48,7 @@ SMALLEST: dict[str, Any] = {
         "n_cells": [10],
         "repeats": 1,
         "universes": ["tf_grid"],
-        "intervals": {"kinds": ["tfs"], "resamples": 20},
+        "intervals": {"kinds": ["network"], "resamples": 20},
     },
 }
 """All assets, two tissues, the least of everything else: for runs that show where things go, not what comes out."""

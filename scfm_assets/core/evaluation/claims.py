@@ -178,12 +178,3 @@ def columns_of(metric: str, degrees: Mapping[str, OfDegrees], powers: Mapping[st
         return dict.fromkeys(OF_CLAIM)
     power = powers.get(metric, ClaimPower(np.nan, np.nan))
     return dict(zip(OF_CLAIM, (*degrees[metric], *power), strict=True))
-
-
-def _merged(covariances: Sequence[np.ndarray]) -> np.ndarray:
-    """Merge repeats: the mean of their errors, which no dependence between them makes too small."""
-    mean = np.mean(covariances, axis=0)
-    errors = np.mean([np.sqrt(np.diagonal(of_repeat, axis1=1, axis2=2)) for of_repeat in covariances], axis=0)
-    root = np.sqrt(np.diagonal(mean, axis1=1, axis2=2))
-    scale = np.divide(errors, root, out=np.zeros_like(errors), where=root > 0)
-    return mean * scale[:, :, None] * scale[:, None, :]
