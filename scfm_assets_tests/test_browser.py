@@ -197,6 +197,7 @@ def test_a_slice_is_materialized_by_clicking_and_kept_by_clicking_again(ui: Ui, 
     assert again["materialization"] == made["materialization"]
 
 
+@pytest.mark.long
 def test_a_job_is_launched_by_clicking(ui: Ui, page: Any) -> None:
     page.goto("/jobs")
     for job in ("everything", "scaling_curve", "refresh_networks"):

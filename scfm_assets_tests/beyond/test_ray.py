@@ -72,6 +72,7 @@ def test_increments_made_on_a_cluster_are_the_local_ones_to_the_bit(finished: Ho
     assert (made_of_them.success, made_of_them.computed) == (True, [])
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("on_ray")
 def test_many_parts_come_back_in_order(finished: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog, platform, store = finished.catalog, finished.platform, finished.store

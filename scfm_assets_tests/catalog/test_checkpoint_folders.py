@@ -214,6 +214,7 @@ def test_a_run_has_the_models_that_were_there_when_it_was_planned(
         assert models(assemble.location()) == models(planned) == {"planted", "random", "mine"}
 
 
+@pytest.mark.long
 def test_a_dropped_model_runs_beside_the_others(home: Home, watched: Path, checkpoint: Path) -> None:
     small = deepcopy(SMALLEST)
     small["models"] = {}

@@ -162,6 +162,7 @@ def test_several_places_are_listed_to_choose_from(here: Home) -> None:
 # Revisions and their differences ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_revisions_stand_below_the_tree_with_what_differs(two: tuple[str, str]) -> None:
     old, new = two
     text = told("metrics", *SLICE, "--model", "random")
@@ -173,6 +174,7 @@ def test_revisions_stand_below_the_tree_with_what_differs(two: tuple[str, str]) 
     assert re.search(r" yes +weights of random", line)
 
 
+@pytest.mark.long
 def test_the_old_number_is_found_by_its_checkpoint(retrained: Home, two: tuple[str, str]) -> None:
     increment = retrained.store.revisions("models/random/attention", Place("sim_one", 40))[0]
     assert increment.checkpoint
@@ -180,6 +182,7 @@ def test_the_old_number_is_found_by_its_checkpoint(retrained: Home, two: tuple[s
     assert two[0][:8] in text.partition("Other revisions")[0]
 
 
+@pytest.mark.long
 def test_the_difference_of_two_revisions_is_told_down_to_the_file(retrained: Home, two: tuple[str, str]) -> None:
     revisions = retrained.store.revisions("models/random/attention_increment", Place("sim_one", 40))
     files = [revision.sources["models/random/checkpoint"]["model.safetensors"][:12] for revision in revisions]

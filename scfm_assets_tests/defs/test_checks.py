@@ -162,6 +162,7 @@ def test_sums_that_lost_a_cell_stop_before_edge_scores(rerun: Home, monkeypatch:
     assert told == "repeat 1 sums 19 cells instead of 20"
 
 
+@pytest.mark.long
 def test_a_ranking_that_favours_any_labels_stops_before_curves(rerun: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = METRICS_OF_PLACES["auroc"]
     monkeypatch.setitem(METRICS_OF_PLACES, "auroc", lambda *places: 0.5 + 0.5 * honest(*places))

@@ -123,6 +123,7 @@ def test_single_heads_and_their_maximum_are_scored_where_they_are_asked_for(home
     assert (largest[0, "attention_max"] > heads.max(0) * 1.001).any()
 
 
+@pytest.mark.long
 def test_another_precision_is_another_output(rerun: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     asset = "models/planted/attention_increment"
     exact = rerun.store.manifest(asset, PLACE)

@@ -66,7 +66,7 @@ def test_without_groups_of_cells_there_is_no_reliability(home: Home) -> None:
     assert "baselines/edge_scores" in home.platform.nodes
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_boosting_runs_where_it_is_asked_for_tells_how_far_it_is_and_has_no_scores_without_groups(home: Home) -> None:
     made = deepcopy(SMALLEST)
     made["experiment"]["intervals"] = {"kinds": ["cells"], "resamples": 20}

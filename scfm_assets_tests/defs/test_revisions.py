@@ -39,6 +39,7 @@ def mine(rerun: Home) -> Home:
     return rerun
 
 
+@pytest.mark.long
 def test_revisions_stay_beside_each_other_and_an_old_checkpoint_takes_its_outputs_back(mine: Home) -> None:
     place = Place("sim_one", 20)
     put(mine, "random")

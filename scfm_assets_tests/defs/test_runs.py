@@ -232,15 +232,15 @@ def test_a_tissue_without_a_network_says_so_instead_of_failing(home: Home, tmp_p
     catalog = deepcopy(SMALLEST)
     path = atlas_file(tmp_path / "other.h5ad")
     catalog["atlases"] = {"sim_one": {"simulated": True}, "other": {"file": str(path), "organism": "mouse"}}
-    catalog["experiment"]["n_cells"] = [10, 20]
     catalog["models"] = {"random": {"control": "random", "layer": 3}}
     home.write(catalog)
     outcome = home.run()
     assert outcome.success, outcome.failed
-    manifest = home.store.manifest("evaluation/metrics", Place("other", 20))
+    manifest = home.store.manifest("evaluation/metrics", Place("other", 10))
     assert "no reference network for organism 'mouse'" in manifest.facts["reasons"]
 
 
+@pytest.mark.long
 def test_tissues_can_be_shared_among_processes(smallest: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = []
     outcome = smallest.run(jobs=2, show=heard.append)
@@ -261,6 +261,7 @@ def test_tissues_can_be_shared_among_processes(smallest: Home, monkeypatch: pyte
         assert home.store.manifest(attention, place).version == smallest.store.manifest(attention, place).version
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks up processes in /proc")
 def test_nobody_works_on_when_the_run_was_killed(home: Home) -> None:
     """The processes that share the tissues end within seconds of the one that started them."""
@@ -288,7 +289,9 @@ def works(process: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("blow", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.long)]
+)
 def test_a_run_that_is_stopped_leaves_nothing_half_done_and_goes_on_later(smallest: Home, blow: int, code: int) -> None:
     command = [sys.executable, "-m", "scfm_assets.cli", "run", "--catalog", str(smallest.folder / "catalog.yaml")]
     environment = {**os.environ, "SCFM_HOME": str(smallest.folder), "PYTHONPATH": os.pathsep.join(sys.path)}

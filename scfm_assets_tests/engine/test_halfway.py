@@ -46,6 +46,7 @@ def left_behind(folder: Path) -> list[Path]:
     return sorted((folder / "store" / "halfway").rglob("[!.]*.safetensors"))
 
 
+@pytest.mark.long
 def test_a_killed_increment_goes_on_from_where_it_was_to_the_bit(rerun: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rerun.store.manifest(ASSET, PLACE)
     manifest = rerun.store.root / rerun.store._manifest_file(ASSET, PLACE)

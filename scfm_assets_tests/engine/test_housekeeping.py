@@ -74,6 +74,7 @@ def test_sizes_are_those_of_the_files(finished: Home) -> None:
     assert found["models/planted/tokenized_cells"].bytes_before == 0
 
 
+@pytest.mark.long
 def test_prune_frees_superseded_arrays_and_loses_no_row(rerun: Home) -> None:
     catalog = deepcopy(SMALLEST)
     catalog["models"] = {"mine": {"checkpoint": "mine", "options": {"generation": "v1"}, "layer": 3}}

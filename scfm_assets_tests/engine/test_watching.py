@@ -38,7 +38,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {f"small/{path.name}": path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_branch_that_moves_is_seen_and_fetched_without_waiting_for_it(tmp_path):
     folder = a_folder(tmp_path / "made")
     home = tmp_path / "home"

@@ -71,7 +71,7 @@ def test_its_attention_and_states_are_transformers_own(folder):
         np.testing.assert_allclose(collector.embeddings["mean"][cell, 1], mean, rtol=0, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_packages_family_runs_from_the_catalog_to_sql(folder, tmp_path):
     """As installed: a module on the path, and the metadata with which packages name their entry points."""
     site, home = tmp_path / "site", tmp_path / "home"

@@ -154,8 +154,16 @@ def test_a_folder_comes_with_its_dictionaries_and_nothing_else(bench):
     assert asked == wanted
 
 
-@pytest.mark.parametrize("flag", [{"HF_HUB_OFFLINE": "1"}, {}], ids=["told to stay offline", "hub gone"])
-@pytest.mark.parametrize("revision", ["main", "commit"])
+@pytest.mark.parametrize(
+    ("revision", "flag"),
+    [
+        ("main", {}),
+        ("commit", {"HF_HUB_OFFLINE": "1"}),
+        pytest.param("commit", {}, marks=pytest.mark.long),
+        pytest.param("main", {"HF_HUB_OFFLINE": "1"}, marks=pytest.mark.long),
+    ],
+    ids=["main, hub gone", "commit, told to stay offline", "commit, hub gone", "main, told to stay offline"],
+)
 def test_what_was_fetched_once_works_offline_afterwards(tmp_path, flag, revision):
     with serve(Hub()) as hub:
         bench = Bench(hub, tmp_path)

@@ -206,7 +206,7 @@ def test_revisions_and_evaluations_do_not_change_the_weights(world: Path) -> Non
     assert revisions == ["step-000001", "step-000007", "step-000024"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_that_was_killed_ends_with_the_weights_of_one_that_was_not(world: Path) -> None:
     command = [sys.executable, "-m", "scfm_assets.cli", "pretrain", "killed", *SMALL, "--tissues=sim_one"]
     command += ["--steps=200", "--evaluations=20", "--revisions=4", "--dropout=0.1"]

@@ -98,7 +98,7 @@ def test_ranks_say_how_far_they_move_over_seeds():
     assert found["grnboost"]["sd"] == pytest.approx(close["grnboost"].std(ddof=1))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_order_on_networks_like_ds1_is_stable_over_seeds():
     """DS1 of SERGIO: 100 genes, 10 regulators, 258 edges, nine types of 300 cells, its technical noise.
 

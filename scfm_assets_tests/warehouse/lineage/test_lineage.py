@@ -461,6 +461,7 @@ def test_lineage_is_the_event_log(known, asked):
     assert rows(asked, "select count(*) from runs") == [(known.instance.get_runs_count(),)]
 
 
+@pytest.mark.long
 def test_an_output_whose_event_was_lost_is_told_by_the_next_run(rerun: Home):
     """A run is killed after it wrote an output and before Dagster heard of it; the content is what it was before."""
     node, place = rerun.platform.nodes["atlas/cell_sets"], Place("sim_one", 20)
