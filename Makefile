@@ -27,7 +27,7 @@ ui: install             ## the Dagster UI on 127.0.0.1
 	$(BIN)/scfm ui
 
 test: install-dev       ## the whole suite, but for what takes minutes of real daemons
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: install-dev      ## nights with a new checkpoint, kills, PostgreSQL, S3, Ray, statistics of intervals: all
 	$(BIN)/python -m scfm_assets_tests.long_budget --all
