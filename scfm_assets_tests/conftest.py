@@ -18,6 +18,7 @@ from filelock import FileLock
 from scfm_assets_tests.platforms import TINY, Home, open_home
 
 
+@pytest.hookimpl(trylast=True)  # after those that are not asked for have left
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One file with the finished platform comes first, the others last: so that no process waits for it to be made."""
     needs = {item.path: False for item in items}

@@ -27,7 +27,7 @@ TESTS = "scfm_assets_tests"
 PACKAGES = {"scfm_assets": "", "scfm_assets_pretrain": "pretrain", "scfm_assets_bench": "bench"}
 """Package -> where its tests are below the tests' folder."""
 SECONDS_FILE = ROOT / TESTS / "long_seconds.json"
-MARK = re.compile(r"^(?:@|pytestmark = ).*\bmark\.long\b", re.MULTILINE)
+MARK = re.compile(r"^(?:@|pytestmark = | +pytest\.param\().*\bmark\.long\b", re.MULTILINE)
 USUAL = 120.0
 """Seconds of a file that was never measured."""
 WORKERS = 3

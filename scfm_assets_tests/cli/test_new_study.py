@@ -60,7 +60,6 @@ def test_a_scaffolded_study_runs_through_dagster_sql_report_and_docs(tmp_path: P
             "PYTHONPATH": str(checkout),
             "SCFM_HOME": str(home),
             "SCFM_CATALOG": str(catalog),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         done = subprocess.run(
             [sys.executable, *arguments], cwd=checkout, env=environment, capture_output=True, text=True

@@ -210,6 +210,7 @@ def test_edge_scores_whose_cells_are_forgotten_are_not_compared(again: Home) -> 
     assert "is no longer known" in facts["reasons"]
 
 
+@pytest.mark.long
 def test_a_tissue_without_a_network_says_so(again: Home) -> None:
     changed = catalog()
     changed["networks"]["truth"]["organism"] = "mouse"

@@ -88,6 +88,7 @@ def test_a_second_run_computes_nothing_and_starts_no_run(rerun: Home) -> None:
     assert rerun.instance.get_runs_count() == runs > 0
 
 
+@pytest.mark.long
 def test_another_atlas_recomputes_only_its_tissue_and_a_touched_file_nothing(files: Home) -> None:
     assert files.run().success
     os.utime(files.folder / "left.h5ad")
