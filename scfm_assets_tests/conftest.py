@@ -25,8 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         needs[item.path] |= "finished" in getattr(item, "fixturenames", ())
     first = next((path for path, needed in needs.items() if needed), None)
-    items.sort(key=lambda item: needs[item.path] and item.path != first)
-    items.sort(key=lambda item: item.path != first)
+    items.sort(key=lambda item: (item.path != first, needs[item.path]))
 
 
 @pytest.fixture(autouse=True)
