@@ -347,6 +347,7 @@ FOREIGN = ("anndata", "scanpy", "dagster", "numba", "h5py", "zarr")
 FOREIGN += ("sklearn", "duckdb", "pydantic", "matplotlib")
 
 
+@pytest.mark.long  # the doors' test asks the same of the whole package
 def test_core_and_families_run_where_only_their_own_packages_are_installed(folder):
     program = textwrap.dedent(f"""
         import sys

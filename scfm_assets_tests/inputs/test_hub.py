@@ -158,7 +158,7 @@ def test_a_folder_comes_with_its_dictionaries_and_nothing_else(bench):
     ("revision", "flag"),
     [
         ("main", {}),
-        ("commit", {"HF_HUB_OFFLINE": "1"}),
+        pytest.param("commit", {"HF_HUB_OFFLINE": "1"}, marks=pytest.mark.long),
         pytest.param("commit", {}, marks=pytest.mark.long),
         pytest.param("main", {"HF_HUB_OFFLINE": "1"}, marks=pytest.mark.long),
     ],
