@@ -207,6 +207,7 @@ def test_force_recomputes_what_is_fresh(rerun: Home) -> None:
     assert computed(rerun.run(select='key:"networks/truth"', force=True)) == {"networks/truth": 1}
 
 
+@pytest.mark.long
 def test_a_broken_atlas_fails_its_tissue_and_lets_the_others_finish(files: Home) -> None:
     catalog = yaml.safe_load((files.folder / "catalog.yaml").read_text())
     del catalog["atlases"]["right"]

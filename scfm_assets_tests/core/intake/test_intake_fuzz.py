@@ -13,7 +13,7 @@ PROCESSES = 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_cases", [200, pytest.param(1200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("n_cases", [300, pytest.param(1200, marks=pytest.mark.long)])
 def test_no_mutated_file_gets_more_than_an_error_that_names_it(n_cases):
     command = [sys.executable, "-m", "scfm_assets_tests.core.intake.intake_fuzz"]
     children = [
