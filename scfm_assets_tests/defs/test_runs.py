@@ -127,6 +127,7 @@ def test_a_new_count_computes_only_its_increment(rerun: Home) -> None:
     assert missing == {f"{tissue} n={added}" for added in forwarded for tissue in tissues}
 
 
+@pytest.mark.long
 def test_a_count_that_is_taken_away_recomputes_the_increment_that_built_on_it(rerun: Home) -> None:
     catalog = deepcopy(TINY)
     catalog["experiment"]["n_cells"] = [10, 20, 40]
@@ -300,6 +301,7 @@ def works(process: str) -> bool:
     ("blow", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.long)]
 )
 def test_a_run_that_is_stopped_leaves_nothing_half_done_and_goes_on_later(smallest: Home, blow: int, code: int) -> None:
+    smallest.write({**deepcopy(SMALLEST), "atlases": {"sim_one": {"simulated": True}}})
     command = [sys.executable, "-m", "scfm_assets.cli", "run", "--catalog", str(smallest.folder / "catalog.yaml")]
     environment = {**os.environ, "SCFM_HOME": str(smallest.folder), "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([*command, "--jobs", "1"], env=environment, stdout=subprocess.PIPE, text=True) as process:

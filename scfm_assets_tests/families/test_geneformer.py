@@ -401,6 +401,7 @@ def states_of(model, tokens) -> list[bytes]:
     return [array.tobytes() for array in (sums.plain, sums.lifted, sums.hidden, collector.embeddings["mean"])]
 
 
+@pytest.mark.long
 def test_a_model_that_was_sent_to_another_process_is_the_same_model(folder, counts, tmp_path) -> None:
     """Hidden states included: transformers records none for an encoder that was merely unpickled."""
     model = open_checkpoint(folder, {})

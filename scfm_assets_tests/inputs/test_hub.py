@@ -184,6 +184,7 @@ def test_what_was_fetched_once_works_offline_afterwards(tmp_path, flag, revision
     assert "name a local folder" in str(caught.value.remedy)
 
 
+@pytest.mark.long
 def test_a_branch_that_moved_is_followed_when_it_is_asked_for_and_not_before(bench):
     first = bench.hub.commit(FILES)
     address = "hf://lab/model@main/V1"
