@@ -308,7 +308,7 @@ print(json.dumps([model.generation.name, model.fingerprint.as_dict(), files]))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_checkpoint_of_the_official_layout_opens_with_its_address_alone(tmp_path):
     root = tmp_path / "made"
     write_dictionaries(root, "30M", "104M")
