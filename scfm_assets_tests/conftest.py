@@ -20,13 +20,15 @@ from scfm_assets_tests.platforms import TINY, Home, open_home
 
 @pytest.hookimpl(trylast=True)  # after those that are not asked for have left
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One file with the finished platform comes first, the others last: so that no process waits for it to be made."""
+    """One file with the finished platform comes first, the others last: so that no process waits for it to be made.
+
+    Of each, those of no folder come first: they are long, and no process shall be left alone with one in the end.
+    """
     needs = {item.path: False for item in items}
     for item in items:
         needs[item.path] |= "finished" in getattr(item, "fixturenames", ())
     first = next((path for path, needed in needs.items() if needed), None)
-    items.sort(key=lambda item: needs[item.path] and item.path != first)
-    items.sort(key=lambda item: item.path != first)
+    items.sort(key=lambda item: (item.path != first, needs[item.path], len(item.path.parts)))
 
 
 @pytest.fixture(autouse=True)

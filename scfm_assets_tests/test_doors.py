@@ -351,6 +351,7 @@ def test_dagster_finds_the_definitions_valid(run) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.long
 def test_dg_finds_the_definitions_valid(run) -> None:
     checked = run(str(Path(sys.executable).with_name("dg")), "check", "defs")
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -56,9 +56,9 @@ def test_a_name_that_is_no_name_is_refused_before_anything_is_written(home: Home
     ("block", "entry"),
     [
         ("atlases", {"file": "/etc/passwd"}),
-        ("networks", {"file": "/etc/passwd"}),
+        pytest.param("networks", {"file": "/etc/passwd"}, marks=pytest.mark.long),
         ("networks", {"file": "/etc/passwd", "format": "trrust"}),
-        ("models", {"checkpoint": "/etc", "options": {"generation": "v1"}}),
+        pytest.param("models", {"checkpoint": "/etc", "options": {"generation": "v1"}}, marks=pytest.mark.long),
         ("models", {"checkpoint": ".", "options": {"generation": "v1", **PASSWD}}),
     ],
 )  # fmt: skip

@@ -28,7 +28,7 @@ from scfm_assets.defs import (
 )
 from scfm_assets.defs.automation import automated
 from scfm_assets.defs.bind import dagster_asset, dagster_source
-from scfm_assets.engine.dagster_internals import planned_with
+from scfm_assets.engine.dagster_internals import planned_with, reuse_engines
 from scfm_assets.engine.platform import Platform
 from scfm_assets.partitions import Grid
 from scfm_assets.resources import kubernetes
@@ -77,6 +77,7 @@ def platform(catalog: Catalog, variables: Mapping[str, str] | None = None) -> Pl
 
 def build(platform: Platform, home: Path) -> dg.Definitions:
     """Turn a platform into Dagster definitions that write below `home`."""
+    reuse_engines()
     assets = [dagster_asset(platform, node) for node in platform.nodes.values()]
     definitions = dg.Definitions(
         assets=[*assets, *(dagster_source(platform, source) for source in platform.sources.values())],

@@ -256,6 +256,7 @@ def _digest_all(home: str, files: list[Path], times: int) -> list[str]:
     return [sources.file_digest(file) for _ in range(times) for file in files]
 
 
+@pytest.mark.long
 def test_many_processes_digest_the_same_files_at_once(tmp_path: Path) -> None:
     files = [tmp_path / f"{i}.bin" for i in range(20)]
     for i, file in enumerate(files):

@@ -151,6 +151,7 @@ def test_cells_drawn_twice_stop_before_tokens(rerun: Home, monkeypatch: pytest.M
     assert told == "repeat 0 holds 19, repeat 1 holds 19 distinct cells instead of 20"
 
 
+@pytest.mark.long
 def test_sums_that_lost_a_cell_stop_before_edge_scores(rerun: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = increments.sum_increments
 

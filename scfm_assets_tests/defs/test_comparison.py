@@ -165,6 +165,7 @@ def test_a_comparison_is_made_once(again: Home) -> None:
     assert not again.run(select=MADE).computed
 
 
+@pytest.mark.long
 def test_other_cells_are_not_compared(again: Home) -> None:
     changed = catalog()
     changed["experiment"]["seed"] = 5

@@ -96,6 +96,7 @@ def test_sql_holds_hidden_states_and_token_embeddings_beside_attention(finished:
     ]
 
 
+@pytest.mark.long
 def test_single_heads_and_their_maximum_are_scored_where_they_are_asked_for(home: Home) -> None:
     catalog = deepcopy(TINY)
     catalog["atlases"].pop("sim_two")

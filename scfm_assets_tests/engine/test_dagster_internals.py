@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 from dagster._core.remote_origin import RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
+from dagster._core.storage import sql
 from dagster._core.test_utils import create_run_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.test.definitions import scoped_reconstruction_metadata
@@ -84,6 +85,39 @@ def test_records_are_opened_by_their_folder(instance: dg.DagsterInstance, tmp_pa
     dg.materialize([letters], partition_key="a", instance=instance)
     with internals.opened_at(tmp_path) as opened:
         assert len(opened.get_runs()) == 1
+
+
+def test_engines_of_sqlite_are_made_once_for_each_file_and_the_records_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def counted(url: str, **options: Any) -> Any:
+        made.append(url)
+        return sql.create_engine(url, **options)
+
+    modules = (internals.sqlite_event_log, internals.sqlite_run_storage, internals.sqlite_schedule_storage)
+    for module in modules:
+        assert module.create_engine is sql.create_engine or module.create_engine is internals._kept_engine
+        monkeypatch.setattr(module, "create_engine", counted)
+
+    def records(folder: Path) -> list[list[str]]:
+        with dg.DagsterInstance.local_temp(str(folder)) as instance:
+            for key in ("a", "b"):
+                dg.materialize([letters], partition_key=key, instance=instance)
+        with dg.DagsterInstance.local_temp(str(folder)) as again:
+            runs = [run.run_id for run in reversed(again.get_runs())]
+            return [[str(event.dagster_event_type) for event in again.all_logs(run)] for run in runs]
+
+    (tmp_path / "stock").mkdir()
+    stock = records(tmp_path / "stock")
+    assert len(made) > 100
+    made.clear()
+    monkeypatch.setattr(internals, "create_engine", counted)
+    internals.reuse_engines()
+    (tmp_path / "kept").mkdir()
+    assert records(tmp_path / "kept") == stock
+    assert len(made) == len(set(made)) == 5  # the index, the runs, the schedules, and one for each run
 
 
 def test_ctrl_c_in_a_step_is_told_from_a_failure(instance: dg.DagsterInstance) -> None:

@@ -347,6 +347,7 @@ FOREIGN = ("anndata", "scanpy", "dagster", "numba", "h5py", "zarr")
 FOREIGN += ("sklearn", "duckdb", "pydantic", "matplotlib")
 
 
+@pytest.mark.long  # the doors' test asks the same of the whole package
 def test_core_and_families_run_where_only_their_own_packages_are_installed(folder):
     program = textwrap.dedent(f"""
         import sys
@@ -400,6 +401,7 @@ def states_of(model, tokens) -> list[bytes]:
     return [array.tobytes() for array in (sums.plain, sums.lifted, sums.hidden, collector.embeddings["mean"])]
 
 
+@pytest.mark.long
 def test_a_model_that_was_sent_to_another_process_is_the_same_model(folder, counts, tmp_path) -> None:
     """Hidden states included: transformers records none for an encoder that was merely unpickled."""
     model = open_checkpoint(folder, {})

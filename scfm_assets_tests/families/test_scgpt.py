@@ -352,7 +352,11 @@ model, tokens = pickle.loads((folder / "sent").read_bytes())
 """
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["published", "batch norm", "category"])
+@pytest.mark.parametrize(
+    "kind",
+    [KINDS[0], *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:])],
+    ids=["published", "batch norm", "category"],
+)
 def test_a_model_sent_to_another_process_computes_the_same_bits(tmp_path, kind):
     model, _ = opened(tmp_path / "checkpoint", kind)
     tokens = model.tokenize(some_counts(), GENES)
@@ -375,6 +379,7 @@ FOREIGN = (
 )
 
 
+@pytest.mark.long
 def test_the_family_runs_where_only_its_own_packages_are_installed(folder):
     program = textwrap.dedent(f"""
         import sys

@@ -158,7 +158,7 @@ def test_a_folder_comes_with_its_dictionaries_and_nothing_else(bench):
     ("revision", "flag"),
     [
         ("main", {}),
-        ("commit", {"HF_HUB_OFFLINE": "1"}),
+        pytest.param("commit", {"HF_HUB_OFFLINE": "1"}, marks=pytest.mark.long),
         pytest.param("commit", {}, marks=pytest.mark.long),
         pytest.param("main", {"HF_HUB_OFFLINE": "1"}, marks=pytest.mark.long),
     ],
@@ -184,6 +184,7 @@ def test_what_was_fetched_once_works_offline_afterwards(tmp_path, flag, revision
     assert "name a local folder" in str(caught.value.remedy)
 
 
+@pytest.mark.long
 def test_a_branch_that_moved_is_followed_when_it_is_asked_for_and_not_before(bench):
     first = bench.hub.commit(FILES)
     address = "hf://lab/model@main/V1"
@@ -307,7 +308,7 @@ print(json.dumps([model.generation.name, model.fingerprint.as_dict(), files]))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_checkpoint_of_the_official_layout_opens_with_its_address_alone(tmp_path):
     root = tmp_path / "made"
     write_dictionaries(root, "30M", "104M")

@@ -77,7 +77,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # What comes out -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_loss_of_held_out_cells_falls_below_the_unigram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = a_world(tmp_path, monkeypatch, n_genes=400, n_tfs=30, n_cells=1500, seed=0)
     shape = ("--layers=2", "--hidden=64", "--max-tokens=256", "--batch-tokens=2048", "--learning-rate=0.003")

@@ -76,7 +76,8 @@ def _said(process: subprocess.Popen[str]) -> dict[str, Any]:
     return json.loads(out)
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [4, 60])
 def test_four_writers_and_a_reader_do_not_disturb_each_other(tmp_path: Path, seconds: int) -> None:
     _said(_start(WRITER, tmp_path, 1, 0.01))  # one round of the second writer, which publishes after it
     writers = [_start(WRITER, tmp_path, writer, seconds) for writer in range(4)]

@@ -5,6 +5,7 @@ import warnings
 
 import anndata
 import h5py
+import numcodecs
 import numpy as np
 import zarr
 from scipy import io, sparse
@@ -24,6 +25,15 @@ def write_zarr(path, adata, zarr_format=2):
         warnings.simplefilter("ignore")
         with anndata.settings.override(zarr_write_format=zarr_format):
             adata.write_zarr(path)
+    return path
+
+
+def write_blosc_zarr(path, adata, zarr_format):
+    compressor = {2: {"compressor": numcodecs.Blosc()}, 3: {"compressors": [zarr.codecs.BloscCodec()]}}[zarr_format]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        group = zarr.create_group(path, zarr_format=zarr_format)
+        anndata.io.write_elem(group, "/", adata, dataset_kwargs=compressor)
     return path
 
 

@@ -272,7 +272,7 @@ def break_chunk(rng, file):
     if names:
         dataset = file[names[rng.integers(len(names))]]
         mask = int(rng.choice([0, 0, 1, 255]))
-        dataset.id.write_direct_chunk((0,) * dataset.ndim, rng.bytes(int(rng.integers(0, 64))), mask)
+        dataset.id.write_direct_chunk((0,) * dataset.ndim, rng.bytes(max(1, int(rng.integers(0, 64)))), mask)
 
 
 HDF5 = (

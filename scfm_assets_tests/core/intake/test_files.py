@@ -164,6 +164,23 @@ def test_a_zarr_store_cannot_ask_to_be_unpickled(tmp_path):
     assert "pickle" in message(store)
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_piece_that_was_cut_short_is_refused_and_never_filled_from_other_memory(tmp_path, zarr_format):
+    store = write.write_blosc_zarr(tmp_path / "a.zarr", small_atlas(), zarr_format)
+    declared = guess_spec(store)
+    pieces = [file for file in (store / "X" / "data").rglob("*") if file.name.isdigit()]
+    for n_kept in (15, pieces[0].stat().st_size - 1):
+        pieces[0].write_bytes(pieces[0].read_bytes()[:n_kept])
+        with pytest.raises(ScfmError) as caught:
+            read(declared)
+        said = str(caught.value)
+        assert f"X/data: has {n_kept:,} of the " in said
+        assert f"bytes of its piece {pieces[0].relative_to(store / 'X' / 'data')}" in said
+        shutil.rmtree(store)
+        write.write_blosc_zarr(store, small_atlas(), zarr_format)
+    assert np.array_equal(read(declared).X.toarray(), COUNTS)
+
+
 @pytest.mark.parametrize("claim", ["X/data", "obs/_index", "X/indptr"])
 def test_what_a_file_claims_beyond_what_it_holds_is_refused_before_memory_is_taken(tmp_path, claim):
     path = write.write_h5ad(tmp_path / "a.h5ad", small_atlas())

@@ -13,7 +13,7 @@ PROCESSES = 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_cases", [300, pytest.param(1200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("n_cases", [120, pytest.param(1200, marks=pytest.mark.long)])
 def test_no_mutated_file_gets_more_than_an_error_that_names_it(n_cases):
     command = [sys.executable, "-m", "scfm_assets_tests.core.intake.intake_fuzz"]
     children = [
@@ -40,5 +40,5 @@ def test_no_mutated_file_gets_more_than_an_error_that_names_it(n_cases):
     )
     by_base = {base: Counter(line["outcome"] for line in lines if line["base"] == base) for base in BASES}
     for base, outcomes in by_base.items():  # mutations that break nothing, or everything, would show nothing
-        assert outcomes["used"] >= 3, (base, outcomes)
-        assert outcomes["refused"] + outcomes["unreadable"] >= 10, (base, outcomes)
+        assert outcomes["used"] >= n_cases / 120, (base, outcomes)
+        assert outcomes["refused"] + outcomes["unreadable"] >= n_cases / 40, (base, outcomes)
