@@ -46,7 +46,11 @@ class ScoresOnGrounds(Protocol):
     """What scores the pairs of a ground when it is ranked, for methods that have no matrix."""
 
     def on(self, ground: Ground, repeat: int) -> np.ndarray:
-        """Score its n pairs from all cells, then without each group of cells where those are known, (1 + G, n)."""
+        """Score its n pairs from all cells, (n,)."""
+        ...
+
+    def values_without_groups(self, ground: Ground, repeat: int) -> np.ndarray | None:
+        """All of `METRICS` without each group of cells, (G, n_metrics); None where these are not known."""
         ...
 
 
@@ -83,23 +87,25 @@ class Contender(NamedTuple):
     def scores_on(self, ground: Ground, repeat: int) -> np.ndarray:
         """Score the pairs of a ground in one repeat, (n,)."""
         if self.on_grounds is not None:
-            return self.on_grounds.on(ground, repeat)[0]
+            return self.on_grounds.on(ground, repeat)
         return ground.pairs.of(self.matrix(repeat)[ground.universe.tfs])
 
     def without_groups(self, repeat: int) -> Callable[[Ground], np.ndarray | None]:
-        """Return what scores a ground's pairs without each group of cells, (n_groups, n); None where not known.
+        """Return what ranks a ground without each group of cells, (n_groups, n_metrics); None where not known.
 
         Scores of all pairs without groups are made here, once for all grounds: they are large.
         """
         on_grounds = self.on_grounds
         if on_grounds is not None:
-            return lambda ground: without if len(without := on_grounds.on(ground, repeat)[1:]) else None
+            return lambda ground: on_grounds.values_without_groups(ground, repeat)
         left = self.source.scores.left_out
         scores = left.scores(self.keys[repeat]) if left is not None else None
         if left is None or scores is None:
             return lambda _: None
         turned = scores[:, int(self.direction.transposed)]
-        return lambda ground: ground.pairs.of(turned[:, np.searchsorted(left.tfs, ground.universe.tfs)])
+        return lambda ground: values_of_each(
+            ground, ground.pairs.of(turned[:, np.searchsorted(left.tfs, ground.universe.tfs)])
+        )
 
     def references(self, others: Sequence[Contender]) -> list[int]:
         """Find the places of what it is compared with: the nulls, and itself on random weights.
@@ -117,6 +123,11 @@ class Contender(NamedTuple):
     def _is_controlled_by(self, other: Contender) -> bool:
         alike = (other.method, other.layer) == (self.method, self.layer)
         return alike and other.source.model in self.source.controls
+
+
+def values_of_each(ground: Ground, scores: np.ndarray) -> np.ndarray:
+    """Rank the n pairs of a ground by each row of scores (G, n): all of `METRICS`, (G, n_metrics)."""
+    return np.stack([ground.pairs.rank(of_row).values for of_row in scores])
 
 
 def contenders(sources: Sequence[Scored], nulls: Collection[str], direction: Direction) -> list[Contender]:

@@ -137,9 +137,8 @@ def _measured(
         for ground, of_network, of_groups in zip(grounds, over_networks, over_groups, strict=True):
             ranking = ground.pairs.rank(method.scores_on(ground, repeat))
             of_network.append(over_network([ranking]))
-            if (scores_left := without(ground)) is not None:
-                left_out = np.stack([ground.pairs.rank(scores).values for scores in scores_left])
-            else:
+            left_out = without(ground)
+            if left_out is None:
                 # The same whichever group is left out, or not known.
                 values = ranking.values if method.method in STATIC else np.full_like(ranking.values, np.nan)
                 left_out = np.tile(values, (len(sizes), 1))

@@ -57,7 +57,7 @@ def _nulls(universes: TissueUniverses, ground: Ground) -> Mapping[str, ScoresOnG
 
 
 def _numbers(name: str, null: ScoresOnGrounds, ground: Ground) -> dict[str, Any]:
-    shared = over_network([ground.pairs.rank(null.on(ground, 0)[0])])
+    shared = over_network([ground.pairs.rank(null.on(ground, 0))])
     limits = {}
     for ends, level in ((("lo", "hi"), 0.95), (("lo_of_all", "hi_of_all"), 1 - FALSE_ALARMS / len(GENE_NULLS))):
         low, high = (side[0, AUROC] for side in shared.intervals(level=level))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.evaluation.contender import Contender
+from scfm_assets.core.evaluation.contender import Contender, values_of_each
 from scfm_assets.core.evaluation.expression_alone import ExpressionAlone
 from scfm_assets.core.metrics import auroc
 from scfm_assets.core.scores import GENE_NULLS, SYMMETRIC, GeneNull, ScoreKey
@@ -34,7 +34,18 @@ class OfStatistic:
 
     def on(self, ground: Ground, repeat: int) -> np.ndarray:
         """See `ScoresOnGrounds`."""
-        return self._sign(ground) * self._plain(ground, self.levels[repeat])
+        return self._sign(ground) * self._plain(ground, self.levels[repeat][0])
+
+    def values_without_groups(self, ground: Ground, repeat: int) -> np.ndarray | None:
+        """See `ScoresOnGrounds`: of one end alone, ends are ranked and not pairs."""
+        without, end = self.levels[repeat][1:], self.null.end.alone
+        if not len(without):
+            return None
+        if end is None:
+            return values_of_each(ground, self._sign(ground) * self._plain(ground, without))
+        of_genes = without[:, self.null.row].astype(np.float32)
+        of_ends = of_genes[:, ground.universe.tfs] if end == "tf" else of_genes
+        return np.stack([ground.pairs.rank_ends(end, self._sign(ground) * scores) for scores in of_ends])
 
     def _plain(self, ground: Ground, levels: np.ndarray) -> np.ndarray:
         return ground.pairs.of(self.null.scores(levels, ground.universe.tfs)).astype(np.float32)
@@ -43,8 +54,8 @@ class OfStatistic:
         if not self.either_way:
             return 1
         if ground not in self._signs:
-            known = [self._plain(ground, levels[:1]) for levels in self.levels.values()]
-            mean = np.mean([auroc(ground.pairs.rank(scores[0]).bins) for scores in known])
+            known = [self._plain(ground, levels[0]) for levels in self.levels.values()]
+            mean = np.mean([auroc(ground.pairs.rank(scores).bins) for scores in known])
             self._signs[ground] = -1 if mean < 0.5 else 1
         return self._signs[ground]
 
@@ -58,10 +69,18 @@ class OfModel:
 
     def on(self, ground: Ground, repeat: int) -> np.ndarray:
         """See `ScoresOnGrounds`."""
+        return self._scores(ground, self.levels[repeat][0])
+
+    def values_without_groups(self, ground: Ground, repeat: int) -> np.ndarray | None:
+        """See `ScoresOnGrounds`."""
+        without = self.levels[repeat][1:]
+        return values_of_each(ground, self._scores(ground, without)) if len(without) else None
+
+    def _scores(self, ground: Ground, levels: np.ndarray) -> np.ndarray:
         if ground not in self._models:
             mean = np.mean([levels[0] for levels in self.levels.values()], axis=0)
             self._models[ground] = ExpressionAlone(ground, mean)
-        return ground.pairs.of(self._models[ground].scores(self.levels[repeat])).astype(np.float32)
+        return ground.pairs.of(self._models[ground].scores(levels)).astype(np.float32)
 
 
 class OfPopularity:
@@ -73,7 +92,10 @@ class OfPopularity:
             message = f"no other network than {ground.network} says how popular targets are"
             raise ValueError(message)
         size = len(ground.universe.tfs), len(ground.popularity)
-        return ground.pairs.of(np.broadcast_to(ground.popularity, size))[None]
+        return ground.pairs.of(np.broadcast_to(ground.popularity, size))
+
+    def values_without_groups(self, ground: Ground, repeat: int) -> None:
+        """See `ScoresOnGrounds`: it is the same without any group, which `STATIC` says."""
 
 
 def nulls_of_genes(methods: Sequence[Contender], grounds: Sequence[Ground]) -> list[Contender]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
-from scfm_assets.core.metrics.metrics import Bins, as_bins
+from scfm_assets.core.metrics.metrics import Bins, as_bins, bins_of_clusters, values_of
 from scfm_assets.core.metrics.pair_ranks import PairRanks
 from scfm_assets.core.metrics.ranking import BinsByTf, PlacedPairs, Ranking
 from scfm_assets.core.metrics.thresholds import codes_of
+
+End = Literal["tf", "target"]
+"""What has a score where its pairs have that and no other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +107,20 @@ class CandidatePairs:
     def targets(self) -> np.ndarray:
         """Edges of each TF, int64 (n_tfs,)."""
         return np.bincount(self.tf[self.positive & (self.tf >= 0)], minlength=self.n_tfs)
+
+    def rank_ends(self, end: End, scores: np.ndarray) -> np.ndarray:
+        """Values of all of `METRICS`, (n_metrics,), where each pair scores what its TF, or target, scores, (C,)."""
+        return values_of(bins_of_clusters(scores, *self._numbers_of[end]))
+
+    @cached_property
+    def _numbers_of(self) -> dict[End, tuple[np.ndarray, np.ndarray]]:
+        """Pairs, and edges among them, of each TF and of each target."""
+        ends: tuple[tuple[End, np.ndarray, int], ...]
+        ends = ("tf", self.tf, self.n_tfs), ("target", self.target, self.n_targets)
+        return {
+            name: (np.bincount(of_pair, minlength=size), np.bincount(of_pair[self.positive], minlength=size))
+            for name, of_pair, size in ends
+        }
 
     def rank(self, scores: np.ndarray) -> RankedPairs:
         """Put the pairs in the order of finite scores (n,); higher means more likely an edge."""

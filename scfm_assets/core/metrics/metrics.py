@@ -93,6 +93,22 @@ def bins_of(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray | N
     return as_bins(every, np.bincount(codes[is_positive], positive_weights, minlength=width).astype(np.float64))
 
 
+def bins_of_clusters(scores: np.ndarray, n_pairs: np.ndarray, n_positive: np.ndarray) -> Bins:
+    """Count the bins of one ranking whose pairs score what their TF, or their target, scores.
+
+    Parameters
+    ----------
+    scores
+        Score of each cluster, finite, shape (C,).
+    n_pairs, n_positive
+        Pairs of each cluster, and edges among them, shapes (C,).
+    """
+    thresholds = np.unique(scores[n_positive > 0])
+    codes, width = codes_of(scores, thresholds), 2 * len(thresholds) + 1
+    every, chosen = (np.bincount(codes, counts, minlength=width) for counts in (n_pairs, n_positive))
+    return as_bins(every, chosen)
+
+
 def as_bins(every: np.ndarray, chosen: np.ndarray) -> Bins:
     """Make bins of counted codes (..., 2 p + 1), see `codes_of`, of all pairs and of the positives among them."""
     negative = every - chosen

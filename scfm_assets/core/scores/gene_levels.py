@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -55,16 +55,17 @@ def gene_statistics(panel_counts: np.ndarray, depth: np.ndarray, n_detected: np.
 
 @dataclass(frozen=True)
 class EndOfPair:
-    """How the statistics of two genes (T, 1) and (1, K) become scores (T, K)."""
+    """How the statistics of two genes (T, 1) and (1, K) become scores (T, K), and which end alone decides, if one."""
 
     name: str
     doc: str
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    alone: Literal["tf", "target"] | None = None
 
 
 ENDS = (
-    EndOfPair("tf_{}", "{} of the TF, whatever the target", lambda tf, target: tf + 0 * target),
-    EndOfPair("target_{}", "{} of the target, whatever the TF", lambda tf, target: 0 * tf + target),
+    EndOfPair("tf_{}", "{} of the TF, whatever the target", lambda tf, target: tf + 0 * target, "tf"),
+    EndOfPair("target_{}", "{} of the target, whatever the TF", lambda tf, target: 0 * tf + target, "target"),
     EndOfPair("{}_product", "Product of the two genes' {}", lambda tf, target: tf * target),
     EndOfPair("{}_sum", "Sum of the two genes' {}", lambda tf, target: tf + target),
 )
