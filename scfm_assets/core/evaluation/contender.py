@@ -103,8 +103,8 @@ class Contender(NamedTuple):
         if left is None or scores is None:
             return lambda _: None
         turned = scores[:, int(self.direction.transposed)]
-        return lambda ground: values_of_each(
-            ground, ground.pairs.of(turned[:, np.searchsorted(left.tfs, ground.universe.tfs)])
+        return lambda ground: ground.pairs.values_of_each(
+            ground.pairs.of(turned[:, np.searchsorted(left.tfs, ground.universe.tfs)])
         )
 
     def references(self, others: Sequence[Contender]) -> list[int]:
@@ -123,11 +123,6 @@ class Contender(NamedTuple):
     def _is_controlled_by(self, other: Contender) -> bool:
         alike = (other.method, other.layer) == (self.method, self.layer)
         return alike and other.source.model in self.source.controls
-
-
-def values_of_each(ground: Ground, scores: np.ndarray) -> np.ndarray:
-    """Rank the n pairs of a ground by each row of scores (G, n): all of `METRICS`, (G, n_metrics)."""
-    return np.stack([ground.pairs.rank(of_row).values for of_row in scores])
 
 
 def contenders(sources: Sequence[Scored], nulls: Collection[str], direction: Direction) -> list[Contender]:

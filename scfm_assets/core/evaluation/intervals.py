@@ -6,6 +6,7 @@ makes limits of them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,13 @@ import numpy as np
 
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.evaluation.readings import readings_of_rows
-from scfm_assets.core.metrics import METRICS, values_of
+from scfm_assets.core.metrics import METRICS, values_of_several
 from scfm_assets.core.statistics import Donors, PairBootstrap, Resampled, Shared, over_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scfm_assets.core.metrics import Ranking
+    from scfm_assets.core.metrics import Bins, Ranking
     from scfm_assets.core.scores import Direction, LeftOut, ScoreKey
     from scfm_assets.core.statistics import Kind
     from scfm_assets.core.universes import AnyUniverse, Reference
@@ -104,20 +105,22 @@ class WithoutGroups:
         self.donors = donors or Donors()
         self.sizes = left_out.n_cells[key.repeat]
         self._values: dict[tuple[str, int, str], np.ndarray] = {}
+        held = np.flatnonzero(self.sizes)
+        bins: defaultdict[tuple[str, int, str], list[Bins]] = defaultdict(list)
         scores, panels = left_out.scores(key), [reference.edges for reference in references]
         if scores is None:
             return
         for direction in directions:
             place = int(direction.transposed and not key.symmetric)
-            for group in np.flatnonzero(self.sizes):
+            for group in held:
                 seen = left_out.pairs[key.repeat][group] > 0
                 readings = readings_of_rows(scores[group, place], left_out.tfs, seen, panels)
                 for i, (reading, reference) in enumerate(zip(readings, references, strict=True)):
                     for universe in reference.universes_of_tfs:
-                        kept = self._values.setdefault(
-                            (direction.name, i, universe.name), np.full((len(self.sizes), len(METRICS)), np.nan)
-                        )
-                        kept[group] = values_of(reading.total(universe))
+                        bins[direction.name, i, universe.name].append(reading.total(universe))
+        for name, of_groups in bins.items():
+            self._values[name] = np.full((len(self.sizes), len(METRICS)), np.nan)
+            self._values[name][held] = values_of_several(of_groups)
 
     @property
     def are_known(self) -> bool:

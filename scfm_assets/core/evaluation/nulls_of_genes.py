@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scfm_assets.core.evaluation.contender import Contender, values_of_each
+from scfm_assets.core.evaluation.contender import Contender
 from scfm_assets.core.evaluation.expression_alone import ExpressionAlone
 from scfm_assets.core.metrics import auroc
 from scfm_assets.core.scores import GENE_NULLS, SYMMETRIC, GeneNull, ScoreKey
@@ -42,10 +42,10 @@ class OfStatistic:
         if not len(without):
             return None
         if end is None:
-            return values_of_each(ground, self._sign(ground) * self._plain(ground, without))
+            return ground.pairs.values_of_each(self._sign(ground) * self._plain(ground, without))
         of_genes = without[:, self.null.row].astype(np.float32)
         of_ends = of_genes[:, ground.universe.tfs] if end == "tf" else of_genes
-        return np.stack([ground.pairs.rank_ends(end, self._sign(ground) * scores) for scores in of_ends])
+        return ground.pairs.values_of_ends(end, self._sign(ground) * of_ends)
 
     def _plain(self, ground: Ground, levels: np.ndarray) -> np.ndarray:
         return ground.pairs.of(self.null.scores(levels, ground.universe.tfs)).astype(np.float32)
@@ -74,7 +74,7 @@ class OfModel:
     def values_without_groups(self, ground: Ground, repeat: int) -> np.ndarray | None:
         """See `ScoresOnGrounds`."""
         without = self.levels[repeat][1:]
-        return values_of_each(ground, self._scores(ground, without)) if len(without) else None
+        return ground.pairs.values_of_each(self._scores(ground, without)) if len(without) else None
 
     def _scores(self, ground: Ground, levels: np.ndarray) -> np.ndarray:
         if ground not in self._models:

@@ -27,6 +27,7 @@ from scfm_assets.core.metrics.metrics import (
     bins_of,
     largest_values,
     values_of,
+    values_of_several,
 )
 from scfm_assets.core.metrics.pair_influence import (
     Influence,
@@ -93,5 +94,6 @@ __all__ = [
     "squares_of",
     "universe_names",
     "values_of",
+    "values_of_several",
     "with_average_precision",
 ]

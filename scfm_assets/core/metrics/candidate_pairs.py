@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from scfm_assets.core.metrics.metrics import Bins, as_bins, bins_of_clusters, values_of
+from scfm_assets.core.metrics.metrics import Bins, as_bins, bins_of_clusters, values_of, values_of_several
 from scfm_assets.core.metrics.pair_ranks import PairRanks
 from scfm_assets.core.metrics.ranking import BinsByTf, PlacedPairs, Ranking
 from scfm_assets.core.metrics.thresholds import codes_of
@@ -108,19 +108,28 @@ class CandidatePairs:
         """Edges of each TF, int64 (n_tfs,)."""
         return np.bincount(self.tf[self.positive & (self.tf >= 0)], minlength=self.n_tfs)
 
-    def rank_ends(self, end: End, scores: np.ndarray) -> np.ndarray:
-        """Values of all of `METRICS`, (n_metrics,), where each pair scores what its TF, or target, scores, (C,)."""
-        return values_of(bins_of_clusters(scores, *self._numbers_of[end]))
+    def values_of_each(self, scores: np.ndarray) -> np.ndarray:
+        """Rank the pairs by each row of finite scores (G, n): all of `METRICS`, (G, n_metrics)."""
+        of_edges, of_others = (np.sort(scores[:, places], axis=1) for places in self._edges_and_others)
+        n_edges = of_edges.shape[1]
+        positive, tied, below = (np.zeros((len(scores), n_edges)) for _ in range(3))
+        for i, (edges, others) in enumerate(zip(of_edges, of_others, strict=True)):
+            below[i] = others.searchsorted(edges)
+            tied[i] = others.searchsorted(edges, side="right") - below[i]
+            # The edges of one score stand in its last place: those before it are called as it is, and add nothing.
+            last = np.flatnonzero(np.append(edges[1:] != edges[:-1], True))
+            positive[i, last] = np.diff(last, prepend=-1)
+        return values_of(Bins(positive, np.where(positive > 0, tied, 0), below, np.full(len(scores), self.n_neg))).T
+
+    def values_of_ends(self, end: End, scores: np.ndarray) -> np.ndarray:
+        """Do the same where each pair scores what its TF, or its target, scores, (G, C); (G, n_metrics)."""
+        of_pair, n_ends = self.tf if end == "tf" else self.target, scores.shape[1]
+        n_pairs, n_edges = (np.bincount(part, minlength=n_ends) for part in (of_pair, of_pair[self.positive]))
+        return values_of_several([bins_of_clusters(of_row, n_pairs, n_edges) for of_row in scores])
 
     @cached_property
-    def _numbers_of(self) -> dict[End, tuple[np.ndarray, np.ndarray]]:
-        """Pairs, and edges among them, of each TF and of each target."""
-        ends: tuple[tuple[End, np.ndarray, int], ...]
-        ends = ("tf", self.tf, self.n_tfs), ("target", self.target, self.n_targets)
-        return {
-            name: (np.bincount(of_pair, minlength=size), np.bincount(of_pair[self.positive], minlength=size))
-            for name, of_pair, size in ends
-        }
+    def _edges_and_others(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.flatnonzero(self.positive), np.flatnonzero(~self.positive)
 
     def rank(self, scores: np.ndarray) -> RankedPairs:
         """Put the pairs in the order of finite scores (n,); higher means more likely an edge."""

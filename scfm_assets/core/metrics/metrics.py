@@ -7,7 +7,7 @@ All metrics are sums over these bins, and so are their resamples (`scfm_assets.c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,6 +73,11 @@ class Bins:
         """Pairs scored at least as high, shape (..., p)."""
         return self.hits + (self.n_neg[..., None] - self.below)
 
+    @cached_property
+    def average_precision(self) -> np.ndarray:
+        """See the metric, shape (...): two of them are made of it."""
+        return _ratio(_dot(self.weight, self.hits / np.maximum(self.called, TINY)), self.n_pos)
+
 
 def bins_of(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray | None = None) -> Bins:
     """Count the bins of one ranking.
@@ -124,7 +129,7 @@ def auroc(bins: Bins) -> np.ndarray:
 
 def average_precision(bins: Bins) -> np.ndarray:
     """Sum of precision times gain in recall over the distinct scores, as scikit-learn defines average precision."""
-    return _ratio(_dot(bins.weight, bins.hits / np.maximum(bins.called, TINY)), bins.n_pos)
+    return bins.average_precision
 
 
 def base_rate(bins: Bins) -> np.ndarray:
@@ -134,7 +139,7 @@ def base_rate(bins: Bins) -> np.ndarray:
 
 def average_precision_ratio(bins: Bins) -> np.ndarray:
     """Average precision over the base rate: 1 for a method that knows nothing, whatever the universe."""
-    return _ratio(average_precision(bins), base_rate(bins))
+    return _ratio(bins.average_precision, base_rate(bins))
 
 
 def early_precision_ratio(bins: Bins) -> np.ndarray:
@@ -197,3 +202,22 @@ def largest_values(base_rate: float) -> np.ndarray:
 def values_of(bins: Bins) -> np.ndarray:
     """Compute all of `METRICS`, shape (n_metrics, ...)."""
     return np.stack([np.asarray(metric.function(bins)) for metric in METRICS])
+
+
+def values_of_several(rankings: Sequence[Bins]) -> np.ndarray:
+    """Compute all of `METRICS` of several rankings, shapes (p,) each, at once; (rankings, n_metrics)."""
+    width = max((len(bins.positive) for bins in rankings), default=0)
+
+    def beside(parts: list[np.ndarray]) -> np.ndarray:
+        # Scores that no pair has, lower than all others, change nothing.
+        both = np.zeros((len(parts), width), np.result_type(*parts))
+        for row, part in zip(both, parts, strict=True):
+            row[width - len(part) :] = part
+        return both
+
+    if not rankings:
+        return np.empty((0, len(METRICS)))
+    positive, tied, below = (
+        beside([getattr(bins, name) for bins in rankings]) for name in ("positive", "tied", "below")
+    )
+    return values_of(Bins(positive, tied, below, np.array([bins.n_neg for bins in rankings]))).T
