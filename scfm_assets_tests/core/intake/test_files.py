@@ -178,6 +178,7 @@ def test_a_piece_that_was_cut_short_is_refused_and_never_filled_from_other_memor
         assert f"bytes of its piece {pieces[0].relative_to(store / 'X' / 'data')}" in said
         shutil.rmtree(store)
         write.write_blosc_zarr(store, small_atlas(), zarr_format)
+    (store / "X" / "data" / ".DS_Store").write_bytes(bytes(12) + b"\xff" * 4)  # no piece, whatever it holds
     assert np.array_equal(read(declared).X.toarray(), COUNTS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,8 @@ CODECS = frozenset(
 """Codecs that can do nothing but decode; `pickle` runs what the file says."""
 _LARGE = 64 * 2**20
 _LARGEST_PIECE = 2**30
-_DESCRIPTIONS = frozenset((".zarray", ".zattrs", "zarr.json"))
+_PIECE = re.compile(r"(c[./])?\d+([./]\d+)*")
+"""Where a piece lies below its array; other files, as those that a file manager leaves, are none."""
 _BLOSC_HEADER = 16
 """Bytes before the data of a piece; the last four say how many the piece has in all."""
 
@@ -93,7 +95,7 @@ def _cut_short(array: Any) -> str | None:
         return None
     folder = array.store.root / array.path
     for file in folder.rglob("*"):
-        if file.name in _DESCRIPTIONS or not file.is_file():
+        if not _PIECE.fullmatch(file.relative_to(folder).as_posix()) or not file.is_file():
             continue
         with file.open("rb") as piece:
             header = piece.read(_BLOSC_HEADER)
