@@ -29,7 +29,7 @@ def two_methods(
 
 @pytest.mark.parametrize(("levels", "kind"), [(None, "network"), (1, "network"), (None, "targets")])
 def test_errors_are_those_of_refits_with_every_cluster_and_pair_a_little_heavier(levels, kind):
-    candidate = ~np.eye(6, 15, dtype=bool)
+    candidate = ~np.eye(5, 11, dtype=bool)
     scores, positive, pairs = two_methods(0, levels, candidate)
     shared = one_side(over_network([pairs.rank(pairs.of(own)) for own in scores]), kind)
     product = float(pairs.n_pos) * pairs.n_neg
