@@ -112,7 +112,7 @@ def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData, cel
 
     # The pairs that all methods can score are others at every number of cells: no curve over them.
     stored = all_of("metrics", metrics)
-    table = stored.filter(compute.not_equal(stored["universe"], COMMON))
+    table = stored.filter(compute.field("universe") != COMMON)
     fixed = {
         "layer_of_model": layer_of_model(job.catalog),
         "direction_of_model": dict.fromkeys(job.catalog.models, job.catalog.experiment.direction),

@@ -23,7 +23,7 @@ pytestmark = [
 DRAWS = 200
 
 
-@pytest.mark.parametrize("atlas", (*ATLASES, "pancreas_baron_human"))
+@pytest.mark.parametrize("atlas", [*ATLASES, "pancreas_baron_human"])
 def test_a_random_gene_property_is_at_chance(atlas):
     """A number per gene at the target's end, at both ends, and two numbers per gene, each with noise of the pairs."""
     cells = read_h5ad(Path(str(DATA)) / "atlases" / f"{atlas}.h5ad")

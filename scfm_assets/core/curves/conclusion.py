@@ -74,8 +74,8 @@ class Conclusion:
     asymptote
         Of the curve of this network with other cells: limits of model-averaged tail areas. None unless a constant is
         refuted, both limits are set even at the level `BOUNDED`, and the largest n is `SEVERAL` times the
-        characteristic n.
-        Where nothing is known of the noise but residuals, it holds the intervals of all forms that are not refuted.
+        characteristic n. It holds the intervals of all forms that are not refuted; where nothing is known of the noise
+        but residuals, those of the level `BOUNDED`.
     asymptote_of_networks
         The same of other networks too: what its TFs and targets add is squared and added to each side (Zou and Donner
         2008, Statistics in Medicine 27). None where nothing is known of them.
@@ -181,31 +181,22 @@ def _reach(fits: Sequence[CurveFit]) -> tuple[float, float]:
 
 
 def _asymptote(fits: Sequence[CurveFit]) -> WithLimits | None:
+    """Average the value at infinitely many cells, with limits that hold what each possible form alone says.
+
+    Weights of forms are too sure of themselves: they come of the few points that the forms do not go through. Where
+    residuals alone tell the noise, a curve looks finished by luck too often for limits of 95 %.
+    """
     if any(fit.weight is None or (not fit.form.rises and fit.verdict != "worse") for fit in fits):
         return None
-    ends = [_end_of(fit) for fit in fits]
-    middle, lo, hi = averaged(ends, _reach(fits))
-    if middle is None or lo is None or hi is None:
+    ends, reach = [_end_of(fit) for fit in fits], _reach(fits)
+    possible = [[end] for end, fit in zip(ends, fits, strict=True) if fit.verdict != "worse"]
+    level = 0.95 if fits[0].accepted.points.freedom else BOUNDED
+    middle, *_ = averaged(ends, reach)
+    limits = [averaged(tails, reach, level=level)[1:] for tails in (ends, *possible)]
+    lows, highs = ([end for end in of_forms if end is not None] for of_forms in zip(*limits, strict=True))
+    if middle is None or min(len(lows), len(highs)) < len(limits) or None in averaged(ends, reach, level=BOUNDED):
         return None
-    if not fits[0].accepted.points.freedom:
-        return _envelope(fits, WithLimits(middle, lo, hi))
-    return None if None in averaged(ends, _reach(fits), level=BOUNDED) else WithLimits(middle, lo, hi)
-
-
-def _envelope(fits: Sequence[CurveFit], averaged_end: WithLimits) -> WithLimits | None:
-    """Widen an interval to hold those of all forms that are not refuted; None where one of them bounds nothing.
-
-    Where nothing but a few residuals tells the noise, weights of forms are too sure of themselves.
-    """
-    possible = [fit.asymptote for fit in fits if fit.verdict != "worse"]
-    lows, highs = [averaged_end.lo], [averaged_end.hi]
-    for end in possible:
-        lows.append(None if end is None else end.lo)
-        highs.append(None if end is None else end.hi)
-    known_lows, known_highs = ([end for end in ends if end is not None] for ends in (lows, highs))
-    if len(known_lows) < len(lows) or len(known_highs) < len(highs):
-        return None
-    return WithLimits(averaged_end.value, min(known_lows), max(known_highs))
+    return WithLimits(middle, min(lows), max(highs))
 
 
 def _end_of(fit: CurveFit) -> Tail:

@@ -1,7 +1,9 @@
 """Scales on which a metric's error is the same on both sides, and intervals made there.
 
 Near its largest value a metric can only fall: value +- t times its error runs out of its range on one side and is too
-short on the other. On the scale of its log-odds both sides are alike.
+short on the other. On the scale of its log-odds both sides are alike. Average precision hangs on the best few pairs:
+where luck takes one away, the value falls and its error with it. On the scale of its reciprocal (of the odds' root) the
+error is about the same for all of them, and limits miss the truth as often on either side.
 """
 
 from __future__ import annotations
@@ -42,21 +44,38 @@ def _slope_of_log_odds(value: np.ndarray, pairs: float) -> np.ndarray:
     return pairs / (pairs + 1) / (share * (1 - share))
 
 
+def _rooted_odds(value: np.ndarray, pairs: float) -> np.ndarray:
+    share = (value * pairs + 0.5) / (pairs + 1)
+    return -2 * np.sqrt((1 - share) / share)
+
+
+def _share_of_root(root: np.ndarray, pairs: float) -> np.ndarray:
+    """Beyond a root of 0 odds are infinite."""
+    share = 1 / (1 + (np.minimum(root, 0) / 2) ** 2)
+    return np.clip((share * (pairs + 1) - 0.5) / pairs, 0, 1)
+
+
+def _slope_of_rooted_odds(value: np.ndarray, pairs: float) -> np.ndarray:
+    share = (value * pairs + 0.5) / (pairs + 1)
+    return pairs / (pairs + 1) / np.sqrt(share**3 * (1 - share))
+
+
 def _over(number: float, value: np.ndarray) -> np.ndarray:
     return np.divide(number, value, out=np.full(np.shape(value), np.nan), where=np.asarray(value) > 0)
 
 
 LOG_ODDS = Scale("log odds", _log_odds, _share, _slope_of_log_odds)
-LOGARITHM = Scale(
-    "logarithm",
-    lambda v, _: np.log(np.maximum(v, np.finfo(float).tiny)),
-    lambda x, _: np.exp(x),
-    lambda v, _: _over(1.0, v),
+ROOT_OF_ODDS = Scale("reciprocal root of the odds", _rooted_odds, _share_of_root, _slope_of_rooted_odds)
+RECIPROCAL = Scale(
+    "reciprocal",
+    lambda v, _: -_over(1.0, v),
+    lambda x, _: np.where(x >= 0, np.inf, _over(1.0, -x)),
+    lambda v, _: _over(1.0, v**2),
 )
 ROOT = Scale(
     "square root", lambda v, _: np.sqrt(v), lambda x, _: np.maximum(x, 0) ** 2, lambda v, _: _over(0.5, np.sqrt(v))
 )
-SCALES = {"auroc": LOG_ODDS, "auprc": LOG_ODDS, "auprc_ratio": LOGARITHM, "epr": ROOT}
+SCALES = {"auroc": LOG_ODDS, "auprc": ROOT_OF_ODDS, "auprc_ratio": RECIPROCAL, "epr": ROOT}
 """The scale of each metric; early precision is a count, whose root has about the same error everywhere."""
 AT_LEAST = {"auprc_ratio": "auprc"}
 """Ratios whose limits are at least as far apart as those of another metric over the base rate.

@@ -82,14 +82,28 @@ def test_a_form_without_an_end_leaves_the_number_without_a_limit_once_its_weight
 
 
 def test_an_asymptote_that_the_forms_agree_on_is_that_of_the_true_form():
+    """At the level of 99 %, as nothing but residuals tells the noise."""
     fits = fit_curves(N, STEEP)
     conclusion = conclude(fits)
     form = next(fit for fit in fits if fit.verdict == "best")
-    ends = conclusion.asymptote.lo, conclusion.asymptote.value, conclusion.asymptote.hi
-    assert ends == pytest.approx((form.asymptote.lo, form.asymptote.value, form.asymptote.hi), abs=1e-4)
+    wider = np.divide(*stats.t.ppf([0.995, 0.975], len(N) - len(form.form.parameters)))
+    value = form.asymptote.value
+    ends = [value + wider * (end - value) for end in (form.asymptote.lo, value, form.asymptote.hi)]
+    assert [conclusion.asymptote.lo, conclusion.asymptote.value, conclusion.asymptote.hi] == pytest.approx(
+        ends, abs=2e-4
+    )
     counts = conclusion.characteristic_n.lo, conclusion.characteristic_n.value, conclusion.characteristic_n.hi
     of_form = form.characteristic_n.lo, form.characteristic_n.value, form.characteristic_n.hi
     assert counts == pytest.approx(of_form, rel=1e-3)
+
+
+def test_limits_of_an_asymptote_hold_those_of_every_form_that_is_not_refuted():
+    fits = fit_points(World("power", nested=True, sd=0.005).draw(np.random.default_rng(0)))
+    conclusion = conclude(fits)
+    possible = [fit.asymptote for fit in fits if fit.verdict != "worse"]
+    assert len(possible) > 1
+    assert conclusion.asymptote.lo <= min(end.lo for end in possible) + 1e-6
+    assert conclusion.asymptote.hi >= max(end.hi for end in possible) - 1e-6
 
 
 def test_no_asymptote_is_bounded_before_three_characteristic_counts_are_measured():
