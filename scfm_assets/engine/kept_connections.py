@@ -3,12 +3,12 @@
 To make an engine compiles every statement anew; to close the last connection of a file folds its write-ahead log into
 it and waits for the disk. Dagster does both for every event that it writes or reads.
 
-What makes a kept connection unsafe is looked at whenever it is used: one that was opened before a fork, or whose file
-has been replaced or removed since, is not used again.
+A connection is not used again by a process that was forked since, or once its file has been replaced or removed.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -26,7 +26,8 @@ MOST = 16
 """Files whose connections are kept: the one that was used longest ago is closed for another."""
 
 _engines: OrderedDict[tuple[str, str], Engine] = OrderedDict()
-_of_parents: list[object] = []
+_of_parents: list[Engine] = []
+"""Of the process that this one was forked from: not used, and not closed, which is its own to do."""
 _lock = Lock()
 
 
@@ -49,6 +50,23 @@ def kept_engine(url: str, **options: Any) -> Engine:
         while len(_engines) > MOST:
             _close(_engines.popitem(last=False)[1])
     return engine
+
+
+@atexit.register
+def close_all() -> None:
+    """Close what nobody uses; who asks again gets a new connection."""
+    with _lock:
+        for engine in _engines.values():
+            _close(engine)
+
+
+def _leave_to_parent() -> None:
+    _of_parents.extend(_engines.values())
+    _engines.clear()
+    _lock.release()
+
+
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_leave_to_parent)
 
 
 def _close(engine: Engine) -> None:
@@ -79,26 +97,21 @@ class _Kept(QueuePool):
 
 
 def _opened(connection: Any, record: Any) -> None:
-    """Note whose connection it is, and let commits to the write-ahead log not wait for the disk.
+    """Note which file it is, and let commits to the write-ahead log not wait for the disk.
 
     A process that is killed loses nothing by that. A machine that loses power loses what was committed last, and never
     the file (https://sqlite.org/pragma.html#pragma_synchronous).
     """
     (_, _, file), *_ = connection.execute("PRAGMA database_list").fetchall()
     connection.execute("PRAGMA synchronous = NORMAL")
-    record.info.update(file=file, process=os.getpid(), identity=_identity(file))
+    record.info.update(file=file, identity=_identity(file))
 
 
-def _still_the_same(connection: Any, record: Any, proxy: Any) -> None:
-    """Have SQLAlchemy open another connection where this one must not be used."""
-    file, process = record.info["file"], record.info["process"]
-    if process == os.getpid() and _identity(file) == record.info["identity"]:
-        return
-    if process != os.getpid():
-        _of_parents.append(connection)  # to close it would take the parent's place in the file
-        record.dbapi_connection = proxy.dbapi_connection = None
-    message = f"{file} is no longer what was opened"
-    raise DisconnectionError(message)
+def _still_the_same(_connection: Any, record: Any, _proxy: Any) -> None:
+    """Have SQLAlchemy open another connection where this one is to a file that has gone."""
+    if _identity(record.info["file"]) != record.info["identity"]:
+        message = f"{record.info['file']} is no longer the file that was opened"
+        raise DisconnectionError(message)
 
 
 def _identity(file: str) -> tuple[int, int] | None:

@@ -133,6 +133,14 @@ def test_no_more_files_are_kept_open_than_are_allowed(tmp_path: Path) -> None:
     assert numbers_in(tmp_path / "0.db") == [0]
 
 
+def test_nothing_lies_beside_the_file_once_all_is_closed(file: Path) -> None:
+    written(file, 1)
+    assert file.with_name("events.db-wal").exists()
+    kept_connections.close_all()
+    assert [path.name for path in file.parent.iterdir()] == ["events.db"]
+    assert numbers_in(file) == [1]
+
+
 def open_files() -> list[str]:
     names = []
     for descriptor in Path("/proc/self/fd").iterdir():
