@@ -75,11 +75,11 @@ def test_parts_make_up_the_whole(tmp_path: Path) -> None:
     )
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = long\n")
     outputs = []
-    for part in ("1/2", "2/2", "1/9", "9/9"):
+    for part in ("1/2", "2/2", "9/9"):
         outcome = long_budget.run_file(f"{file} {part}", 60)
         assert outcome.status == "passed", outcome.output
         outputs.append(re.search(r"\d+ passed|no tests ran|\d+ deselected", outcome.output))
-    assert [found and found[0] for found in outputs] == ["4 passed", "3 passed", "2 passed", "7 deselected"]
+    assert [found and found[0] for found in outputs] == ["4 passed", "3 passed", "7 deselected"]
 
 
 def test_without_history_everything_counts_as_changed() -> None:

@@ -70,6 +70,11 @@ class Points:
         """Points, and what is known of their noise, as a number of residuals."""
         return len(self.n) + self.freedom
 
+    @cached_property
+    def without_each_n(self) -> list[tuple[np.ndarray, Points]]:
+        """Which points are of one n, and all others; for every n."""
+        return [(out, self.chosen(~out)) for out in (self.n == n for n in np.unique(self.n))]
+
     def chosen(self, kept: np.ndarray) -> Points:
         """Some of the points, by a mask."""
         return Points(self.n[kept], self.y[kept], self.covariance[np.ix_(kept, kept)], self.freedom)
@@ -132,9 +137,7 @@ def best_shape(form: CurveForm, points: Points, zooms: int = ZOOMS) -> float:
 def leave_one_out(form: CurveForm, points: Points) -> np.ndarray:
     """Predict the points of every n from a fit to those of all others, shape (points,)."""
     predicted = np.empty(len(points.n))
-    for n in np.unique(points.n):
-        out = points.n == n
-        rest = points.chosen(~out)
+    for out, rest in points.without_each_n:
         shape = np.array(best_shape(form, rest, ROUGH))
         fit = project(basis(form, rest.n, shape), rest)
         predicted[out] = fit.c + fit.a * basis(form, points.n[out], shape)

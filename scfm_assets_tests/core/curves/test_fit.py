@@ -302,6 +302,7 @@ def test_asymptote_interval_equals_a_brute_scan_over_asymptotes():
     assert (fit.asymptote.lo, fit.asymptote.hi) == pytest.approx((accepted[0], accepted[-1]), abs=3e-5)
 
 
+@pytest.mark.long
 def test_intervals_cover_the_truth_as_often_as_they_say():
     rng = np.random.default_rng(0)
     truth = 0.55 + 0.3 * (1 - np.exp(-0.006 * N))

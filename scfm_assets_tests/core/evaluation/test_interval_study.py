@@ -117,6 +117,7 @@ def test_a_study_is_decided_by_its_seed():
     assert set(once) >= {("pairs", "chance", "auroc"), ("tfs", "difference", "auprc"), ("both", "difference", "epr")}
 
 
+@pytest.mark.long
 def test_cells_alone_take_the_luck_of_the_edges_for_knowledge_and_tfs_as_well_do_not():
     """Edges anywhere: over cells two methods differ far more often than in 5 % of cases, over cells and TFs not."""
     rng = np.random.default_rng(0)

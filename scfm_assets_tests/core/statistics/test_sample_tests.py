@@ -131,6 +131,7 @@ def test_signed_ranks_of_no_difference_say_nothing():
     assert signed_ranks(np.arange(5.0) + 1, np.zeros(5)).p == pytest.approx(2 / 2**5)  # five pairs never reach 0.05
 
 
+@pytest.mark.long
 def test_none_of_them_errs_more_often_than_it_says():
     """Skewed samples without an effect, 1000 times: as often as alpha says, or less where few values are possible."""
     rng, draws = np.random.default_rng(4), 1000

@@ -27,7 +27,9 @@ def two_methods(
     return scores, positive, CandidatePairs.of_masks(candidate, positive)
 
 
-@pytest.mark.parametrize(("levels", "kind"), [(None, "network"), (1, "network"), (None, "targets")])
+@pytest.mark.parametrize(
+    ("levels", "kind"), [(None, "network"), (1, "network"), pytest.param(None, "targets", marks=pytest.mark.long)]
+)
 def test_errors_are_those_of_refits_with_every_cluster_and_pair_a_little_heavier(levels, kind):
     candidate = ~np.eye(5, 11, dtype=bool)
     scores, positive, pairs = two_methods(0, levels, candidate)
