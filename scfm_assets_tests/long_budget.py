@@ -30,7 +30,7 @@ TESTS = "scfm_assets_tests"
 PACKAGES = {"scfm_assets": "", "scfm_assets_pretrain": "pretrain", "scfm_assets_bench": "bench"}
 """Package -> where its tests are below the tests' folder."""
 SECONDS_FILE = ROOT / TESTS / "long_seconds.json"
-MARK = re.compile(r"^(?:@|pytestmark = | +pytest\.param\().*\bmark\.long\b", re.MULTILINE)
+MARK = re.compile(r"^(?:@|pytestmark = ).*\bmark\.long\b|\bpytest\.param\(.*\bmark\.long\b", re.MULTILINE)
 MANY = re.compile(r"parametrize\(|params=")
 """A file whose tests have parameters can be run in parts."""
 USUAL = 120.0
