@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from scfm_assets.figures import plots
+from scfm_assets.figures.files import to_png
 from scfm_assets.home import PACKAGE, home
 from scfm_assets.warehouse.publish import query
 from scfm_assets.warehouse.query import NAME
@@ -31,7 +32,7 @@ def picture(path: Path, tissue: str = "sim_lung") -> None:
     with duckdb.connect(str(home() / NAME), read_only=True) as con:
         metrics = con.sql("from metrics_latest where method <> 'attention_lift'").to_arrow_table()
         curves = con.sql("from scaling_curves_latest where method <> 'attention_lift'").to_arrow_table()
-    path.write_bytes(plots.to_png(plots.scaling_curve(metrics, curves, tissue), 200_000))
+    path.write_bytes(to_png(plots.scaling_curve(metrics, curves, tissue), 200_000))
 
 
 def main() -> None:

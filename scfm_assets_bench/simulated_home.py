@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from scfm_assets.core.curves import FORMS
 from scfm_assets.core.metrics import OBSERVED, TF_GRID, UNIVERSES
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ def _measured(rows: dict[str, np.ndarray], model: str, checkpoint: str | None, r
     columns.setdefault("layer", pa.nulls(n, pa.int64()))
     columns |= {"value": value, "lo": value - 0.05, "hi": value + 0.05, "resamples": np.full(n, 1000)}
     columns |= {"n_pos": np.full(n, 160), "n_neg": np.full(n, 79_840), "base_rate": np.full(n, 0.002)}
+    columns |= {"parts": pa.nulls(n, pa.list_(pa.float32()))}
     columns |= {"pair_coverage": np.full(n, 0.9), "positive_coverage": np.full(n, 0.95)}
     return _with(pa.table(columns), {"model": model, "checkpoint": checkpoint})
 
@@ -238,8 +240,12 @@ def _comparison(tissue: str, n_cells: int, model: str, checkpoint: str, rng: np.
     return _with(pa.table(columns), same)
 
 
+AVERAGED = {"asymptote": 0.8, "asymptote_lo": 0.75, "asymptote_hi": 0.85, "n": 100.0, "n_lo": 80.0, "n_hi": 120.0}
+"""What the rows of one curve say together."""
+
+
 def _curves(tissue: str, rng: np.random.Generator) -> pa.Table:
-    forms = ("exponential_saturation", "michaelis_menten", "power", "logarithmic", "linear")
+    forms = tuple(form.name for form in FORMS)
     pieces = []
     for model, checkpoint in [*MODELS.items(), ("baselines", None)]:
         of_model = checkpoint is not None
@@ -248,7 +254,6 @@ def _curves(tissue: str, rng: np.random.Generator) -> pa.Table:
             network=NETWORKS,
             universe=(TF_GRID.name,),
             metric=("auroc",),
-            weighting=("none", "variance"),
             form=forms,
         )
         n = len(rows["form"])
@@ -257,8 +262,16 @@ def _curves(tissue: str, rng: np.random.Generator) -> pa.Table:
         numbers |= {"loo_rmse": rng.random(n), "asymptote": asymptote, "asymptote_lo": asymptote - 0.02}
         numbers |= {"asymptote_hi": asymptote + 0.02, "characteristic_n": np.full(n, 100.0)}
         numbers |= {"verdict": rng.choice(["best", "indistinguishable", "degenerate"], n), "ceiling": np.full(n, 0.95)}
+        numbers |= {"characteristic_n_lo": np.full(n, 80.0), "characteristic_n_hi": np.full(n, 120.0)}
+        numbers |= {"chance": rng.random(n), **{f"curve_{name}": np.full(n, value) for name, value in AVERAGED.items()}}
+        numbers |= {"networks_asymptote_lo": np.full(n, 0.7), "networks_asymptote_hi": np.full(n, 0.9)}
+        numbers |= {"change": np.full(n, 0.1), "change_lo": np.full(n, 0.08), "change_hi": np.full(n, 0.12)}
+        numbers |= {"change_p": np.full(n, 0.01), "is_flat": np.zeros(n, bool), "largest_n": np.full(n, 1000)}
+        numbers |= {"largest_n_value": np.full(n, 0.8), "held_out": np.full(n, 0.8), "held_out_lo": np.full(n, 0.7)}
+        numbers |= {"held_out_hi": np.full(n, 0.9), "held_out_inside": np.ones(n, bool)}
         parameters = '{"a": {"value": -0.3, "lo": -0.4, "hi": -0.2}, "b": {"value": 0.01}, "c": {"value": 0.8}}'
         same = {"tissue": tissue, "model": model, "checkpoint": checkpoint, "formula": "a", "parameters": parameters}
+        same |= {"errors": "nested", "conclusion": "indistinguishable: exponential_saturation, michaelis_menten"}
         table = _with(pa.table({**rows, **numbers}), {**same, "simulated": True})
         table = table.append_column("layer", pa.array([FIXED_LAYER if of_model else None] * n, pa.int32()))
         pieces.append(_with(table, {"direction": "tf_queries" if of_model else "symmetric"}))

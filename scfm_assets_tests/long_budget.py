@@ -1,8 +1,8 @@
 """Long tests within a budget of minutes: those of what changed first, then a share of the others that rotates.
 
 ``python -m scfm_assets_tests.long_budget`` is what CI runs: ``CI_LONG_BUDGET`` minutes, 25 by default. A file is
-started only if its usual seconds, at the pace of this machine, still fit. With ``--all`` every file is run, and the
-seconds of those that passed are written to ``long_seconds.json``.
+started only if its usual seconds, at the pace of this machine, still fit; one that takes long is run in parts, each in
+its turn. With ``--all`` every file is run, and the seconds of those that passed are written to ``long_seconds.json``.
 """
 
 from __future__ import annotations
@@ -20,16 +20,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from math import ceil
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = "scfm_assets_tests"
 PACKAGES = {"scfm_assets": "", "scfm_assets_pretrain": "pretrain", "scfm_assets_bench": "bench"}
 """Package -> where its tests are below the tests' folder."""
 SECONDS_FILE = ROOT / TESTS / "long_seconds.json"
-MARK = re.compile(r"^(?:@|pytestmark = | +pytest\.param\().*\bmark\.long\b", re.MULTILINE)
+MARK = re.compile(r"^(?:@|pytestmark = ).*\bmark\.long\b|\bpytest\.param\(.*\bmark\.long\b", re.MULTILINE)
+MANY = re.compile(r"parametrize\(|params=")
+"""A file whose tests have parameters can be run in parts."""
 USUAL = 120.0
 """Seconds of a file that was never measured."""
+PART = 500.0
+"""Seconds of a part of a file that takes two of them or more; its tests share them by their parameters."""
 WORKERS = 3
 """Files at a time: daemons wait more than they compute."""
 GRACE = 600.0
@@ -122,9 +129,23 @@ def order(tests: Iterable[str], changed: Collection[str] | None, commit: str) ->
     shuffled = sorted(tests, key=lambda test: sha256(f"{commit} {test}".encode()).hexdigest())
     if changed is None:
         return dict.fromkeys(shuffled, "no history to compare with")
-    concerned = set(touched_by(changed, shuffled))
-    first = {test: "changed" for test in shuffled if test in concerned}
-    return first | {test: "its turn" for test in shuffled if test not in concerned}
+    concerned = set(touched_by(changed, {file_of(test) for test in shuffled}))
+    first = {test: "changed" for test in shuffled if file_of(test) in concerned}
+    return first | {test: "its turn" for test in shuffled if test not in first}
+
+
+def in_parts(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds of each file -> of each file or, where it takes long, of each of its parts: ``test_worlds.py 2/6``."""
+    parts = {}
+    for test, whole in seconds.items():
+        n = ceil(whole / PART) if whole >= 2 * PART and MANY.search((ROOT / test).read_text(encoding="utf-8")) else 1
+        parts |= {f"{test} {i}/{n}" if n > 1 else test: whole / n for i in range(1, n + 1)}
+    return parts
+
+
+def file_of(test: str) -> str:
+    """The file of a part, or the file itself."""
+    return test.partition(" ")[0]
 
 
 # Running within the budget --------------------------------------------------------------------------------------------
@@ -186,15 +207,18 @@ class Session:
 
 
 def run_file(test: str, longest: float) -> Outcome:
-    """Run the long tests of a file in a process of its own; whatever it started is ended with it."""
-    command = (sys.executable, "-m", "pytest", "-q", "-m", "long", test)
+    """Run the long tests of a file, or a part of them, in a process of their own; what it started is ended with it."""
+    file, _, part = test.partition(" ")
+    of_part = ("-p", f"{TESTS}.parts", "--part", part) if part else ()
+    command = (sys.executable, "-m", "pytest", "-q", "-m", "long", *of_part, file)
     begun = time.monotonic()
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:
         try:
             output, _ = process.communicate(timeout=longest)
-            status = "passed" if process.returncode == 0 else "failed"
+            none_in_part = bool(part) and process.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+            status = "passed" if process.returncode == 0 or none_in_part else "failed"
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
@@ -211,24 +235,25 @@ def main(arguments: list[str]) -> int:
     """Run the long tests; the exit code."""
     everything = "--all" in arguments
     budget = float("inf") if everything else 60 * float(os.environ.get("CI_LONG_BUDGET") or 25)
-    chosen = order(long_files(), changed_files(), _git("rev-parse", "HEAD") or "")
-    usual = measured()
+    of_files = {test: measured().get(test, USUAL) for test in long_files()}
+    usual = of_files if everything else in_parts(of_files)
+    chosen = order(usual, changed_files(), _git("rev-parse", "HEAD") or "")
     print(f"long tests: {'all' if everything else f'{budget / 60:.0f} minutes'}, in this order")
     for test, reason in chosen.items():
-        print(f"  {usual.get(test, USUAL):5.0f} s  {test}  ({reason})")
+        print(f"  {usual[test]:5.0f} s  {test}  ({reason})")
     session = Session(budget, usual, run_file)
     begun = time.monotonic()
     session.all(chosen)
     stopped = [test for test, outcome in session.outcomes.items() if outcome.status == "stopped"]
     failed = [test for test, outcome in session.outcomes.items() if outcome.status == "failed"]
     passed = len(session.outcomes) - len(failed) - len(stopped)
-    print(f"long tests: {passed} of {len(chosen)} files passed in {time.monotonic() - begun:.0f} s")
+    print(f"long tests: {passed} of {len(chosen)} passed in {time.monotonic() - begun:.0f} s")
     for title, tests in (("failed", failed), ("stopped, no time", stopped), ("left out, no time", session.left_out)):
         print(*(f"  {title}: {test}" for test in tests), sep="\n", end="\n" if tests else "")
     if everything:
         seconds = {test: round(o.seconds) for test, o in session.outcomes.items() if o.status == "passed"}
         note = "Seconds of each file of long tests, three at a time on two cores; `make test-long` writes them."
-        known = {test: usual[test] for test in chosen if test in usual} | seconds
+        known = {test: usual[test] for test in measured() if test in usual} | seconds
         text = json.dumps({"note": note, "seconds": dict(sorted(known.items()))}, indent=1)
         SECONDS_FILE.write_text(text + "\n", encoding="utf-8")
     return int(bool(failed))

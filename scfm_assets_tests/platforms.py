@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +40,7 @@ TINY: dict[str, Any] = {
         "panel": 50,
         "universes": ["tf_grid", "observed"],
         "directions": ["tf_queries"],
-        "intervals": {"kinds": ["pairs", "tfs", "cells"], "resamples": 20},
+        "intervals": {"kinds": ["network", "tfs", "targets", "cells", "donors", "pairs"], "resamples": 20},
     },
 }
 
@@ -48,7 +52,7 @@ SMALLEST: dict[str, Any] = {
         "n_cells": [10],
         "repeats": 1,
         "universes": ["tf_grid"],
-        "intervals": {"kinds": ["tfs"], "resamples": 20},
+        "intervals": {"kinds": ["network"], "resamples": 20},
     },
 }
 """All assets, two tissues, the least of everything else: for runs that show where things go, not what comes out."""
@@ -86,11 +90,23 @@ class Home:
 
 @contextmanager
 def open_home(folder: Path, catalog: dict[str, Any] | None = None) -> Iterator[Home]:
-    with dg.DagsterInstance.local_temp(str(runner.dagster_home(folder))) as instance:
+    records = runner.dagster_home(folder)
+    if not (records / "storage").exists():
+        shutil.copytree(_empty_records(), records, dirs_exist_ok=True)
+    with dg.DagsterInstance.local_temp(str(records)) as instance:
         home = Home(folder, instance)
         if catalog is not None:
             home.write(catalog)
         yield home
+
+
+@cache
+def _empty_records() -> Path:
+    """Dagster's records of nothing, to be copied: to lay them out takes it a second."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    with dg.DagsterInstance.local_temp(str(folder)):
+        return folder
 
 
 def atlas_file(path: Path, *, cells: int = 90, genes: int = 60, seed: int = 0) -> Path:

@@ -38,7 +38,7 @@ def ask(home: Path, sql: str) -> list[tuple]:
         return con.execute(sql).fetchall()
 
 
-LARGEST = "metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs' and n_cells = 600"
+LARGEST = "metric = 'auroc' and universe = 'tf_grid' and interval = 'network' and n_cells = 600"
 
 
 def test_the_planted_layer_is_found_in_every_simulated_tissue(demo: Path) -> None:

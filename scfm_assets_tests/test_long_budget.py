@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from scfm_assets_tests import long_budget
-from scfm_assets_tests.long_budget import Outcome, Session, long_files, measured, order, touched_by
+from scfm_assets_tests.long_budget import Outcome, Session, in_parts, long_files, measured, order, touched_by
 
 FILES = long_files()
 
@@ -51,6 +52,34 @@ def test_what_changed_comes_first_and_the_rest_rotates_with_the_commit() -> None
     assert all(set(chosen) == set(FILES) for chosen in orders)
     assert {chosen[1] for chosen in orders} == set(FILES) - changed
     assert orders[0] == list(order(FILES, changed, "commit 0"))
+
+
+def test_files_that_take_long_are_run_in_parts_that_change_with_them() -> None:
+    worlds = "scfm_assets_tests/core/evaluation/test_null_worlds.py"
+    parts = in_parts({worlds: 1500.0, "scfm_assets_tests/engine/test_killing.py": 1500.0, FILES[0]: 99.0})
+    assert parts == {
+        **{f"{worlds} {i}/3": 500.0 for i in (1, 2, 3)},
+        "scfm_assets_tests/engine/test_killing.py": 1500.0,  # one test
+        FILES[0]: 99.0,
+    }
+    assert set(order(parts, {worlds}, "").items()) >= {(f"{worlds} {i}/3", "changed") for i in (1, 2, 3)}
+
+
+def test_parts_make_up_the_whole(tmp_path: Path) -> None:
+    file = tmp_path / "test_many.py"
+    file.write_text(
+        "import pytest\n\npytestmark = pytest.mark.long\n\n@pytest.fixture(scope='module', params='abc')\n"
+        "def world(request): print('made', request.param); return request.param\n\n"
+        "def test_one(world): print('one', world)\n\ndef test_other(world): print('other', world)\n\n"
+        "def test_alone(): print('alone')\n"
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = long\n")
+    outputs = []
+    for part in ("1/2", "2/2", "9/9"):
+        outcome = long_budget.run_file(f"{file} {part}", 60)
+        assert outcome.status == "passed", outcome.output
+        outputs.append(re.search(r"\d+ passed|no tests ran|\d+ deselected", outcome.output))
+    assert [found and found[0] for found in outputs] == ["4 passed", "3 passed", "7 deselected"]
 
 
 def test_without_history_everything_counts_as_changed() -> None:
@@ -134,4 +163,5 @@ def test_the_exit_code_says_whether_a_file_failed(monkeypatch: pytest.MonkeyPatc
         assert "60 minutes" in capsys.readouterr().out
     monkeypatch.setenv("CI_LONG_BUDGET", "0.01")
     assert long_budget.main([]) == 0
-    assert capsys.readouterr().out.count("left out, no time: ") == len(FILES)
+    left_out = re.findall(r"left out, no time: (\S+)", capsys.readouterr().out)
+    assert set(left_out) == set(FILES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,16 +21,18 @@ DirectionName = Annotated[str, one_of(_direction_names)]
 UniverseName = Annotated[str, one_of(universe_names)]
 MethodName = Annotated[str, one_of(method_names)]
 """What scores edges from counts; nulls need not be asked for."""
-IntervalKind = Literal["pairs", "tfs", "cells"]
+IntervalKind = Literal["network", "tfs", "targets", "cells", "donors", "pairs"]
 
 
 class IntervalSettings(Block):
     """How the intervals of metrics are made, each kind with rows of its own.
 
-    Pairs are drawn `resamples` times; each TF, and each group of `experiment.cell_groups`, is left out in turn.
+    In ``network`` TFs and targets vary at once: claims rest on it. Each group of `experiment.cell_groups` is left out
+    in turn, or each donor where an atlas names five or more (``cells`` and ``donors`` ask for the same). ``pairs``, on
+    request, are drawn `resamples` times as if they had nothing in common.
     """
 
-    kinds: Distinct[IntervalKind] = get_args(IntervalKind)
+    kinds: Distinct[IntervalKind] = ("network", "tfs", "targets", "cells", "donors")
     resamples: Annotated[int, Field(strict=True, ge=20)] = 1000
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 

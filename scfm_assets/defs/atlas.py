@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scfm_assets.defs import networks
+from scfm_assets.defs.rows import are_named
 from scfm_assets.engine.declare import Check, Facts, Job, Node, Source, asset, same
 from scfm_assets.inputs import sources
 from scfm_assets.partitions import Place, Space
@@ -148,20 +149,30 @@ def gene_panel(job: Job, atlas: AnnData) -> pa.Table:
 def cell_sets(job: Job, atlas: AnnData) -> pa.Table:
     """One row: a cell that a repeat holds at this number of cells (or will hold from a larger one on)."""
     from scfm_assets.core.sampling import cell_orders, cell_set_table, shared
+    from scfm_assets.core.statistics import ENOUGH
 
     experiment, types = job.catalog.experiment, atlas.obs["cell_type"].to_numpy()
     how = {"repeats": experiment.repeats, "length": max(experiment.n_cells), "seed": experiment.seed}
     orders = cell_orders(types, atlas.obs_names.to_numpy(), **how)
     n_groups = max(experiment.cell_groups, 1)
-    table = cell_set_table(orders, job.n_cells, experiment.n_cells, n_groups=n_groups, seed=experiment.seed)
+    donors = atlas.obs["donor"].astype(str).to_numpy()
+    table = cell_set_table(
+        orders,
+        job.n_cells,
+        experiment.n_cells,
+        n_groups=n_groups,
+        seed=experiment.seed,
+        donors=donors if are_named(donors) else None,
+        whole_from=ENOUGH,
+    )
     job.say(shared_cells=shared(table, job.n_cells))
-    rows = table.column("cell").to_numpy()
+    cells = table.column("cell").to_numpy()
     return CELL_SETS.from_columns(
         {
             **{name: table.column(name) for name in table.column_names},
-            "barcode": np.asarray(atlas.obs_names, dtype=str)[rows].tolist(),
-            "cell_type": np.asarray(types, dtype=str)[rows].tolist(),
-            "donor": atlas.obs["donor"].astype(str).to_numpy()[rows].tolist(),
+            "barcode": np.asarray(atlas.obs_names, dtype=str)[cells].tolist(),
+            "cell_type": np.asarray(types, dtype=str)[cells].tolist(),
+            "donor": donors[cells].tolist(),
         }
     )
 

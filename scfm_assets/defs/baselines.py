@@ -26,7 +26,7 @@ MODEL = "baselines"
 
 def has_groups(catalog: Catalog) -> bool:
     """Whether intervals over cells are asked for: then scores without each group of cells are needed."""
-    return catalog.experiment.cell_groups > 0 and "cells" in catalog.experiment.intervals.kinds
+    return catalog.experiment.cell_groups > 0 and bool({"cells", "donors"} & set(catalog.experiment.intervals.kinds))
 
 
 def tfs_of(regulators: pa.Table) -> np.ndarray:
@@ -84,7 +84,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         counts: Any = atlas.X
         cells, tfs = members(cell_sets, job.n_cells), tfs_of(regulators)
         group_of_repeat = groups(cell_sets, job.n_cells) if by_groups else None
-        how = {"methods": _methods_of(job, tfs, len(cells)), "group_of_repeat": group_of_repeat, "tfs": tfs}
-        return score(counts, atlas.var_names.tolist(), panel, cells_of_repeat=cells, **how)
+        grouped = {"group_of_repeat": group_of_repeat, "n_groups": job.catalog.experiment.cell_groups, "tfs": tfs}
+        methods = _methods_of(job, tfs, len(cells))
+        return score(counts, atlas.var_names.tolist(), panel, cells_of_repeat=cells, methods=methods, **grouped)
 
     return [edge_scores]

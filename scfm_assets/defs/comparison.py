@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scfm_assets.defs import baselines, evaluation, networks, universes
 from scfm_assets.defs.formats import ATTENTION, EDGES
+from scfm_assets.defs.inputs import CELL_SETS
 from scfm_assets.defs.rows import evaluation_of
 from scfm_assets.engine.declare import Facts, Job, Node, asset, same
 from scfm_assets.engine.plan import label_of
@@ -94,7 +95,7 @@ def _compare(job: Job, model: str, scores: EdgeScores, attention: dict[int, Atte
         evaluation.with_left_out(scores, attention),
         known,
         checkpoint_before=str(before.checkpoint),
-        **evaluation_of(job.catalog, job.place, model, job.inputs["universes"]),
+        **evaluation_of(job.catalog, job.place, model, job.inputs["universes"], job.inputs["cell_sets"]),
     )
 
 
@@ -121,7 +122,7 @@ def _verdicts(job: Job, layer: int | None, compared: pa.Table) -> dict[str, str]
         "universe": TF_GRID.name,
         "metric": "auroc",
     }
-    rows = rows_of(compared, **criteria, head=None, interval="tfs")
+    rows = rows_of(compared, **criteria, head=None, interval="network")
     rows = [row for row in rows if row["method"] in {"attention", "attention_max"}]
     facts = {}
     for name in dict.fromkeys(row["network"] for row in rows):
@@ -145,6 +146,7 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
             "scores": same(f"{prefix}/edge_scores"),
             **of_groups,
             **universes.READS,
+            **CELL_SETS,
             **networks.reads(catalog),
         },
         watches=[f"{prefix}/checkpoint"],

@@ -9,6 +9,7 @@ import pyarrow as pa
 from scfm_assets.defs import baselines, networks
 from scfm_assets.defs.inputs import (
     ATTENTION,
+    CELL_SETS,
     SCORES,
     checkpoints_of,
     control_of_model,
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from scfm_assets.catalog import Catalog
     from scfm_assets.core.attention import AttentionSums
     from scfm_assets.core.scores import EdgeScores
+    from scfm_assets.core.universes import MaskedUniverse
 
 
 def declared(catalog: Catalog, place: Place) -> dict[str, Any]:
     """The part of the catalog that metrics depend on."""
     settings = catalog.experiment.model_dump(mode="json", include={"directions", "universes", "intervals"})
-    return {**settings, **networks.taken_as(catalog, place)}
+    return {**settings, **networks.taken_as(catalog, place), "curve_layers": layer_of_model(catalog)}
 
 
 def _facts(job: Job, metrics: pa.Table) -> Facts:
@@ -46,7 +48,7 @@ def _facts(job: Job, metrics: pa.Table) -> Facts:
 
 
 def _headline(job: Job, metrics: pa.Table) -> dict[str, float]:
-    """Say the AUROC of each model at its fixed layer, of the best baseline and of the best null, on the TF grid."""
+    """Say the AUROC of each model at its fixed layer, and the highest of the baselines and nulls, on the TF grid."""
     from scfm_assets.report.headline import headline, picked, scores_of
 
     scores = scores_of(
@@ -70,7 +72,20 @@ def with_left_out(scores: EdgeScores, attention: dict[int, AttentionSums] | None
 
     from scfm_assets.core.scores import left_out_of_attention
 
-    return scores if attention is None else replace(scores, left_out=left_out_of_attention(attention))
+    left_out = left_out_of_attention(attention) if attention is not None else None
+    return scores if left_out is None else replace(scores, left_out=left_out.beside(scores.left_out))
+
+
+def _common_universes(job: Job, inputs: dict[str, Any]) -> dict[str, tuple[MaskedUniverse, ...]]:
+    """By network, the pairs of the TF grid that all methods can score; nothing where every method sees every gene."""
+    import numpy as np
+
+    from scfm_assets.core.universes import common_universe
+
+    models = (baselines.MODEL, *job.catalog.models)
+    visible = np.all([inputs[SCORES + model].visible for model in models], axis=0)
+    known = inputs["universes"].networks
+    return {} if visible.all() else {one.network: (common_universe(one.edges, visible),) for one in known}
 
 
 def _permuted_labels_score_half(job: Job, _: pa.Table) -> tuple[bool, str]:
@@ -114,7 +129,7 @@ def nodes(catalog: Catalog) -> list[Node]:
     @asset(
         "evaluation/metrics",
         space=Space.SLICE,
-        reads={**scores_and_universes(catalog), **networks.reads(catalog)},
+        reads={**scores_and_universes(catalog), **networks.reads(catalog), **CELL_SETS},
         watches=checkpoints_of(catalog),
         config=declared,
         table="metrics",
@@ -130,11 +145,14 @@ def nodes(catalog: Catalog) -> list[Node]:
         if isinstance(known, NoNetwork):
             job.say(reasons=str(known))
             return no_rows().table
-        results = []
+        results, common = [], _common_universes(job, inputs)
         for model in (baselines.MODEL, *job.catalog.models):
             scores = with_left_out(inputs[SCORES + model], inputs.get(ATTENTION + model))
-            settings = evaluation_of(job.catalog, job.place, model, inputs["universes"])
-            results.append(evaluate(scores, known, **settings))
+            settings = evaluation_of(job.catalog, job.place, model, inputs["universes"], inputs["cell_sets"])
+            settings["matched"] = {
+                network: (*settings["matched"].get(network, ()), *made) for network, made in common.items()
+            } | {network: made for network, made in settings["matched"].items() if network not in common}
+            results.append(evaluate(scores, known, **settings, curve_layer=layer_of_model(job.catalog).get(model)))
         reasons = dict.fromkeys(reason for result in results for reason in result.reasons)
         job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
         return pa.concat_tables([result.table for result in results])

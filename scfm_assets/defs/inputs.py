@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SCORES = "scores_of_"
 ATTENTION = "attention_of_"
+CELL_SETS: dict[str, Reads] = {"cell_sets": same("atlas/cell_sets")}
+"""Whose cells the groups hold that are left out."""
 
 
 def scores_of(catalog: Catalog) -> dict[str, Reads]:

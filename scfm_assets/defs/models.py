@@ -144,7 +144,9 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         space=Space.SLICE,
         reads={
             "attention": same(f"{prefix}/attention"),
+            "tokens": up_to(f"{prefix}/tokenized_cells"),
             "panel": same("atlas/gene_panel"),
+            **({"regulators": same("atlas/regulators")} if by_groups else {}),
             **networks.reads(catalog),
         },
         watches=watched,
@@ -154,12 +156,32 @@ def nodes(catalog: Catalog, model: str) -> list[Node]:
         facts=lambda _, scores: Facts({"score_matrices": len(scores.keys), "genes": len(scores.gene_ids)}),
         kinds=["parquet"],
     )
-    def edge_scores(job: Job, attention: dict[int, AttentionSums], panel: pa.Table, **_: pa.Table) -> EdgeScores:
-        """One row: how strongly one layer links a TF to a target, by one method and in one direction."""
+    def edge_scores(
+        job: Job,
+        attention: dict[int, AttentionSums],
+        tokens: StoredValues,
+        panel: pa.Table,
+        regulators: pa.Table | None = None,
+        **_: pa.Table,
+    ) -> EdgeScores:
+        """One row: how strongly one layer links a TF to a target, by one method and in one direction.
+
+        The null `uniform_attention` is made of the model's own tokens, so that it holds what the context cuts off.
+        """
+        from scfm_assets.core.attention import even_sums
         from scfm_assets.core.scores import from_attention
 
         job.say(checkpoint=checkpoints.checkpoint_digest(job.catalog, model))
-        return from_attention(attention, panel, checkpoints.panel_vectors(job.catalog, model, panel))
+        wanted = checkpoints.wanted_of(job.catalog, model, regulators)
+        even = even_sums(
+            lambda n: tokens[Place(job.tissue, n)],
+            job.n_cells,
+            checkpoints.open_model(job.catalog, model),
+            panel,
+            tfs=wanted.tfs,
+            n_groups=wanted.n_groups,
+        )
+        return from_attention(attention, panel, checkpoints.panel_vectors(job.catalog, model, panel), even)
 
     @asset(
         f"{prefix}/cell_embeddings",

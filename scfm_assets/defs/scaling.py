@@ -39,7 +39,7 @@ def _facts(job: Job, curves: pa.Table) -> Facts:
 
 
 def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
-    """Hold the controls of one kind against what is known of them, by the thresholds of the report."""
+    """Hold the controls of one kind against what is known of them, by the words of the report."""
 
     def passes(job: Job, curves: pa.Table) -> tuple[bool, str]:
         from scfm_assets.report.headline import METHOD, UNIVERSE, scores_of
@@ -67,31 +67,52 @@ def _control_behaves(role: str) -> Callable[[Job, pa.Table], tuple[bool, str]]:
         "metrics": everything("evaluation/metrics"),
         "panel": same("atlas/gene_panel"),
         "atlas": same("atlas/processed"),
+        "cell_sets": everything("atlas/cell_sets"),
     },
     config=_declared,
     table="scaling_curves",
     checks=[
         Check(
-            "random_control_is_at_chance",
-            "Random weights score as chance does at the largest number of cells.",
+            "random_control_is_not_away_from_chance",
+            "At the largest number of cells no interval of random weights leaves chance out, beyond its margin.",
             _control_behaves("random"),
             blocking=False,
         ),
         Check(
-            "planted_control_is_near_its_ceiling",
-            "Weights that hold the network reach their known ceiling at the largest number of cells.",
+            "planted_control_is_not_away_from_its_ceiling",
+            "At the largest number of cells no interval of weights that hold the network leaves their ceiling out, "
+            "beyond its margin.",
             _control_behaves("planted"),
+            blocking=False,
+        ),
+        Check(
+            "planted_ceiling_is_inside",
+            "Where the asymptote of a planted control is bounded, its interval holds the known ceiling.",
+            "core.curves:ceilings_inside",
+            blocking=False,
+        ),
+        Check(
+            "largest_n_is_predicted",
+            "No more curves miss their value at the most cells, predicted from fewer, than 95 % intervals may.",
+            "core.curves:largest_predicted",
             blocking=False,
         ),
     ],
     facts=_facts,
     kinds=["parquet"],
 )
-def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData) -> pa.Table:
+def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData, cell_sets: StoredValues) -> pa.Table:
     """One row: one form of curve fitted to one method's metric against the number of cells, with its verdict."""
-    from scfm_assets.core.curves import left_out, scaling_table
+    import pyarrow.compute as compute
 
-    table = all_of("metrics", metrics)
+    from scfm_assets.core.curves import CellSet, left_out, scaling_table
+    from scfm_assets.core.metrics import COMMON
+    from scfm_assets.core.sampling import members
+    from scfm_assets.core.words import MARGINS
+
+    # The pairs that all methods can score are others at every number of cells: no curve over them.
+    stored = all_of("metrics", metrics)
+    table = stored.filter(compute.field("universe") != COMMON)
     fixed = {
         "layer_of_model": layer_of_model(job.catalog),
         "direction_of_model": dict.fromkeys(job.catalog.models, job.catalog.experiment.direction),
@@ -102,7 +123,12 @@ def curves(job: Job, metrics: StoredValues, panel: pa.Table, atlas: AnnData) -> 
     reasons = left_out(table, **fixed)
     job.say(**{f"ceiling_{m}": round(c, 4) for (_, m), c in ceilings.items()})
     job.say(**({"reasons": "; ".join(reasons)} if reasons else {}))
-    return scaling_table(table, ceilings=ceilings, **fixed)
+    cells = {
+        CellSet(int(place.n_cells or 0), repeat): chosen
+        for place, sets in cell_sets.items()
+        for repeat, chosen in members(sets, int(place.n_cells or 0)).items()
+    }
+    return scaling_table(table, ceilings=ceilings, margins=MARGINS, cells=cells, **fixed)
 
 
 def nodes(catalog: Catalog) -> list[Node]:

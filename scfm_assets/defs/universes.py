@@ -46,8 +46,14 @@ def _facts(job: Job, universes: TissueUniverses) -> Facts:
 CHECKS = (
     Check(
         "matched_universes_are_balanced",
-        "Mean and detection of positives and negatives differ by less than 0.1 standard deviations at both ends.",
+        "What genes of positives and negatives are like differs by less than 0.1 standard deviations at both ends.",
         "core.universes:are_balanced",
+        blocking=False,
+    ),
+    Check(
+        "nulls_know_nothing_where_matched",
+        "In expression-matched universes the interval of every null of single genes holds an AUROC of 0.5.",
+        "core.evaluation:nulls_know_nothing",
         blocking=False,
     ),
 )
@@ -62,7 +68,11 @@ def nodes(catalog: Catalog) -> list[Node]:
         reads=reads(catalog),
         config=declared,
         format=UNIVERSES,
-        publishes={"universes": "core.universes:universe_rows", "ceilings": "core.universes:ceiling_rows"},
+        publishes={
+            "universes": "core.universes:universe_rows",
+            "universe_nulls": "core.evaluation:universe_null_rows",
+            "ceilings": "core.universes:ceiling_rows",
+        },
         facts=_facts,
         checks=CHECKS,
         kinds=["parquet"],

@@ -8,6 +8,7 @@ from scfm_assets.defs import baselines, universes
 from scfm_assets.defs.evaluation import with_left_out
 from scfm_assets.defs.inputs import (
     ATTENTION,
+    CELL_SETS,
     SCORES,
     all_of,
     checkpoints_of,
@@ -17,6 +18,7 @@ from scfm_assets.defs.inputs import (
     scores_and_universes,
     scores_of,
 )
+from scfm_assets.defs.rows import donors_of
 from scfm_assets.engine.declare import STUDY, Check, Facts, Job, Node, asset, everything
 from scfm_assets.inputs import checkpoints
 from scfm_assets.partitions import Place, Space
@@ -95,14 +97,15 @@ def _verdict_rows(job: Job, comparison: pa.Table) -> pa.Table:
 
 
 def _facts(job: Job, comparison: pa.Table) -> Facts:
-    from scfm_assets.core.evaluation import counted
+    from scfm_assets.core.evaluation import counted, rows_judged
     from scfm_assets.figures import files as plot_files
     from scfm_assets.figures import methods as plot_methods
 
     if comparison.num_rows == 0:
         return Facts({"rows": 0})
     judged = _verdict_rows(job, comparison)
-    figure = plot_methods.forest(judged, f"Methods in {job.place}")
+    shown = {row["universe"] for row in rows_judged(judged)}
+    figure = plot_methods.forest(judged, f"Methods in {job.place}", **({"universe": min(shown)} if shown else {}))
     facts = {f"verdicts_{network}": summary for network, summary in counted(judged).items()}
     return Facts({"rows": comparison.num_rows, **facts}, {"methods": plot_files.thumbnail_markdown(figure)})
 
@@ -119,7 +122,7 @@ def nodes(catalog: Catalog) -> list[Node]:
     @asset(
         "evaluation/method_comparison",
         space=Space.SLICE,
-        reads=scores_and_universes(catalog),
+        reads={**scores_and_universes(catalog), **CELL_SETS},
         watches=checkpoints_of(catalog),
         config=declared,
         table="method_comparison",
@@ -141,7 +144,8 @@ def nodes(catalog: Catalog) -> list[Node]:
         from scfm_assets.core.universes import grounds_of
 
         grounds, level = grounds_of(inputs["universes"]), job.catalog.experiment.intervals.level
-        return compare_methods(contenders_of(job, inputs), grounds, level=level)
+        donors = donors_of(inputs["cell_sets"])
+        return compare_methods(contenders_of(job, inputs), grounds, level=level, donors=donors)
 
     @asset(
         "evaluation/cell_count_comparison",
@@ -154,13 +158,33 @@ def nodes(catalog: Catalog) -> list[Node]:
         kinds=["parquet"],
     )
     def cell_count_comparison(job: Job, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
-        """One row: how far one method at one number of cells is from itself at the largest, over the same TFs."""
+        """One row: how far one method at one number of cells is from itself at the largest, over one network."""
         from scfm_assets.core.evaluation import compare_cell_counts
         from scfm_assets.core.metrics import TF_GRID
         from scfm_assets.core.universes import grounds_of
 
         grounds, level = grounds_of(universes, TF_GRID.name), job.catalog.experiment.intervals.level
-        return compare_cell_counts(slices(job, scores), grounds, level=level)
+        return compare_cell_counts(slices(job, scores, largest_first=True), grounds, level=level)
+
+    @asset(
+        "evaluation/degree_matched",
+        space=Space.TISSUE,
+        reads={**{name: everything(read.asset) for name, read in scores_of(catalog).items()}, **universes.READS},
+        watches=checkpoints_of(catalog),
+        config=lambda catalog, place: [declared(catalog, place), sorted(catalog.experiment.universes)],
+        table="degree_matched",
+        facts=lambda _, rows: Facts({"rows": rows.num_rows}),
+        kinds=["parquet"],
+    )
+    def degree_matched(job: Job, universes: TissueUniverses, **scores: StoredValues) -> pa.Table:
+        """One row: one method on a network's edges, and on those of many random networks with its degrees."""
+        from scfm_assets.core.evaluation import degree_matched_table
+        from scfm_assets.core.metrics import DEGREE_MATCHED, TF_GRID
+        from scfm_assets.core.universes import grounds_of
+
+        wanted = DEGREE_MATCHED in job.catalog.experiment.universes
+        grounds = grounds_of(universes, TF_GRID.name) if wanted else []
+        return degree_matched_table(slices(job, scores), grounds, tissue=job.tissue)
 
     @asset(
         HYPOTHESES,
@@ -188,7 +212,7 @@ def nodes(catalog: Catalog) -> list[Node]:
         by_chance = chance_tests(contenders, grounds_of(universes, TF_GRID.name), tissue=job.tissue)
         return hypotheses_table([*hypotheses(judged), *by_chance])
 
-    return [method_comparison, cell_count_comparison, hypotheses]
+    return [method_comparison, cell_count_comparison, degree_matched, hypotheses]
 
 
 def tests_node(catalog: Catalog, studies: Iterable[str]) -> Node:

@@ -27,7 +27,7 @@ SHOWN = ("cells", "forward_passes", "rows", "genes", "score_matrices")
 HEADLINES = """
 with largest as (
     select * from metrics_latest
-    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs'
+    where metric = 'auroc' and universe = 'tf_grid' and interval = 'network'
     qualify n_cells = max(n_cells) over (partition by tissue)
 ), fixed as (
     select distinct tissue, model, layer, direction, ceiling from scaling_curves_latest
@@ -113,7 +113,7 @@ class Console:
 
     def _headline(self, tissue: str, network: str, rows: list[tuple[Any, ...]]) -> None:
         n_pos, n_cells, seen = rows[0][8], rows[0][11], rows[0][9]
-        about = f"{n_pos} edges, {seen:.0%} seen; tf_grid; interval over TFs"
+        about = f"{n_pos} edges, {seen:.0%} seen; tf_grid; interval over TFs and targets"
         title = f"{tissue}, {n_cells} cells: AUROC on {network} ({about})"
         table = Table(title=title, title_justify="left", box=None, header_style="dim")
         for name in ("model", "method", "layer", "AUROC", "95 % interval", "ceiling"):

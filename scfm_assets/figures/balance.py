@@ -31,7 +31,9 @@ def balance(differences: Mapping[str, Sequence[Imbalance]], title: str = "Balanc
         "Positives minus negatives in standard deviations (Austin 2009), over all cells.  Hollow: all of tf_grid.  "
         f"Filled: expression_matched.  Dashed: ±{LIMIT}, what counts as balanced."
     )
-    with panels(len(differences), title, note=note, width=3.9, right=1.5) as (figure, axes):
+    with panels(
+        len(differences), title, note=note, width=max(3.9, 0.75 * max(map(len, differences.values()))), right=1.5
+    ) as (figure, axes):
         for ax, (name, rows) in zip(axes, differences.items(), strict=True):
             ends: dict[str, int] = {}
             for row in rows:
@@ -44,7 +46,9 @@ def balance(differences: Mapping[str, Sequence[Imbalance]], title: str = "Balanc
             for side in (-LIMIT, LIMIT):
                 ax.axhline(side, color=QUIET, ls=(0, (5, 3)), lw=1.2, zorder=1)
             ax.axhline(0, color=QUIET, lw=1.2, zorder=1)
-            ax.set_xticks(range(len(rows)), [f"{row.end}\n{row.level}" for row in rows], fontsize=9.5)
+            ax.set_xticks(
+                range(len(rows)), [f"{row.end}\n{row.level}" for row in rows], fontsize=9.5 if len(rows) < 6 else 7
+            )
             ax.set_xlim(-0.5, len(rows) - 0.5)
             ax.set_title(name)
         axes[0].set_ylabel("standardised difference")

@@ -21,7 +21,8 @@ def difference_by_layer(
 ) -> Figure:
     """Draw how much each layer gained or lost from one checkpoint of a model to the next.
 
-    Dots are repeats, markers their mean, bars the mean interval of the paired difference (over TFs where there is one).
+    Dots are repeats, markers their mean, bars the mean interval of the paired difference, over the network
+    where there is one.
     One panel per method, one line per network.
 
     Parameters

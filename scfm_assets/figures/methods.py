@@ -33,9 +33,9 @@ WRITTEN = {"auroc": "AUROC", "auprc_ratio": "AUPRC over base rate"}
 def forest(
     verdicts: pa.Table, title: str = "Methods", *, universe: str = TF_GRID.name, metric: str = "auroc"
 ) -> Figure:
-    """Draw every method with its intervals over TFs (thick) and over cells (thin), the best ones on top.
+    """Draw every method with its intervals over the network (thick) and over cells or donors (thin), highest first.
 
-    One panel per network; the shaded band is the best gene-level null with its interval over TFs.
+    One panel per network; the shaded band is the highest gene-level null with its interval over the network.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def forest(
     present = dict.fromkeys(row["verdict"] for row in rows if row["verdict"] != NULL)
     marks = {"o": "circle", "s": "square", "v": "triangle", "D": "diamond"}
     note = (
-        f"{WRITTEN[metric]} in {universe}.  Thick: over TFs, thin: over cells.  Band: the best gene-level null.  "
-        f"Ring: random weights that score away from chance.  Verdicts: "
+        f"{WRITTEN[metric]} in {universe}.  Thick: over TFs and targets, thin: over cells.  "
+        f"Band: the highest gene-level null.  Ring: random weights that score away from chance.  Verdicts: "
         + ", ".join(f"{marks[LOOKS[verdict][0]]}: {verdict}" for verdict in LOOKS if verdict in present)
         + "."
     )
@@ -72,12 +72,12 @@ def _panel(ax: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
     null = max((row for row in rows if row["verdict"] == NULL), key=lambda row: row["value"], default=None)
     ax.axvline(CHANCE[metric], color=QUIET, lw=1.0, ls=(0, (1, 2)), zorder=1)
     if null is not None:
-        low, high = (null["value"] if null[end] is None else null[end] for end in ("tfs_lo", "tfs_hi"))
+        low, high = (null["value"] if null[end] is None else null[end] for end in ("network_lo", "network_hi"))
         ax.axvspan(low, high, color=QUIET, alpha=0.22, lw=0, zorder=0)
         ax.axvline(null["value"], color=QUIET, lw=1.6, zorder=1)
     for y, row in enumerate(methods):
         marker, colour = LOOKS[row["verdict"]]
-        for kind, width, shift in (("tfs", 3.0, 0.0), ("cells", 1.2, -0.26)):
+        for kind, width, shift in (("network", 3.0, 0.0), ("cells", 1.2, -0.26)):
             if row[f"{kind}_lo"] is not None:
                 ax.plot([row[f"{kind}_lo"], row[f"{kind}_hi"]], [y + shift] * 2, color=colour, lw=width, alpha=0.55)
         ax.plot(row["value"], y, marker, color=colour, ms=6.5, mec="white", mew=0.8, zorder=4)

@@ -27,7 +27,17 @@ from scfm_assets.figures.style import (
     plain_log_axis,
     room_for,
 )
-from scfm_assets.figures.traces import aside, draw, fitted_line, richest_network, rows_of, said_of, trace_of, traces_of
+from scfm_assets.figures.traces import (
+    aside,
+    draw,
+    fitted_line,
+    richest_network,
+    rows_of,
+    said_of,
+    shown_form,
+    trace_of,
+    traces_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,9 +71,9 @@ def scaling_curve(
 ) -> Figure:
     """Draw how well each model, at its fixed layer, and each baseline ranks a network's edges, over n_cells.
 
-    Dots are repeats, markers their mean, bars the mean interval (over TFs where there is one), lines the best form of
-    `scaling_curves`, dashed lines the known ceilings of planted controls. One panel per method of the models, and one
-    for the baselines.
+    Dots are repeats, markers their mean, bars the mean interval (over the network if there is one), lines the likeliest
+    form of `scaling_curves` among those that are not refuted, dashed lines the known ceilings of planted controls. One
+    panel per method of the models, and one for the baselines.
 
     Parameters
     ----------
@@ -79,7 +89,7 @@ def scaling_curve(
     network = network or richest_network(metrics, tissue)
     filters = {"tissue": tissue, "network": network, "universe": universe, "metric": metric}
     ways = (direction, "symmetric")
-    fits = [fit for fit in rows_of(curves, weighting="none", **filters) if fit["direction"] in ways]
+    fits = [fit for fit in rows_of(curves, **filters) if fit["direction"] in ways]
     fixed = layer_of_model or {fit["model"]: fit["layer"] for fit in fits}
     rows = [
         row
@@ -94,7 +104,7 @@ def scaling_curve(
     panel_names.sort(key=BASELINES.__eq__)
     note = (
         f"How well scores rank the edges of network {network} (universe {universe}).  Dots: repeats.  Bars: 95 % "
-        "intervals.  Lines: the best form.  Dashed: the ceiling of what was planted."
+        "intervals.  Lines: the likeliest form.  Dashed: the ceiling of what was planted."
     )
     title = f"{METRICS[metric]} over cells in {tissue}"
     right = room_for((_label(method if model == BASELINES else model) for model, method in series), NOTE_ROOM)
@@ -106,9 +116,8 @@ def scaling_curve(
                 model, method = key
                 place = i if model == BASELINES else models.index(model)
                 series_fits = [fit for fit in fits if (fit["model"], fit["method"]) == key]
-                best = next((fit for fit in series_fits if fit["verdict"] == "best"), None)
                 trace = series[key]
-                draw(ax, trace, place, line=fitted_line(best, trace.x))
+                draw(ax, trace, place, line=fitted_line(shown_form(series_fits), trace.x))
                 for ceiling in {fit["ceiling"] for fit in series_fits} - {None}:
                     ax.axhline(ceiling, color=colour_of(place), ls=(0, (5, 3)), lw=1.4, zorder=1)
                     labels.append(End(ceiling, f"ceiling {ceiling:.3f}", colour_of(place)))

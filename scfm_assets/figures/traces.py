@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scfm_assets.core.curves import FORMS, is_flat
+from scfm_assets.core.curves import FORMS
 from scfm_assets.figures.style import MARKERS, colour_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-INTERVAL_KINDS = ("tfs", "pairs", "cells")
+INTERVAL_KINDS = ("network", "tfs", "pairs", "donors", "cells")
 """Which interval is drawn where there are several, the first choice first."""
 Line = tuple[np.ndarray, np.ndarray]
 FORM_OF = {form.name: form for form in FORMS}
@@ -52,7 +52,7 @@ def rows_of(table: pa.Table, **equal: Any) -> list[dict[str, Any]]:
 def trace_of(rows: Sequence[Mapping[str, Any]], x: str, y: str = "value") -> Trace | None:
     """Gather the rows of one series; None if none of its values is defined.
 
-    Rows that differ in the kind of interval alone are one value; the interval drawn is over TFs where there is one.
+    Rows that differ in the kind of interval alone are one value; the one drawn is over the network where there is one.
     """
     values: dict[float, dict[int, float]] = {}
     limits: dict[float, dict[str, list[tuple[float, float]]]] = {}
@@ -125,17 +125,30 @@ def form_name(name: str) -> str:
     return {"michaelis_menten": "Michaelis-Menten"}.get(name, name.replace("_", " "))
 
 
+def shown_form(fits: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Choose the row of `scaling_curves` whose line is drawn: of the forms that are not refuted the likeliest.
+
+    None where forms are not ranked, or none of them is identified.
+    """
+    known = [fit for fit in fits if fit["verdict"] in ("best", "indistinguishable") and fit["weight"] is not None]
+    return max(known, key=lambda fit: fit["weight"], default=None)
+
+
 def said_of(fits: Sequence[Mapping[str, Any]]) -> str:
     """Say the rows of `scaling_curves` of one curve in a few words."""
     if not fits:
         return ""
-    if all(is_flat(fit["r2"], fit["n_points"], FORM_OF[fit["form"]]) for fit in fits if fit["aicc"] is not None):
-        return "too few points" if all(fit["aicc"] is None and fit["r2"] is not None for fit in fits) else "flat"
-    best = next((fit for fit in fits if fit["verdict"] == "best"), None)
-    if best is None:
+    curve, shown = fits[0], shown_form(fits)
+    if curve["is_flat"]:
+        return "flat"
+    if any(fit["verdict"] == "too_few_points" for fit in fits):
+        return "too few points"
+    if shown is None:
         return "no form identified"
-    name = form_name(best["form"]).replace("exponential", "exp.").replace("saturation", "sat.")
-    return name if best["asymptote"] is None else f"{name} → {best['asymptote']:.3f}"
+    name = form_name(shown["form"]).replace("exponential", "exp.").replace("saturation", "sat.")
+    text = name if shown["verdict"] == "best" else "form undecided"
+    lo, hi = curve["curve_asymptote_lo"], curve["curve_asymptote_hi"]
+    return text if lo is None else f"{text} → {lo:.3f} to {hi:.3f}"
 
 
 def richest_network(metrics: pa.Table, tissue: str) -> str | None:

@@ -1,4 +1,8 @@
-"""What a tissue says at its largest n_cells: every model beside its ceiling, its control and the best null."""
+"""What a tissue says at its largest n_cells: every model beside its ceiling, its control and the highest null.
+
+What is said of a number is what `core.words` says of the interval beside it. Whether a method beats the nulls is not
+seen from two numbers with an interval each: that word comes from the paired differences, in `method_verdicts`.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.metrics import TF_GRID
+from scfm_assets.core.metrics import COMMON, TF_GRID
 from scfm_assets.core.scores import MODEL
 from scfm_assets.core.scores import NULLS as SCORED_NULLS
+from scfm_assets.core.words import (
+    BEATS,
+    DOES_NOT_BEAT,
+    MARGINS,
+    UNDERPOWERED,
+    WORSE,
+    against_ceiling,
+    against_chance,
+    place_of,
+)
 from scfm_assets.figures.traces import INTERVAL_KINDS, richest_network, rows_of, trace_of
 
 if TYPE_CHECKING:
@@ -17,18 +31,19 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from scfm_assets.core.words import Place
+
 UNIVERSE = TF_GRID.name
 """The universe of the headline: TFs of the network times the panel."""
 METHOD = "attention"
 """The method of the headline: the published one, not the better of two."""
-CLOSE_TO_CEILING = 0.03
-AT_CHANCE = (0.40, 0.60)
+CHANCE = 0.5
 ROLES = {
     "planted": "Planted control",
     "random": "Random control",
     "model": "Model",
-    "baseline": "Best baseline",
-    "null": "Best null",
+    "baseline": "Highest baseline",
+    "null": "Highest null",
 }
 NAMES = ("model", "method", "layer", "direction", "network", "universe", "n_cells")
 MEANS = ("base_rate", "pair_coverage", "positive_coverage")
@@ -62,7 +77,7 @@ class Score:
     ceiling: float | None = None
     verdict: str = ""
     kind: str = "plain"
-    """good, bad, open or plain: whether the verdict is what it should be."""
+    """good, bad, open or plain: whether the verdict is what it should be, or says nothing either way."""
 
     @property
     def name(self) -> str:
@@ -78,6 +93,7 @@ def scores_of(
     direction: str,
     layer_of_model: Mapping[str, int | None],
     controls: Mapping[str, str],
+    verdicts: pa.Table | None = None,
 ) -> list[Score]:
     """Average the metrics of one tissue at its largest n_cells and judge them, the best first within each universe.
 
@@ -91,6 +107,8 @@ def scores_of(
         The fixed layers; other layers take no part.
     controls
         Model to 'planted' or 'random'.
+    verdicts
+        Rows of `method_verdicts` at the largest n_cells: without them nothing is said of models and baselines.
     """
     rows = [
         row
@@ -105,13 +123,19 @@ def scores_of(
             series.setdefault(key, {}).setdefault(row["metric"], []).append(row)
     ceilings = {_curve(row): row["ceiling"] for row in rows_of(curves, tissue=tissue) if row["ceiling"] is not None}
     scores = [score for by_metric in series.values() if (score := _score(by_metric, controls, ceilings)) is not None]
-    return judged(sorted(scores, key=lambda score: (score.network, score.universe, -score.value)))
+    ordered = sorted(scores, key=lambda score: (score.network, score.universe, -score.value))
+    return judged(ordered, _against_nulls(verdicts, tissue, largest))
 
 
 def headline(scores: Sequence[Score], metrics: pa.Table, tissue: str) -> list[Score]:
-    """Keep the scores of the network with the most positives, in the universe of the headline."""
+    """Keep the scores of the network with the most positives, in the universe of the headline.
+
+    That is `UNIVERSE`, or where some method does not see all genes its pairs that all can score.
+    """
     network = richest_network(metrics, tissue)
-    return [score for score in scores if (score.network, score.universe) == (network, UNIVERSE)]
+    of_network = [score for score in scores if score.network == network]
+    common = [score for score in of_network if score.universe == COMMON]
+    return common or [score for score in of_network if score.universe == UNIVERSE]
 
 
 def picked(scores: Sequence[Score]) -> list[tuple[str, Score]]:
@@ -125,38 +149,49 @@ def picked(scores: Sequence[Score]) -> list[tuple[str, Score]]:
     return chosen
 
 
-def judged(scores: Sequence[Score]) -> list[Score]:
-    """The scores with their verdicts; the best null is the highest of the same network and universe."""
-    best: dict[tuple[str, str], Score] = {}
+Compared = tuple[str, str, str, str, int | None]
+"""Network, universe, model, method and layer."""
+
+
+def _against_nulls(verdicts: pa.Table | None, tissue: str, n_cells: int) -> dict[Compared, str]:
+    """Look up the verdicts of methods by AUROC."""
+    rows = [] if verdicts is None else rows_of(verdicts, tissue=tissue, n_cells=n_cells, metric="auroc")
+    names = ("network", "universe", "model", "method", "layer")
+    return {tuple(row[name] for name in names): row["verdict"] for row in rows}
+
+
+def judged(scores: Sequence[Score], against_nulls: Mapping[Compared, str] | None = None) -> list[Score]:
+    """The scores with their verdicts; the highest null is that of the same network and universe."""
+    highest: dict[tuple[str, str], Score] = {}
     for score in scores:
         place = score.network, score.universe
-        if score.role == "null" and (place not in best or score.value > best[place].value):
-            best[place] = score
-    return [_judge(score, best.get((score.network, score.universe))) for score in scores]
+        if score.role == "null" and (place not in highest or score.value > highest[place].value):
+            highest[place] = score
+    return [_judge(score, highest.get((score.network, score.universe)), against_nulls or {}) for score in scores]
 
 
-def _judge(score: Score, null: Score | None) -> Score:
-    """Apply the stated thresholds to one score."""
+OF_RANDOM: Mapping[Place, str] = {"at": "good", "above": "bad", "below": "bad"}
+OF_PLANTED: Mapping[Place, str] = {**OF_RANDOM, "just above": "good", "just below": "good"}
+"""Whether a control is where it has to be: at chance, and inside the margin of its ceiling."""
+OF_METHODS = {BEATS: "good", WORSE: "bad", DOES_NOT_BEAT: "plain", UNDERPOWERED: "open"}
+
+
+def _judge(score: Score, highest: Score | None, against_nulls: Mapping[Compared, str]) -> Score:
+    """Say of one score what `core.words` says."""
 
     def say(verdict: str, kind: str) -> Score:
         return replace(score, verdict=verdict, kind=kind)
 
     if score.role == "null":
-        return say("best null" if score == null else "null", "plain")
+        return say("highest null" if score == highest else "null", "plain")
     if score.role == "random":
-        low, high = AT_CHANCE
-        return say("at chance, as it must be", "good") if low <= score.value <= high else say("not at chance", "bad")
+        place = place_of(score.lo, score.hi, CHANCE, MARGINS["auroc"])
+        return say(against_chance(score.lo, score.hi), OF_RANDOM.get(place, "open"))
     if score.ceiling is not None:
-        behind = score.ceiling - score.value
-        reached = abs(behind) <= CLOSE_TO_CEILING
-        return say("reaches its ceiling", "good") if reached else say(f"{behind:+.3f} from its ceiling", "bad")
-    if null is None or score.lo is None or score.hi is None:
-        return say("nothing to compare with", "plain")
-    if score.lo > null.value:
-        return say("above the best null", "good")
-    return (
-        say("below the best null", "bad") if score.hi < null.value else say("not told apart from the best null", "open")
-    )
+        place = place_of(score.lo, score.hi, score.ceiling, MARGINS["auroc"])
+        return say(against_ceiling(score.lo, score.hi, ceiling=score.ceiling), OF_PLANTED.get(place, "open"))
+    verdict = against_nulls.get((score.network, score.universe, score.model, score.method, score.layer))
+    return say("not held against the nulls", "plain") if verdict is None else say(verdict, OF_METHODS[verdict])
 
 
 def _score(
@@ -188,9 +223,9 @@ def _score(
 
 
 def _role(model: str, method: str, controls: Mapping[str, str]) -> str:
-    if model == MODEL:
-        return "null" if method in NULLS else "baseline"
-    return controls.get(model, "model")
+    if method in NULLS:
+        return "null"
+    return "baseline" if model == MODEL else controls.get(model, "model")
 
 
 def _curve(row: Mapping[str, Any]) -> tuple[Any, ...]:

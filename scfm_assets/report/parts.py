@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scfm_assets.core.curves import FORMS, is_flat
 from scfm_assets.core.scores import MODEL
 from scfm_assets.figures.traces import form_name, rows_of
 from scfm_assets.report.headline import UNIVERSE, Score, picked
@@ -17,13 +16,14 @@ if TYPE_CHECKING:
 
 ENDS = {"tf_queries": "query", "tf_keys": "key"}
 KINDS = {"best": "good", "indistinguishable": "good", "degenerate": "open", "too_few_points": "open"}
-FORM_OF = {form.name: form for form in FORMS}
 
 
 def _verdict(row: Mapping[str, Any]) -> Html:
-    if row["verdict"] == "best" and is_flat(row["r2"], row["n_points"], FORM_OF[row["form"]]):
-        return mark("best, but flat", "open")
     return mark(row["verdict"].replace("_", " "), KINDS.get(row["verdict"], "plain"))
+
+
+def _scorer(row: Mapping[str, Any]) -> str:
+    return row["method"] if row["layer"] is None else f"{row['model']}, {row['method'].replace('_', ' ')}"
 
 
 SCORE_COLUMNS: dict[str, Callable[[Score], Text]] = {
@@ -47,7 +47,7 @@ PLACE_COLUMNS: dict[str, Callable[[Score], Text]] = {
     "universe": lambda s: s.universe,
 }
 FIT_COLUMNS: dict[str, Callable[[Mapping[str, Any]], Text]] = {
-    "scored by": lambda r: r["method"] if r["layer"] is None else f"{r['model']}, {r['method'].replace('_', ' ')}",
+    "scored by": _scorer,
     "form": lambda r: TITLED.format(r["formula"], form_name(r["form"])),
     "R²": lambda r: number(r["r2"]),
     "AICc": lambda r: number(r["aicc"], 1),
@@ -55,10 +55,30 @@ FIT_COLUMNS: dict[str, Callable[[Mapping[str, Any]], Text]] = {
     "LOO RMSE": lambda r: number(r["loo_rmse"], 4),
     "asymptote": lambda r: number(r["asymptote"]),
     "95 %": lambda r: limits(r["asymptote_lo"], r["asymptote_hi"]),
-    "ceiling": lambda r: number(r["ceiling"]),
     "n*": lambda r: number(r["characteristic_n"], 0),
+    "could have made it": lambda r: number(r["chance"], 2),
     "verdict": _verdict,
 }
+CURVE_COLUMNS: dict[str, Callable[[Mapping[str, Any]], Text]] = {
+    "scored by": _scorer,
+    "conclusion": lambda r: r["conclusion"].replace("_", " "),
+    "asymptote": lambda r: number(r["curve_asymptote"]),
+    "this network, 95 %": lambda r: limits(r["curve_asymptote_lo"], r["curve_asymptote_hi"]),
+    "other networks, 95 %": lambda r: limits(r["networks_asymptote_lo"], r["networks_asymptote_hi"]),
+    "ceiling": lambda r: number(r["ceiling"]),
+    "n*": lambda r: number(r["curve_n"], 0),
+    "n*, 95 %": lambda r: limits(r["curve_n_lo"], r["curve_n_hi"]),
+    "at the most cells": lambda r: number(r["largest_n_value"]),
+    "predicted from fewer, 95 %": lambda r: limits(r["held_out_lo"], r["held_out_hi"]),
+    "prediction": lambda r: _held_out(r["held_out_inside"]),
+    "errors": lambda r: r["errors"],
+}
+
+
+def _held_out(inside: bool | None) -> Html | None:  # noqa: FBT001 (a cell of the table)
+    return None if inside is None else mark("holds", "good") if inside else mark("missed", "bad")
+
+
 TITLED = Html('<span title="{}">{}</span>')
 GLANCE = Html('<span title="{}">{} {}</span>')
 NO_METRICS = Html('<span class="quiet">no metrics</span>')
@@ -89,13 +109,26 @@ def score_table(scores: Sequence[Score], *, places: bool = False) -> Html:
     return table_of(columns, scores)
 
 
+def curve_table(curves: pa.Table, tissue: str, network: str, direction: str) -> Html | None:
+    """Say of every curve of the headline where it goes, over all forms; None without curves."""
+    first = {(row["model"], row["method"]): row for row in _curve_rows(curves, tissue, network, direction)}
+    return _table(CURVE_COLUMNS, list(first.values()))
+
+
 def fit_table(curves: pa.Table, tissue: str, network: str, direction: str) -> Html | None:
     """Every form of every curve of the headline, the best AICc first; None without curves."""
-    rows = rows_of(curves, tissue=tissue, network=network, universe=UNIVERSE, metric="auroc", weighting="none")
+    return _table(FIT_COLUMNS, _curve_rows(curves, tissue, network, direction))
+
+
+def _table(
+    columns: Mapping[str, Callable[[Mapping[str, Any]], Text]], rows: Sequence[Mapping[str, Any]]
+) -> Html | None:
+    return table_of(columns, rows) if rows else None
+
+
+def _curve_rows(curves: pa.Table, tissue: str, network: str, direction: str) -> list[dict[str, Any]]:
+    rows = rows_of(curves, tissue=tissue, network=network, universe=UNIVERSE, metric="auroc")
     rows = [row for row in rows if row["direction"] in (direction, "symmetric")]
-    if not rows:
-        return None
     series = dict.fromkeys((row["model"], row["method"]) for row in rows)
     order = {key: i for i, key in enumerate(sorted(series, key=lambda key: key[0] == MODEL))}  # baselines last
-    rows.sort(key=lambda row: (order[row["model"], row["method"]], row["aicc"] is None, row["aicc"] or 0.0))
-    return table_of(FIT_COLUMNS, rows)
+    return sorted(rows, key=lambda row: (order[row["model"], row["method"]], row["aicc"] is None, row["aicc"] or 0.0))

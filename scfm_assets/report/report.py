@@ -6,13 +6,14 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scfm_assets.core.words import MARGINS
 from scfm_assets.figures import plots
 from scfm_assets.figures.files import to_svg
 from scfm_assets.figures.traces import rows_of
-from scfm_assets.report.headline import AT_CHANCE, CLOSE_TO_CEILING, headline, picked, scores_of
+from scfm_assets.report.headline import headline, picked, scores_of
 from scfm_assets.report.html import Html, fill, table
 from scfm_assets.report.methods import method_section
-from scfm_assets.report.parts import fit_table, glance_table, score_table
+from scfm_assets.report.parts import curve_table, fit_table, glance_table, score_table
 from scfm_assets.report.studies import anchor
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def render(tables: Mapping[str, pa.Table], context: Context | Mapping[str, Any])
     tissues = list(about.tissues) or list(dict.fromkeys(metrics["tissue"].to_pylist()))
     layers = about.layer_of_model or {row["model"]: row["layer"] for row in _distinct(curves, "model", "layer")}
     judging = {"direction": about.direction, "layer_of_model": layers, "controls": about.controls}
+    judging |= {"verdicts": tables.get("method_verdicts")}
     scores = {tissue: scores_of(metrics, curves, tissue, **judging) for tissue in tissues}
     headlines = {tissue: headline(all_scores, metrics, tissue) for tissue, all_scores in scores.items()}
     links = [(tissue, _anchor(tissue)) for tissue in tissues]
@@ -93,8 +95,7 @@ def render(tables: Mapping[str, pa.Table], context: Context | Mapping[str, Any])
         tissues=[_tissue(tissue, tables, about, layers, scores[tissue]) for tissue in tissues],
         studies=[Html(page.markup) for page in about.studies],
         provenance=list(_provenance(metrics, about)),
-        at_chance=AT_CHANCE,
-        close_to_ceiling=CLOSE_TO_CEILING,
+        margin=MARGINS["auroc"],
     )
 
 
@@ -132,6 +133,7 @@ def _tissue(
         "curve": _svg(curve, f"{tissue}-curve"),
         "scores": score_table(section["shown"]),
         "methods": method_section(tables.get("method_verdicts"), tissue),
+        "curves": curve_table(curves, tissue, chosen["network"], about.direction),
         "fits": fit_table(curves, tissue, chosen["network"], about.direction),
         "layers": _svg(plots.attention_by_layer(metrics, tissue, **chosen), f"{tissue}-layers"),
         "coverage": _svg(plots.coverage(metrics, tissue), f"{tissue}-coverage"),

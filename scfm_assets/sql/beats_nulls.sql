@@ -1,26 +1,26 @@
-/* Does attention, at its fixed layer, beat each null at the largest n_cells? A null knows single genes, no pairs.
-   The column of a null holds attention's AUROC minus the null's. `beaten` counts the nulls that lie below the whole
-   95 % interval of attention (over TFs, mean of the repeats). */
-with largest as (
-    from metrics_latest
-    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs'
+/* Does attention, at its fixed layer, beat each null at the largest n_cells? A null knows single genes, no pairs. Ranked
+   are the pairs that all methods can score: 'common', or all of tf_grid where every method sees every gene.
+   `beaten` counts the nulls to which the paired difference of the AUROC lies above 0 by every kind of interval (over the
+   same pairs, the same left out of both), and `least` is the smallest of these differences, to `hardest`, with its
+   interval; `over_expression` is that to the model of all that single genes are like. Beating the nulls needs all of
+   them, and to be better than on networks with the same degrees (p_degrees). */
+with verdicts as (
+    from method_verdicts_latest
+    where metric = 'auroc' and universe in ('common', 'tf_grid') and method = 'attention'
     qualify n_cells = max(n_cells) over (partition by tissue)
-), scores as (
-    select tissue, network, model, method, layer, direction, avg(value) as auroc, avg(lo) as lo, avg(hi) as hi
-    from largest
+        and universe = min(universe) over (partition by tissue, n_cells, network)
+), nulls as (
+    select tissue, n_cells, network, universe, model, reference_model, reference, bool_and(verdict = 'better') as beaten,
+           min(difference) as difference, min(lo) as lo, arg_min(hi, lo) as hi
+    from method_comparison_latest
+    where metric = 'auroc' and method = 'attention' and reference_role = 'null'
     group by all
-), attention as (
-    select tissue, network, model, auroc, lo, hi
-    from scores semi join scaling_curves_latest using (tissue, network, model, method, layer, direction)
-    where method = 'attention'
 )
-select a.tissue, a.network, a.model, round(a.auroc, 3) as auroc, round(a.lo, 3) as lo, round(a.hi, 3) as hi,
-       round(a.auroc - max(s.auroc) filter (s.method = 'mean_product'), 3) as mean_product,
-       round(a.auroc - max(s.auroc) filter (s.method = 'detection_product'), 3) as detection_product,
-       round(a.auroc - max(s.auroc) filter (s.method = 'variance_product'), 3) as variance_product,
-       round(a.auroc - max(s.auroc) filter (s.method = 'uniform_attention'), 3) as uniform_attention,
-       count(*) filter (a.lo > s.auroc) || ' of ' || count(*) as beaten
-from attention a join scores s using (tissue, network)
-where s.method in ('mean_product', 'detection_product', 'variance_product', 'uniform_attention')
-group by a.tissue, a.network, a.model, a.auroc, a.lo, a.hi
+select tissue, network, model, round(any_value(value), 3) as auroc,
+       count(*) filter (beaten) || ' of ' || count(*) as beaten, arg_min(reference, difference) as hardest,
+       round(min(difference), 3) as least, round(arg_min(lo, difference), 3) as lo, round(arg_min(hi, difference), 3) as hi,
+       round(any_value(difference) filter (reference = 'expression_alone'), 3) as over_expression,
+       round(any_value(p_degrees), 3) as p_degrees, round(any_value(power), 2) as power, any_value(verdict) as verdict
+from verdicts join nulls using (tissue, n_cells, network, universe, model)
+group by tissue, network, model
 order by all

@@ -2,7 +2,7 @@
    the layer of a curve is fixed in the catalog, and stands in the last two columns. */
 with largest as (
     from metrics_latest
-    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs'
+    where metric = 'auroc' and universe = 'tf_grid' and interval = 'network'
       and method = 'attention' and direction = 'tf_queries'
     qualify n_cells = max(n_cells) over (partition by tissue)
 ), layers as (

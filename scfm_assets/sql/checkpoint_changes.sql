@@ -1,13 +1,13 @@
 /* What changed between checkpoints? Attention at its fixed layer, now and with the checkpoint before, at the largest
-   n_cells: the same cells, the same pairs and the same draws of TFs (95 % interval of the difference, mean of the
-   repeats). A model that had one checkpoint only says so. */
+   n_cells: the same cells and pairs (95 % interval of the difference over TFs and targets, mean of the repeats). A model
+   that had one checkpoint only says so. */
 with fixed as (
     select distinct tissue, network, model, layer, direction
     from scaling_curves_latest
     where method = 'attention'
 ), changes as (
     from checkpoint_comparison_latest
-    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs' and method = 'attention' and head is null
+    where metric = 'auroc' and universe = 'tf_grid' and interval = 'network' and method = 'attention' and head is null
     qualify n_cells = max(n_cells) over (partition by tissue, model)
 )
 select tissue, network, model, layer,

@@ -1,11 +1,12 @@
 /* Do the two directions and the lift agree? The AUROC of the fixed layer, read in four ways at the largest n_cells: the
    TF as the attending gene (queries) or as the attended one (keys), attention as it is or lifted by the number of keys.
-   Readings agree where their 95 % intervals (over TFs, mean of the repeats) lie on one side of 0.5, or all hold it. */
+   `sides` says, in the order of the columns, where the 95 % interval (over TFs and targets, mean of the repeats) lies:
+   + above 0.5, - below, 0 where it holds 0.5, and nothing is told. */
 with fixed as (
     select distinct tissue, network, model, layer from scaling_curves_latest where method = 'attention'
 ), largest as (
     from metrics_latest semi join fixed using (tissue, network, model, layer)
-    where metric = 'auroc' and universe = 'tf_grid' and interval = 'tfs' and head is null
+    where metric = 'auroc' and universe = 'tf_grid' and interval = 'network' and head is null
       and method in ('attention', 'attention_lift')
     qualify n_cells = max(n_cells) over (partition by tissue)
 ), readings as (
@@ -19,8 +20,7 @@ select tissue, network, model, layer,
        round(any_value(auroc) filter (method = 'attention' and direction = 'tf_keys'), 3) as keys,
        round(any_value(auroc) filter (method = 'attention_lift' and direction = 'tf_queries'), 3) as lifted_queries,
        round(any_value(auroc) filter (method = 'attention_lift' and direction = 'tf_keys'), 3) as lifted_keys,
-       count(distinct side) filter (method = 'attention') = 1 as directions_agree,
-       count(distinct direction || side) = count(distinct direction) as lift_agrees
+       string_agg(side, ' ' order by method, direction desc) as sides
 from readings
 group by tissue, network, model, layer
 order by all

@@ -36,7 +36,7 @@ class Column:
     Attributes
     ----------
     name, type
-        Its name and DuckDB type (a key of `ARROW_TYPES`).
+        Its name and DuckDB type: a key of `ARROW_TYPES`, or ``FLOAT[]`` for a list.
     doc
         One sentence.
     nullable
@@ -73,7 +73,7 @@ class Table:
         import pyarrow as pa
 
         text = pa.string() if self.key else pa.dictionary(pa.int32(), pa.string())
-        types = {c.name: text if c.type == "VARCHAR" else pa.type_for_alias(ARROW_TYPES[c.type]) for c in self.columns}
+        types = {c.name: text if c.type == "VARCHAR" else _arrow_type(c.type) for c in self.columns}
         return pa.schema([pa.field(c.name, types[c.name], nullable=c.nullable) for c in self.columns])
 
     def without(self, *names: str) -> Table:
@@ -128,6 +128,15 @@ class Table:
             raise ValueError(message)
 
 
+def _arrow_type(kind: str) -> pa.DataType:
+    """Arrow type of a DuckDB type; ``FLOAT[]`` is a list of ``FLOAT``."""
+    import pyarrow as pa
+
+    if kind.endswith("[]"):
+        return pa.list_(_arrow_type(kind.removesuffix("[]")))
+    return pa.type_for_alias(ARROW_TYPES[kind])
+
+
 def _array(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
     import pyarrow as pa
 
@@ -174,6 +183,12 @@ def pick(columns: Iterable[Column], *names: str) -> tuple[Column, ...]:
 TISSUE = text("tissue", "Tissue of the catalog.")
 N_CELLS = count("n_cells", "Cells of each repeat of the slice.", least=1)
 REPEAT = count("repeat", "Number of the independent draw of cells, from 0.")
+DONORS = count(
+    "donors",
+    "Donors whose cells these are; NULL where the atlas names none. With fewer than 5, intervals over cells speak of "
+    "these donors alone.",
+    nullable=True,
+)
 SIMULATED = Column("simulated", "BOOLEAN", "Whether anything that it was made of is simulated.")
 SCORED_BY = (
     text("model", "Model of the catalog, or 'baselines'."),
@@ -198,7 +213,8 @@ NETWORK = (
     text("network_version", "Version that the catalog or the source gives, or a digest of the edges."),
 )
 UNIVERSE = text(
-    "universe", "Candidate pairs that are ranked: all_pairs, tf_grid, observed, expression_matched, degree_matched."
+    "universe",
+    "Candidate pairs that are ranked: all_pairs, tf_grid, observed, expression_matched, common (to all methods).",
 )
 MEASURED = (
     *NETWORK,

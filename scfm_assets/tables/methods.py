@@ -6,9 +6,11 @@ from scfm_assets.tables.columns import (
     COUNTED,
     DIFFERENCE,
     DIFFERS,
+    DONORS,
     MEASURED,
     METHOD,
     N_CELLS,
+    NETWORK,
     REPEAT,
     SIMULATED,
     TISSUE,
@@ -32,7 +34,31 @@ ROLE = one_of(
     "baseline",
     "null",
 )
+PAIR_SHARE = share(
+    "pair_share", "Share of the pairs of tf_grid that are ranked; of 'common', those that all methods can score."
+)
 N_REPEATS = count("n_repeats", "Repeats that were merged: values, limits and errors are means.", least=1)
+OF_DEGREES = (
+    share(
+        "p_degrees",
+        "p of the method's value among networks in which every TF and target keeps its degree: one-sided, by "
+        "permutation. NULL for metrics that are not judged.",
+        nullable=True,
+    ),
+    number("mean_degrees", "Mean of its values among them."),
+    number("spread_degrees", "Their standard deviation.", check='"spread_degrees" >= 0'),
+)
+OF_CLAIM = (
+    *OF_DEGREES,
+    share(
+        "power",
+        "Chance that the method would beat all nulls by all kinds of intervals, and those networks, if it were the "
+        "smallest effect that matters above the highest null: 0.05 AUROC, a factor of 1.22 of auprc_ratio. NULL for a "
+        "null, for metrics that are not judged, and where some error is not known.",
+        nullable=True,
+    ),
+    number("mde", "Smallest difference to the highest null for which that chance is 0.8.", check='"mde" >= 0'),
+)
 
 METHOD_COMPARISON = Table(
     "method_comparison",
@@ -42,29 +68,43 @@ METHOD_COMPARISON = Table(
         N_CELLS,
         *METHOD,
         ROLE,
-        text("reference_model", "Model of the reference, 'baselines' for a null."),
-        text("reference", "Method of the reference: a null, or the same method on random weights."),
+        text("reference_model", "Model of the reference; 'baselines' for a null that is made of counts."),
+        text(
+            "reference",
+            "Method of the reference: the same on random weights, or a null. A null is a statistic of single genes at "
+            "either end or of both, expression_alone (a model of all, told neither gene of a pair), target_popularity "
+            "in other networks, or uniform_attention.",
+        ),
         one_of("reference_role", "What the reference is.", "null", "random"),
         *MEASURED,
-        one_of("interval", "What is left out of both at once: tfs one by one, cells in groups.", "tfs", "cells"),
+        one_of(
+            "interval",
+            "What varies for both at once: network (TFs and targets); cells in groups; or donors with all their cells.",
+            "network",
+            "cells",
+            "donors",
+        ),
         number("value", "Value of the metric.", check='"value" >= 0', nullable=False),
         number("value_lo", "Lower end of its interval, made on the metric's own scale.", check='"value_lo" >= 0'),
         number("value_hi", "Upper end of its interval."),
         number("value_reference", "Value of the reference.", check='"value_reference" >= 0', nullable=False),
         number("difference", "value - value_reference.", nullable=False),
         *DIFFERENCE,
-        number("error", "Standard error of the difference (jackknife).", check='"error" >= 0'),
+        number("error", "Standard error of the difference; NULL where nothing varies.", check='"error" >= 0'),
         share("p", "Two-sided p of Student's t for the difference; NULL without an error.", nullable=True),
         number("effect", "Difference over its spread among the units: Cohen's d of a paired test."),
-        count("units", "Independent units: TFs with an edge, groups of cells."),
+        count("units", "Independent units: of TFs or of targets, the fewer; groups of cells; donors."),
+        DONORS,
         number(
             "correlation",
             "Spearman correlation of both scores over the pairs; NULL where one is constant.",
             check='abs("correlation") <= 1',
         ),
         *COUNTED,
+        PAIR_SHARE,
         N_REPEATS,
         DIFFERS,
+        *OF_CLAIM,
         SIMULATED,
     ),
     key=(*OF_METHOD, "reference_model", "reference", *RANKED, "interval"),
@@ -81,29 +121,35 @@ METHOD_VERDICTS = Table(
         ROLE,
         *MEASURED,
         number("value", "Value of the metric.", check='"value" >= 0', nullable=False),
-        number("tfs_lo", "Lower end of its interval over TFs.", check='"tfs_lo" <= "tfs_hi"'),
-        number("tfs_hi", "Upper end of its interval over TFs."),
-        number("cells_lo", "Lower end of its interval over cells.", check='"cells_lo" <= "cells_hi"'),
+        number("network_lo", "Lower end of its interval over TFs and targets.", check='"network_lo" <= "network_hi"'),
+        number("network_hi", "Upper end of its interval over TFs and targets."),
+        number("cells_lo", "Lower end of its interval over cells, or donors.", check='"cells_lo" <= "cells_hi"'),
         number("cells_hi", "Upper end; NULL where the scores without a group of cells are not known."),
         *COUNTED,
+        PAIR_SHARE,
         N_REPEATS,
-        text("best_null", "Gene-level null with the highest value; NULL for a null.", nullable=True),
-        number("best_null_value", "Its value."),
-        text("rests_on", "Kinds of intervals that the verdict rests on: 'tfs, cells', or 'tfs' alone."),
+        text("highest_null", "Null with the highest value, see `docs/trust.md`; NULL for a null.", nullable=True),
+        number("highest_null_value", "Its value."),
+        text(
+            "rests_on",
+            "What the verdict rests on: 'network, donors', 'network, cells', 'network, cells of these donors' (fewer "
+            "than 5: it says nothing of others), or 'network' alone.",
+        ),
         share(
             "p",
-            "Largest p over all nulls and kinds of intervals, 1 where the method is not above a null: "
+            "Largest p over all nulls, kinds of intervals and p_degrees, 1 where the method is not above a null: "
             "p of beating every null. NULL where a comparison could not be tested.",
             nullable=True,
         ),
-        number("effect", "Effect of the comparison that this p is of."),
-        count("units", "Its independent units.", nullable=True),
-        share("power", "Power, at most, to tell an AUROC 0.05 above the nulls; NULL for ratios.", nullable=True),
-        number("mde", "Smallest difference to the nulls that is told with power 0.8.", check='"mde" >= 0'),
+        text("decided_by", "What this p is of: a null and a kind of interval, or 'degrees'.", nullable=True),
+        number("effect", "Smallest Cohen's d of its differences to the nulls by the first kind in rests_on."),
+        count("units", "Independent units of that kind.", nullable=True),
+        *OF_CLAIM,
         one_of(
             "verdict",
-            "beats the nulls: better than each, over TFs and over cells. worse than a null: so by both. underpowered: "
-            "neither, and power is below 0.8.",
+            "beats the nulls: better than each, over the network and over cells or donors, and p_degrees <= 0.05. "
+            "worse than a null: so by both. does not beat the nulls: neither, with power 0.8. underpowered: with less, "
+            "or unknown.",
             "beats the nulls",
             "does not beat the nulls",
             "worse than a null",
@@ -112,11 +158,12 @@ METHOD_VERDICTS = Table(
         ),
         text("control", "Random control of the same family, options and layer; NULL without one.", nullable=True),
         number("value_random", "AUROC of the method on its random weights."),
-        number("random_lo", "Lower end of its interval: the wider one of TFs and cells."),
+        number("random_lo", "Lower end of its interval: the wider one of network and cells or donors."),
         number("random_hi", "Upper end of its interval."),
         text(
             "confounding",
-            "confounded where that interval excludes 0.5, clean where it holds it, unknown without one.",
+            "confounded where that interval excludes 0.5, clean where it holds it and lies within 0.05 of it, unknown "
+            "where it is wider or there is none.",
             nullable=True,
         ),
         text("explained_by", "Null that the scores on random weights are most like, by 0.1 or more.", nullable=True),
@@ -163,9 +210,35 @@ SELECTION = Table(
     files_by=("model", "checkpoint"),
 )
 
+DEGREE_MATCHED = Table(
+    "degree_matched",
+    "One row: by how much one method ranks a network's edges better than those of random networks with its degrees.",
+    (
+        TISSUE,
+        N_CELLS,
+        *METHOD,
+        ROLE,
+        *NETWORK,
+        text("metric", "auroc, over tf_grid."),
+        share("value", "Value on the network's edges, the mean over repeats."),
+        share("expected", "Mean value on the edges of the random networks: what degrees alone give the method."),
+        number("spread", "Standard deviation over the random networks.", check='"spread" >= 0'),
+        number("difference", "value - expected: what the method knows beyond degrees.", nullable=False),
+        share("p", "Share of the random networks, the real one counted, on which it does as well or better."),
+        count("draws", "Random networks: every TF keeps its number of targets, every target its number of TFs."),
+        share("shared_edges", "Share of the real edges that a random network holds too, the mean."),
+        share("perfect", "Mean value on the random networks of a method that knows every real edge."),
+        *COUNTED,
+        N_REPEATS,
+        SIMULATED,
+    ),
+    key=(*OF_METHOD, "network", "network_version", "metric"),
+    files_by=("model", "checkpoint"),
+)
+
 CELL_COUNT_COMPARISON = Table(
     "cell_count_comparison",
-    "One row: how far one method at one number of cells lies from where it is at the largest, over the same TFs.",
+    "One row: how far one method at one number of cells lies from where it is at the largest, over one network.",
     (
         TISSUE,
         N_CELLS,
@@ -177,7 +250,7 @@ CELL_COUNT_COMPARISON = Table(
         number("value_largest", "Value at the largest.", check='"value_largest" >= 0', nullable=False),
         number("difference", "value - value_largest.", nullable=False),
         *pick(METHOD_COMPARISON.columns, "lo", "hi", "error", "p", "effect"),
-        count("units", "TFs with an edge: each is left out of both at once. Cells are not, as cell sets are nested."),
+        count("units", "Of TFs or of targets, the fewer: both vary at once. Cells do not, as cell sets are nested."),
         *COUNTED,
         N_REPEATS,
         DIFFERS,

@@ -25,10 +25,19 @@ NETWORKS = Table(
 )
 
 
+LEVELS = {
+    "mean": "mean log expression",
+    "detection": "share of cells that hold it",
+    "variance": "variance of log expression",
+    "dispersion": "variance over mean of expression",
+    "cell_size": "mean number of genes in the cells that hold it",
+}
+"""What is known of a gene over all cells of the processed atlas."""
+
+
 def _differ(end: str, level: str) -> Column:
     """Declare how far positives lie above negatives in one level of one end."""
-    name = "mean log expression" if level == "mean" else "share of cells that hold it"
-    doc = f"Positives minus negatives in the {end.replace('tf', 'TF')}'s {name}, in standard deviations."
+    doc = f"Positives minus negatives in the {end.replace('tf', 'TF')}'s {LEVELS[level]}, in standard deviations."
     return number(f"{end}_{level}_difference", doc)
 
 
@@ -38,15 +47,37 @@ UNIVERSES = Table(
     (
         TISSUE,
         *NETWORK,
-        text("universe", "all_pairs, tf_grid, expression_matched, degree_matched; observed depends on the cells."),
+        text("universe", "all_pairs, tf_grid, expression_matched; observed depends on the cells."),
         count("n_tfs", "TFs of the network in the panel."),
         *COUNTED,
         share("base_rate", "n_pos / (n_pos + n_neg)."),
         count("left_out", "Edges of the network that are not in it, for want of a match."),
-        *(_differ(end, level) for end in ("tf", "target") for level in ("mean", "detection")),
+        share(
+            "share_of_grid",
+            "Its pairs over those of tf_grid: at 1 a matched universe is the whole grid, and says what the grid says.",
+        ),
+        *(_differ(end, level) for end in ("tf", "target") for level in LEVELS),
         SIMULATED,
     ),
     key=("tissue", "network", "network_version", "universe"),
+)
+
+UNIVERSE_NULLS = Table(
+    "universe_nulls",
+    "One row: how well what single genes are like, over all cells of a tissue, ranks a network's edges in a universe.",
+    (
+        TISSUE,
+        *NETWORK,
+        text("universe", "tf_grid, expression_matched."),
+        text("reference", "The null: one statistic of genes, as it is; expression_alone; or target_popularity."),
+        share("auroc", "Its AUROC; 0.5 in expression_matched where matching worked."),
+        share("lo", "Lower end of its 95 % interval over TFs and targets.", nullable=True),
+        share("hi", "Upper end.", nullable=True),
+        share("lo_of_all", "Lower end of the interval that holds the truth of all nulls at once.", nullable=True),
+        share("hi_of_all", "Upper end.", nullable=True),
+        SIMULATED,
+    ),
+    key=("tissue", "network", "network_version", "universe", "reference"),
 )
 
 CEILINGS = Table(

@@ -13,6 +13,7 @@ TESTED = (
     share("p", "Chance of a value as extreme without the effect; NULL where it could not be tested.", nullable=True),
     count("n", "Independent units; NULL if there is no such number.", nullable=True, kind="BIGINT"),
     number("effect", "Effect size."),
+    text("effect_of", "What the effect is, and over which units; only equal ones can be compared.", nullable=True),
     share("power", "Chance of detecting the smallest effect that the study is interested in.", nullable=True),
     number("mde", "Smallest effect that is detected with a power of 0.8.", check='"mde" >= 0'),
 )
@@ -34,7 +35,8 @@ TESTS = Table(
         share("q_global", "p adjusted over all rows of the table; NULL where p is.", nullable=True),
         one_of(
             "verdict",
-            "supported (q_family <= 0.05), not supported, or underpowered: then the lack of an effect means nothing.",
+            "supported: q_family <= 0.05. not supported: it is not, with a power of 0.8. underpowered: with less, or "
+            "unknown, and the lack of an effect means nothing.",
             "supported",
             "not supported",
             "underpowered",

@@ -86,6 +86,7 @@ def test_a_new_checkpoint_asks_for_everything_made_of_it_in_one_tick(rerun: Home
         "models/random/selection",
         "scaling/curves",
         "evaluation/cell_count_comparison",
+        "evaluation/degree_matched",
         "evaluation/hypotheses",
     )
     assert automation.tick() == expected + Counter({**dict.fromkeys(of_tissues, TISSUES), "tests": 1, "report": 1})

@@ -46,7 +46,7 @@ def small(**atlas: Any) -> dict[str, Any]:
 def test_every_asset_of_the_spine_is_checked_and_a_finished_run_passes_what_blocks(finished: Home) -> None:
     made = [node for node in finished.platform.nodes.values() if not node.on_request]
     compared = {f"models/{model}/{name}" for model in TINY["models"] for name in ("checkpoint_comparison", "selection")}
-    derived = {"evaluation/cell_count_comparison", "evaluation/hypotheses", "tests"}
+    derived = {"evaluation/cell_count_comparison", "evaluation/degree_matched", "evaluation/hypotheses", "tests"}
     assert {node.asset for node in made if not node.checks} <= compared | derived
     for node in made:
         for place in finished.platform.grid.places(node.space):
@@ -76,8 +76,11 @@ def test_checks_say_what_they_saw(finished: Home) -> None:
     told = checks(finished, "evaluation/metrics", at)["permuted_labels_score_half"][1]
     assert told.startswith("permuted labels of 3 rankings")  # planted, random and a correlation
     tissue = Place("sim_one")
-    assert "random scores 0." in checks(finished, "scaling/curves", tissue)["random_control_is_at_chance"][1]
-    assert "planted scores 0." in checks(finished, "scaling/curves", tissue)["planted_control_is_near_its_ceiling"][1]
+    assert "random scores 0." in checks(finished, "scaling/curves", tissue)["random_control_is_not_away_from_chance"][1]
+    assert (
+        "planted scores 0."
+        in checks(finished, "scaling/curves", tissue)["planted_control_is_not_away_from_its_ceiling"][1]
+    )
     assert "simulated here" in checks(finished, "networks/truth", Place())["licence_is_stated"][1]
 
 

@@ -104,8 +104,8 @@ def test_values_before_and_now_are_the_rows_of_metrics_of_both_checkpoints(twice
         """,
     )
     rows = counted["rows"]
-    # slices x repeats x layers x methods x universes x metrics x intervals
-    assert rows == 2 * 2 * 4 * 2 * 2 * 4 * 2
+    # slices x repeats x (layers x methods, and even attention) x universes x metrics x intervals
+    assert rows == 2 * 2 * (4 * 2 + 1) * 2 * 4 * 4
     assert counted == {"rows": rows, "checkpoints": 1, "same": rows, "sound": rows, "same_pairs": rows}
     assert asked(twice, "select count(*) as n from checkpoint_comparison")[0]["n"] == rows
 
@@ -118,7 +118,8 @@ def test_weights_that_learned_the_network_are_better_at_the_fixed_layer(twice: H
         where layer = 3 and metric = 'auroc' and universe = 'tf_grid' and interval = 'cells' and n_cells = 20
         """,
     )
-    assert verdicts == [{"verdict": "better"}]
+    # Groups lie within donors, so that few cells fill few of them: not every repeat is told apart.
+    assert {"better"} <= {row["verdict"] for row in verdicts} <= {"better", "indistinguishable"}
     new, old = (r.checkpoint for r in reversed(twice.store.revisions("models/mine/edge_scores", PLACE)))
     manifest = compared(twice)
     assert (manifest.checkpoint, manifest.facts["checkpoint_before"]) == (new, old)
@@ -194,7 +195,8 @@ def test_arrays_below_the_edge_scores_may_be_removed_but_for_intervals_over_cell
         old = again.store.revisions(f"models/mine/{name}", PLACE)[0]
         (again.store.root / old.value[0]).unlink()
     facts = forced(again)
-    assert facts["rows"] == 2 * 4 * 2 * 2 * 4
+    # Even attention is made of tokens when edges are scored, and keeps its intervals over cells.
+    assert facts["rows"] == 2 * (4 * 2 * 3 + 4) * 2 * 4
     assert "not known of both checkpoints: no intervals over cells" in facts["reasons"]
 
 

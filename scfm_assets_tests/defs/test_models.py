@@ -88,10 +88,11 @@ def test_sql_holds_hidden_states_and_token_embeddings_beside_attention(finished:
     """
     rows = [line.split(",") for line in query(finished.folder, asked, "csv").strip().splitlines()[1:]]
     assert rows == [
-        ["attention", "4", "1", "3"],
-        ["attention_lift", "4", "1", "3"],
-        ["hidden_state", "4", "1", "2"],
-        ["token_embedding", "0", "1", "2"],
+        ["attention", "4", "1", "5"],
+        ["attention_lift", "4", "1", "5"],
+        ["hidden_state", "4", "1", "4"],
+        ["token_embedding", "0", "1", "4"],
+        ["uniform_attention", "0", "1", "5"],
     ]
 
 
@@ -113,11 +114,11 @@ def test_single_heads_and_their_maximum_are_scored_where_they_are_asked_for(home
         for model, asset in ((m, f"models/{m}/edge_scores") for m in ("mean", "largest"))
     }
     of_mean = {(k.repeat, k.method, k.head): s for k, s in zip(scores["mean"].keys, scores["mean"].scores, strict=True)}
-    assert {key[1] for key in of_mean} == {"attention", "attention_lift"}
+    assert {key[1] for key in of_mean} == {"attention", "attention_lift", "uniform_attention"}
     heads = np.stack([of_mean[0, "attention", head] for head in (1, 2, 3, 4)])
     np.testing.assert_allclose(heads.mean(0), of_mean[0, "attention", None], rtol=2e-5, atol=1e-9)
     largest = {(k.repeat, k.method): s for k, s in zip(scores["largest"].keys, scores["largest"].scores, strict=True)}
-    assert {key[1] for key in largest} == {"attention_max", "attention_max_lift"}
+    assert {key[1] for key in largest} == {"attention_max", "attention_max_lift", "uniform_attention"}
     # The mean over cells of the largest head is at least the largest of the heads' means.
     assert (largest[0, "attention_max"] >= heads.max(0) * (1 - 2e-5)).all()
     assert (largest[0, "attention_max"] > heads.max(0) * 1.001).any()

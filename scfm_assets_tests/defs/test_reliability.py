@@ -37,7 +37,9 @@ def test_every_edge_method_of_a_finished_run_has_a_reliability_in_each_slice(fin
             )
             for method in methods
         }
-        assert {row["cell_groups"] for row in rows} == {10}
+        groups = {row["cell_groups"] for row in rows}  # those that hold a cell: groups lie within donors
+        assert min(groups) >= 5
+        assert max(groups) <= 10
         assert {row["universe"] for row in rows} == {"tf_grid"}
         assert all((row["checkpoint"] is None) == (row["model"] == "baselines") for row in rows)
     assert max(row["auroc_half"] for row in rows if row["model"] == "planted") > 0.8

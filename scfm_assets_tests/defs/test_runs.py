@@ -107,7 +107,7 @@ def test_a_new_count_computes_only_its_increment(rerun: Home) -> None:
     catalog = deepcopy(TINY)
     catalog["experiment"]["n_cells"] = sorted([*TINY["experiment"]["n_cells"], *forwarded])
     rerun.write(catalog)
-    outcome = rerun.run(select='+key:"models/*/attention"')
+    outcome = rerun.run(select='+key:"models/*/edge_scores"')
     assert outcome.success
     passes = {
         (done.asset, str(done.place)): done.facts["forward_passes"]

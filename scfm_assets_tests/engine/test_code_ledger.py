@@ -95,7 +95,8 @@ def scores() -> dict[str, Any]:
     groups = {0: np.arange(40) % 4, 1: np.arange(50) % 4}
     how: Any = {"methods": chosen_methods(names, tfs), "group_of_repeat": groups, "tfs": tfs}
     made = score(counts, genes, panel, cells_of_repeat=cells, **how)
-    return {"keys": str(made.keys), **outline({"scores": made.scores})}
+    levels = {f"levels {repeat}": of_repeat for repeat, of_repeat in made.levels.items()}
+    return {"keys": str(made.keys), **outline({"scores": made.scores, **levels})}
 
 
 def outline(arrays: Any) -> dict[str, Any]:

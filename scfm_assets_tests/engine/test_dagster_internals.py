@@ -20,6 +20,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.test.definitions import scoped_reconstruction_metadata
 
 from scfm_assets.engine import dagster_internals as internals
+from scfm_assets.engine import kept_connections
 
 LETTERS = dg.StaticPartitionsDefinition(["a", "b"])
 
@@ -98,7 +99,7 @@ def test_engines_of_sqlite_are_made_once_for_each_file_and_the_records_are_the_s
 
     modules = (internals.sqlite_event_log, internals.sqlite_run_storage, internals.sqlite_schedule_storage)
     for module in modules:
-        assert module.create_engine is sql.create_engine or module.create_engine is internals._kept_engine
+        assert module.create_engine is sql.create_engine or module.create_engine is kept_connections.kept_engine
         monkeypatch.setattr(module, "create_engine", counted)
 
     def records(folder: Path) -> list[list[str]]:
@@ -113,7 +114,7 @@ def test_engines_of_sqlite_are_made_once_for_each_file_and_the_records_are_the_s
     stock = records(tmp_path / "stock")
     assert len(made) > 100
     made.clear()
-    monkeypatch.setattr(internals, "create_engine", counted)
+    monkeypatch.setattr(kept_connections, "create_engine", counted)
     internals.reuse_engines()
     (tmp_path / "kept").mkdir()
     assert records(tmp_path / "kept") == stock

@@ -14,14 +14,14 @@ def row(method: str, value: float, verdict: str, **more) -> dict:
     return {
         "model": "mine", "method": method, "layer": 3, "role": "null" if verdict == NULL else "model",
         "network": "truth", "universe": "tf_grid", "metric": "auroc", "value": value,
-        "tfs_lo": value - 0.05, "tfs_hi": value + 0.05, "cells_lo": value - 0.02, "cells_hi": value + 0.02,
+        "network_lo": value - 0.05, "network_hi": value + 0.05, "cells_lo": value - 0.02, "cells_hi": value + 0.02,
         "n_pos": 1200, "verdict": verdict, "confounding": None, **more,
     }  # fmt: skip
 
 
 ROWS = [
     row("mean_product", 0.62, NULL),
-    row("detection_product", 0.55, NULL, tfs_lo=None, tfs_hi=None),
+    row("detection_product", 0.55, NULL, network_lo=None, network_hi=None),
     row("attention", 0.8, BEATS, confounding="confounded"),
     row("hidden_state", 0.6, UNDERPOWERED, cells_lo=None, cells_hi=None),
     row("attention", 0.7, BEATS, network="other"),
@@ -29,7 +29,7 @@ ROWS = [
 ]
 
 
-def test_methods_stand_in_the_order_of_their_values_beside_the_best_null():
+def test_methods_stand_in_the_order_of_their_values_beside_the_highest_null():
     figure = forest(pa.Table.from_pylist(ROWS), "Methods in lung, $600 cells")
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["truth, 1,200 edges", "other, 1,200 edges"]
     ax = figure.axes[0]

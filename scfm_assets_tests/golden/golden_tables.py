@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -48,6 +49,7 @@ def stored_tables(home: Path) -> dict[str, pd.DataFrame]:
         }
 
 
+@cache
 def kept_tables() -> dict[str, pd.DataFrame]:
     """The tables that were kept."""
     with duckdb.connect() as con:
@@ -91,9 +93,22 @@ def differences(kept: pd.DataFrame, now: pd.DataFrame) -> dict[str, np.ndarray]:
             a, b = before.to_numpy(float), after.to_numpy(float)
             difference = np.abs(np.where(a == b, 0.0, a - b))
             columns[name] = np.where(np.isnan(a) & np.isnan(b), 0.0, np.nan_to_num(difference, nan=np.inf))
+        elif before.map(lambda cell: isinstance(cell, np.ndarray)).any():
+            columns[name] = np.array([_of_lists(a, b) for a, b in zip(before, after, strict=True)])
         else:
             columns[name] = np.where(before.astype(str) == after.astype(str), 0.0, np.inf)
     return columns
+
+
+def _of_lists(before: object, after: object) -> float:
+    """The largest difference of two lists of numbers; inf where their lengths differ or only one is there."""
+    if not (isinstance(before, np.ndarray) and isinstance(after, np.ndarray)):
+        return 0.0 if type(before) is type(after) else np.inf
+    if before.shape != after.shape:
+        return np.inf
+    a, b = before.astype(float), after.astype(float)
+    difference = np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(np.where(a == b, 0.0, a - b)))
+    return float(np.nan_to_num(difference, nan=np.inf).max(initial=0.0))
 
 
 if __name__ == "__main__":

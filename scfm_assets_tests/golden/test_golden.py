@@ -59,3 +59,13 @@ def test_a_number_that_moved_would_be_seen() -> None:
     assert differences(kept, kept)["value"].max() == 0
     assert differences(kept, moved)["value"].max() > EXACT
     assert np.isinf(differences(kept, kept.assign(value=np.nan))["value"]).any()
+
+
+def test_a_number_within_a_list_that_moved_would_be_seen() -> None:
+    kept = pd.DataFrame({"parts": [np.zeros(2000), np.array([1.0, np.nan]), None]})
+    moved = kept["parts"].copy()
+    moved[0] = np.where(np.arange(2000) == 1000, 1e-9, 0.0)
+    assert list(differences(kept, kept)["parts"]) == [0, 0, 0]
+    assert differences(kept, kept.assign(parts=moved))["parts"][0] == 1e-9
+    shorter = pd.Series([np.zeros(1999), np.array([1.0, 2.0]), np.zeros(1)])
+    assert np.isinf(differences(kept, kept.assign(parts=shorter))["parts"]).all()

@@ -12,8 +12,8 @@ METRIC_ROW = {
     "tissue": "lung", "n_cells": 25, "repeat": 0, "model": "planted", "checkpoint": "0123456789ab",
     "method": "attention", "layer": 2, "head": None, "direction": "tf_queries", "network": "truth",
     "network_version": "1", "universe": "tf_grid", "metric": "auroc", "value": 0.9, "lo": 0.85, "hi": 0.95,
-    "interval": "pairs", "resamples": 100, "n_pos": 10, "n_neg": 90, "base_rate": 0.1, "pair_coverage": 0.5,
-    "positive_coverage": 1.0, "simulated": True,
+    "interval": "pairs", "resamples": 100, "donors": None, "n_pos": 10, "n_neg": 90, "base_rate": 0.1,
+    "pair_coverage": 0.5, "positive_coverage": 1.0, "parts": None, "simulated": True,
 }  # fmt: skip
 
 
@@ -72,7 +72,12 @@ def test_the_columns_that_the_readme_promises_are_there():
     promised = (
         "tissue model checkpoint method layer direction network universe metric form parameters r2 aicc weight loo_rmse"
     )
-    more = "asymptote asymptote_lo asymptote_hi characteristic_n verdict weighting formula n_points ceiling simulated"
+    more = (
+        "asymptote asymptote_lo asymptote_hi characteristic_n characteristic_n_lo characteristic_n_hi verdict chance "
+        "errors formula n_points ceiling simulated curve_asymptote curve_asymptote_lo curve_asymptote_hi curve_n "
+        "curve_n_lo curve_n_hi networks_asymptote_lo networks_asymptote_hi change change_lo change_hi change_p is_flat "
+        "conclusion largest_n largest_n_value held_out held_out_lo held_out_hi held_out_inside"
+    )
     assert {column.name for column in TABLES["scaling_curves"].columns} == set(promised.split()) | set(more.split())
 
 
@@ -185,7 +190,11 @@ def test_parameters_are_a_json_object():
     row |= {"tissue": "a", "model": "m", "method": "x", "direction": "tf_keys", "network": "n", "universe": "u"}
     row |= {
         "metric": "auroc",
-        "weighting": "none",
+        "errors": "nested",
+        "conclusion": "best: log",
+        "is_flat": False,
+        "largest_n": 100,
+        "largest_n_value": 0.6,
         "form": "log",
         "formula": "c + a ln(n)",
         "n_points": 4,

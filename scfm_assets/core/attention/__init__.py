@@ -2,6 +2,7 @@
 
 from scfm_assets.core.attention.collector import AttentionCollector
 from scfm_assets.core.attention.embeddings import CellEmbeddings, cell_embeddings
+from scfm_assets.core.attention.even import EvenSums, even_sums
 from scfm_assets.core.attention.family_model import FamilyModel
 from scfm_assets.core.attention.increment_parts import attend_in_parts
 from scfm_assets.core.attention.increments import (
@@ -23,6 +24,7 @@ __all__ = [
     "AttentionIncrement",
     "AttentionSums",
     "CellEmbeddings",
+    "EvenSums",
     "FamilyModel",
     "GroupSums",
     "Halfway",
@@ -32,6 +34,7 @@ __all__ = [
     "attend",
     "attend_in_parts",
     "cell_embeddings",
+    "even_sums",
     "panel_vectors",
     "register",
     "stream",

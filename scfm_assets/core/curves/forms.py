@@ -36,12 +36,22 @@ class CurveForm:
     """Limit of y for n to infinity, of parameters that may be arrays; not a number where there is none."""
     characteristic_n: Callable[[Mapping[str, float]], float] | None = None
     """The n at which a stated share of the rise is reached."""
+    n_at: Callable[[float, np.ndarray], np.ndarray] | None = None
+    """(share, shapes) -> the n at which this share of the rise from 0 cells is made; None where that has no meaning."""
     doc: str = ""
+    rises: bool = True
+    """Whether it has an amplitude: all forms but the constant."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters in the order in which the formula shows them."""
+        if not self.rises:
+            return ("c",)
         return ("a", "c") if self.shape is None else ("a", self.shape, "c")
+
+
+def _constant(n: np.ndarray, c: float, a: float = 0.0) -> np.ndarray:  # noqa: ARG001 (it has no amplitude)
+    return c + np.zeros_like(n)
 
 
 def _linear(n: np.ndarray, a: float, c: float) -> np.ndarray:
@@ -78,6 +88,14 @@ def _half_saturations(n: np.ndarray) -> np.ndarray:  # the same ends for this fo
     return np.geomspace(0.02 * n.min(), 100.0 * n.max(), SHAPES_TRIED)
 
 
+CONSTANT = CurveForm(
+    name="constant",
+    formula="c",
+    function=_constant,
+    asymptote=lambda p: p["c"],
+    rises=False,
+    doc="No cell adds anything.",
+)
 LINEAR = CurveForm(
     name="linear",
     formula="c + a n",
@@ -108,6 +126,7 @@ EXPONENTIAL_SATURATION = CurveForm(
     shapes=_rates,
     asymptote=lambda p: p["a"] + p["c"],
     characteristic_n=lambda p: 1.0 / p["b"],
+    n_at=lambda share, b: -np.log1p(-share) / b,
     doc="Approaches a + c; 63 % (1 - 1/e) of the rise is reached at n = 1/b.",
 )
 MICHAELIS_MENTEN = CurveForm(
@@ -118,7 +137,8 @@ MICHAELIS_MENTEN = CurveForm(
     shapes=_half_saturations,
     asymptote=lambda p: p["a"] + p["c"],
     characteristic_n=lambda p: p["h"],
+    n_at=lambda share, h: h * share / (1.0 - share),
     doc="A Hill curve of order 1: approaches a + c more slowly than the exponential, half of the rise at n = h.",
 )
 
-FORMS = (LINEAR, LOGARITHMIC, POWER, EXPONENTIAL_SATURATION, MICHAELIS_MENTEN)
+FORMS = (CONSTANT, LINEAR, LOGARITHMIC, POWER, EXPONENTIAL_SATURATION, MICHAELIS_MENTEN)

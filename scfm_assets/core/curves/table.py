@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.curves.fit import MIN_POINTS, CurveFit, fit_curves
+from scfm_assets.core.curves.fit import MIN_POINTS, CurveFit, WithLimits, fit_curves
 from scfm_assets.errors import ScfmError
 
 if TYPE_CHECKING:
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from scfm_assets.core.curves.conclusion import Conclusion, HeldOut
+    from scfm_assets.core.curves.least_squares import Points
+
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 
 
-class Points(NamedTuple):
+class Columns(NamedTuple):
     """Points of one curve, arrays of shape (points,)."""
 
     n: np.ndarray
@@ -27,7 +30,7 @@ class Points(NamedTuple):
     sigma: np.ndarray | None
 
 
-def read_points(path: Path, x: str, y: str, sigma: str | None = None) -> Points:
+def read_points(path: Path, x: str, y: str, sigma: str | None = None) -> Columns:
     """Read the points of one curve from a .csv, .tsv or .parquet file.
 
     Parameters
@@ -56,7 +59,7 @@ def read_points(path: Path, x: str, y: str, sigma: str | None = None) -> Points:
         raise ScfmError(str(path), problem, "Every line must have as many fields as the header.") from error
 
 
-def points_of(table: pa.Table, x: str, y: str, sigma: str | None = None, *, place: str = "table") -> Points:
+def points_of(table: pa.Table, x: str, y: str, sigma: str | None = None, *, place: str = "table") -> Columns:
     """Take the points of one curve out of a table; arguments and errors as for `read_points`."""
     n = _numbers(table, x, place, positive=True)
     values = _numbers(table, y, place, positive=False)
@@ -64,7 +67,7 @@ def points_of(table: pa.Table, x: str, y: str, sigma: str | None = None, *, plac
     if (different := len(np.unique(n))) < MIN_POINTS:
         column, problem = f"{place}, column '{x}'", f"{different} different values in {len(n)} rows"
         raise ScfmError(column, problem, f"A curve needs at least {MIN_POINTS} different cell counts.")
-    return Points(n, values, spread)
+    return Columns(n, values, spread)
 
 
 def fit_table(table: pa.Table, x: str, y: str, sigma: str | None = None) -> tuple[CurveFit, ...]:
@@ -89,8 +92,35 @@ def as_row(fit: CurveFit) -> dict[str, Any]:
         "asymptote_lo": asymptote and asymptote.lo,
         "asymptote_hi": asymptote and asymptote.hi,
         "characteristic_n": fit.characteristic_n and fit.characteristic_n.value,
+        "characteristic_n_lo": fit.characteristic_n and fit.characteristic_n.lo,
+        "characteristic_n_hi": fit.characteristic_n and fit.characteristic_n.hi,
+        "chance": fit.chance,
         "verdict": fit.verdict,
     }
+
+
+def of_curve(conclusion: Conclusion, held_out: HeldOut | None, points: Points) -> dict[str, Any]:
+    """Columns of the table `scaling_curves` that all forms of a curve share."""
+    trend, last = conclusion.trend, points.n == points.n.max()
+    return {
+        "errors": "nested" if points.freedom else "independent",
+        **_limits_of("curve_asymptote", conclusion.asymptote),
+        **_limits_of("networks_asymptote", conclusion.asymptote_of_networks, with_value=False),
+        **_limits_of("curve_n", conclusion.characteristic_n),
+        **_limits_of("change", trend.change),
+        "change_p": trend.p,
+        "is_flat": conclusion.is_flat,
+        "conclusion": conclusion.sentence,
+        "largest_n": int(points.n.max()),
+        "largest_n_value": float(points.y[last].mean()),
+        **_limits_of("held_out", held_out and held_out.predicted),
+        "held_out_inside": held_out and held_out.inside,
+    }
+
+
+def _limits_of(name: str, number: WithLimits | None, *, with_value: bool = True) -> dict[str, float | None]:
+    value = {name: number and number.value} if with_value else {}
+    return {**value, f"{name}_lo": number and number.lo, f"{name}_hi": number and number.hi}
 
 
 def _read(path: Path) -> pa.Table:

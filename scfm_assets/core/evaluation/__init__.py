@@ -20,6 +20,7 @@ from scfm_assets.core.evaluation.checks import (
 )
 from scfm_assets.core.evaluation.comparison import Comparison, compare, not_compared
 from scfm_assets.core.evaluation.contender import Contender, Scored, contenders
+from scfm_assets.core.evaluation.degree_matched import degree_matched_table
 from scfm_assets.core.evaluation.intervals import Intervals
 from scfm_assets.core.evaluation.layer_selection import optimism_of, selection_table
 from scfm_assets.core.evaluation.method_comparison import compare_methods
@@ -29,15 +30,16 @@ from scfm_assets.core.evaluation.method_verdicts import (
     NULL,
     SMALLEST,
     UNDERPOWERED,
-    UNIVERSE,
     WORSE,
     counted,
     hypotheses,
     name_of,
     random_beats_no_null,
+    rows_judged,
     verdicts,
 )
 from scfm_assets.core.evaluation.metric_rows import NoNetwork, evaluate, networks_of, no_rows
+from scfm_assets.core.evaluation.nulls_in_universes import nulls_know_nothing, universe_null_rows
 from scfm_assets.core.evaluation.reliability_rows import from_attention, from_counts, reliability_table
 
 __all__ = [
@@ -46,7 +48,6 @@ __all__ = [
     "NULL",
     "SMALLEST",
     "UNDERPOWERED",
-    "UNIVERSE",
     "WORSE",
     "Comparison",
     "Contender",
@@ -60,6 +61,7 @@ __all__ = [
     "compare_methods",
     "contenders",
     "counted",
+    "degree_matched_table",
     "enough_positives",
     "evaluate",
     "fingerprint_is_declared",
@@ -73,6 +75,7 @@ __all__ = [
     "networks_of",
     "no_rows",
     "not_compared",
+    "nulls_know_nothing",
     "optimism_of",
     "panel_holds_tfs",
     "panel_is_complete",
@@ -80,10 +83,12 @@ __all__ = [
     "random_beats_no_null",
     "reliability_table",
     "repeats_hold_their_cells",
+    "rows_judged",
     "scores_are_finite",
     "seen_together",
     "selection_table",
     "sums_hold_their_cells",
+    "universe_null_rows",
     "verdicts",
     "vocabulary_covers",
 ]

@@ -13,7 +13,8 @@ import numpy as np
 
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.evaluation.method_verdicts import STUDY, name_of
-from scfm_assets.core.statistics import Permuted, Test, permutation_test
+from scfm_assets.core.statistics import Permuted, Test, permutation_test, power_of_difference, smallest_difference
+from scfm_assets.core.words import MARGINS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,7 @@ def chance_tests(
             permuted = [of_repeat[place] for of_repeat in of_repeats if place in of_repeat]
             value = float(np.mean([one.value for one in permuted]))
             merged = Permuted(value, np.mean([one.permuted for one in permuted], axis=0))
+            spread = float(np.std(merged.permuted, ddof=1))
             tests.append(
                 Test(
                     study=STUDY,
@@ -61,6 +63,9 @@ def chance_tests(
                     p=merged.p(),
                     n=int(np.count_nonzero(ground.pairs.targets)),
                     effect=merged.effect,
+                    effect_of="standard deviations of the permuted values",
+                    power=power_of_difference(MARGINS["auroc"].size, spread, sided="greater"),
+                    mde=smallest_difference(spread, sided="greater"),
                 )
             )
     return tests
@@ -73,7 +78,7 @@ def _of_repeats(
     made = []
     for repeat in sorted({repeat for method in methods for repeat in method.keys}):
         places = [place for place, method in enumerate(methods) if repeat in method.keys]
-        scores = np.stack([ground.pairs.of(methods[place].matrix(repeat)[ground.universe.tfs]) for place in places])
+        scores = np.stack([methods[place].scores_on(ground, repeat) for place in places])
         tested = permutation_test(scores, ground.pairs, permutations=permutations, seed=seed)
         made.append({place: by_metric["auroc"] for place, by_metric in zip(places, tested, strict=True)})
     return made

@@ -1,7 +1,7 @@
 """What a new checkpoint changed: paired differences of metrics, the rows of the table `checkpoint_comparison`.
 
-Both checkpoints are ranked over the same pairs, of the same cells. The difference is taken anew without each TF and
-without each group of cells, so that what both have in common is no part of its uncertainty.
+Both checkpoints are ranked over the same pairs, of the same cells. TFs, targets and groups of cells vary for both at
+once, so that what they have in common is no part of the uncertainty of their difference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scfm_assets.core.evaluation.intervals import Intervals, WithoutGroups
 from scfm_assets.core.evaluation.metric_rows import names_of
 from scfm_assets.core.evaluation.readings import Ranked, Reading
 from scfm_assets.core.scores import DIRECTIONS, Direction, EdgeScores, ScoreKey
-from scfm_assets.core.statistics import over_cells, over_tfs
+from scfm_assets.core.statistics import Donors, one_side, over_cells, over_network, over_tfs
 from scfm_assets.core.universes import UNIVERSES, AnyUniverse, Reference, Universe, candidates, references_in_panel
 from scfm_assets.tables.evaluation import CHECKPOINT_COMPARISON
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from scfm_assets.core.universes import MaskedUniverse
 
 
-PAIRED = ("tfs", "cells")
-"""Kinds of intervals that leave the same out of two checkpoints. Pairs are drawn by their ranks, which no two share."""
+PAIRED = ("network", "tfs", "targets", "cells", "donors")
+"""Kinds of intervals that know what two checkpoints share. Pairs are drawn by their ranks, which no two share."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,12 @@ def compare(
     simulated: bool,
     directions: Sequence[Direction] = DIRECTIONS,
     intervals: Intervals | None = None,
+    donors: Donors | None = None,
 ) -> Comparison:
     """Say by how much the scores of a new checkpoint rank the edges of networks better than those of the one before.
 
-    Values are those of the table `metrics`. The difference is a statistic of its own, from which each TF with all its
-    pairs, or each group of cells, is left out in turn.
+    Values are those of the table `metrics`. The difference is a statistic of its own, whose TFs and targets vary with
+    all their pairs, or from which each group of cells is left out in turn.
 
     Parameters
     ----------
@@ -80,6 +81,8 @@ def compare(
         Stand in every row; the tissue also chooses the network's edges.
     intervals
         How uncertainty is estimated, as for `metrics`; the default of `Intervals` if None.
+    donors
+        Whose cells the groups hold; nothing is known of them if None.
 
     Returns
     -------
@@ -94,11 +97,11 @@ def compare(
     if old.gene_ids != new.gene_ids:
         message = f"scores of {old.n_genes} and of {new.n_genes} genes: not of one panel"
         raise ValueError(message)
-    intervals = intervals or Intervals()
-    kinds = [kind for kind in intervals.kinds if kind in PAIRED]
+    intervals, donors = intervals or Intervals(), donors or Donors()
+    kinds = [kind for kind in intervals.kinds_of(donors) if kind in PAIRED]
     references, reasons = references_in_panel(networks, new, universes, matched, tissue=tissue)
-    groups_differ = _why_no_groups(old, new, references) if "cells" in kinds else None
-    kinds = [kind for kind in kinds if kind != "cells" or groups_differ is None]
+    groups_differ = _why_no_groups(old, new, references) if donors.kind in kinds else None
+    kinds = [kind for kind in kinds if kind != donors.kind or groups_differ is None]
     reasons += [*_in_one_only(old, new), *([groups_differ] if groups_differ else [])]
     if not kinds:
         reasons.append("no interval is shared: two checkpoints share TFs and groups of cells, not draws of pairs")
@@ -107,7 +110,8 @@ def compare(
     rows = []
     for key in _in_both(old, new) if references and kinds else ():
         turns = key.directions(directions)
-        both = Both(old, new, key, references, directions=turns, by_groups="cells" in kinds)
+        by_groups = donors if donors.kind in kinds else None
+        both = Both(old, new, key, references, directions=turns, by_groups=by_groups)
         for (place, reference), direction in product(enumerate(references), turns):
             network = reference.network
             for universe in both.comparable(place):
@@ -115,11 +119,16 @@ def compare(
                 names = {**same, **names_of(key, direction), **named}
                 shared = both.shared(ReadAs(place, direction, universe), kinds)
                 rows += [{**names, **row} for row in numbers_of(shared, level=intervals.level)]
+        if len({groups.are_known for groups in both.groups}) > 1:
+            reasons.append(f"{key.method}: {NO_GROUPS}")
         for (place, universe), reason in both.why_not.items():
             if reason:
                 where = f"network '{references[place].network.name}', universe '{universe.name}', repeat {key.repeat}"
                 reasons.append(f"{where}: {reason}")
     return Comparison(CHECKPOINT_COMPARISON.rows(rows, stamped=()), tuple(dict.fromkeys(reasons)))
+
+
+NO_GROUPS = "scores without each group of cells are not known of both checkpoints: no intervals over cells"
 
 
 class ReadAs(NamedTuple):
@@ -141,9 +150,9 @@ class Both:
         references: Sequence[Reference],
         *,
         directions: Sequence[Direction],
-        by_groups: bool,
+        by_groups: Donors | None,
     ) -> None:
-        self.references = references
+        self.references, self.by_groups = references, by_groups
         self.ranked, self.groups = [], []
         self._readings: dict[tuple[int, str], list[Reading]] = {}
         panels = [reference.edges for reference in references]
@@ -170,13 +179,16 @@ class Both:
         return self._readings[name]
 
     def shared(self, how: ReadAs, kinds: Sequence[str]) -> list[Shared]:
-        """Leave TFs and groups of cells out of both; the latter where the scores without a group are known."""
+        """Let TFs, targets and cells vary in both; the latter where the scores without a group are known."""
         rankings = [reading.ranking(how.universe) for reading in self.read(how.place, how.direction)]
-        resampled = [over_tfs(rankings)] if "tfs" in kinds else []
+        resampled: list[Shared] = [over_tfs(rankings)] if "tfs" in kinds else []
+        if "network" in kinds or "targets" in kinds:
+            network = over_network(rankings)
+            resampled += [one_side(network, kind) for kind in ("network", "targets") if kind in kinds]
         values = [groups.values(how.direction, how.place, how.universe) for groups in self.groups]
         left_out = [known for known in values if known is not None]
-        if "cells" in kinds and len(left_out) == len(rankings):
-            resampled.append(over_cells(rankings, left_out, self.groups[0].sizes))
+        if self.by_groups is not None and len(left_out) == len(rankings):
+            resampled.append(over_cells(rankings, left_out, self.groups[0].sizes, self.by_groups))
         return resampled
 
 
@@ -235,7 +247,7 @@ def _why_no_groups(old: EdgeScores, new: EdgeScores, references: Sequence[Refere
     """Say why no group of cells can be left out of both, None if it can."""
     before, now = old.left_out, new.left_out
     if before is None or now is None:
-        return "scores without each group of cells are not known of both checkpoints: no intervals over cells"
+        return NO_GROUPS
     if not all(np.isin(reference.edges.tfs, before.tfs).all() for reference in references):
         return "groups of cells were kept for other TFs before, as the networks have changed: no intervals over cells"
     if any(r not in before.n_cells or not np.array_equal(n, before.n_cells[r]) for r, n in now.n_cells.items()):

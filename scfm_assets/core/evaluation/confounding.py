@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from scfm_assets.core.words import confounding_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +18,12 @@ CHANCE = 0.5
 EXPLAINS = 0.1
 """Correlation (absolute) from which on a null is named: what correlates less with the scores explains none of them."""
 
-Verdict = Literal["confounded", "clean", "unknown"]
-
 
 def confounding(of_method: Rows, methods: Iterable[Rows]) -> dict[str, Any]:
     """Say what random weights of the same architecture score; of several controls, the one farthest from chance.
 
-    Its limits are the wider ones of TFs and cells: that random weights happen to favour the edges at hand is no
-    knowledge either, and only other TFs tell.
+    Its limits are the wider ones of network and cells or donors: that random weights happen to favour the edges at
+    hand is no knowledge either, and only other TFs and targets tell.
 
     Parameters
     ----------
@@ -35,8 +35,9 @@ def confounding(of_method: Rows, methods: Iterable[Rows]) -> dict[str, Any]:
     Returns
     -------
     Columns of the table `method_verdicts`: ``control`` and its ``value_random``, ``random_lo``, ``random_hi``;
-    ``confounding``, see `verdict_of`; and ``explained_by``, the null whose scores correlate best with the control's,
-    whichever sign, None where none reaches `EXPLAINS`. Nothing for other metrics than AUROC, or without a control.
+    ``confounding``, see `confounding_of`; and ``explained_by``, the null whose scores correlate most with the
+    control's, whichever sign, None where none reaches `EXPLAINS`. Nothing for other metrics than AUROC, or without a
+    control.
     """
     if of_method[0]["metric"] != "auroc":
         return {}
@@ -60,13 +61,6 @@ def confounding(of_method: Rows, methods: Iterable[Rows]) -> dict[str, Any]:
         "value_random": rows[0]["value"],
         "random_lo": low if np.isfinite(low) else None,
         "random_hi": high if np.isfinite(high) else None,
-        "confounding": verdict_of(low, high),
+        "confounding": confounding_of(low, high),
         "explained_by": null if null is not None and abs(alike[null]) >= EXPLAINS else None,
     }
-
-
-def verdict_of(low: float, high: float) -> Verdict:
-    """Say whether the interval of the AUROC on random weights excludes chance: ``unknown`` without limits."""
-    if not np.isfinite([low, high]).all():
-        return "unknown"
-    return "clean" if low <= CHANCE <= high else "confounded"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scfm_assets.core.metrics import Bins, CountedRanking, as_bins, coarser, codes_of
+from scfm_assets.core.metrics import Bins, CountedRanking, PlacedPairs, as_bins, coarser, codes_of
 from scfm_assets.core.universes import AnyUniverse, PanelEdges, candidates
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Ranked:
     def read(self, direction: Direction, edges: PanelEdges) -> Reading:
         """Read it in one direction against one network."""
         codes = direction.orient(self.codes)[edges.tfs]
-        return Reading(codes, edges, len(self.thresholds), self.seen[edges.tfs], self)
+        return Reading(codes, edges, len(self.thresholds), self.seen[edges.tfs], self, direction)
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ class Reading:
         Whether some cell holds both genes, shape (n_tfs, K).
     ranked
         The whole matrix, None where only the TFs' pairs are known.
+    direction
+        How it is read.
     """
 
     codes: np.ndarray
@@ -88,6 +90,7 @@ class Reading:
     n_thresholds: int
     seen: np.ndarray
     ranked: Ranked | None = None
+    direction: Direction | None = None
 
     @cached_property
     def row_of_edge(self) -> np.ndarray:
@@ -114,7 +117,24 @@ class Reading:
     def ranking(self, universe: AnyUniverse) -> Ranking:
         """Rank the pairs of a universe."""
         of_tfs = self.of_tfs(universe)
-        return CountedRanking((of_tfs, self.of_others(universe, of_tfs)))
+        return CountedRanking((of_tfs, self.of_others(universe, of_tfs)), partial(self.grid, universe))
+
+    def grid(self, universe: AnyUniverse) -> PlacedPairs:
+        """Say where each pair lies: those of the TFs, or of all genes where the universe ranks them."""
+        tfs, kept = self.edges.tfs, universe.kept(self.edges, self.seen)
+        if universe.rows == "tfs" or self.ranked is None or self.direction is None:
+            codes, tf_of_row, row, genes = self.own, np.arange(len(tfs)), self.row_of_edge, tfs
+            if kept is None:
+                kept = np.ones(codes.shape, bool)
+                kept[tf_of_row, tfs] = False
+        else:
+            codes, row = self.translation.take(self.direction.orient(self.ranked.codes)), self.edges.source
+            tf_of_row, genes = np.full(len(codes), -1), np.arange(len(codes))
+            tf_of_row[tfs] = np.arange(len(tfs))
+            kept = self.ranked.seen.copy() if universe.seen_only else np.ones(codes.shape, bool)
+            np.fill_diagonal(kept, val=False)
+        place = PlacedPairs.placed(codes, kept, (row, self.edges.target), self.width // 2)
+        return PlacedPairs(place, tf_of_row, len(tfs), genes)
 
     def of_tfs(self, universe: AnyUniverse) -> Bins:
         """Bins of each TF's own pairs, whole numbers, shapes (n_tfs, p)."""

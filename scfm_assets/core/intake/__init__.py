@@ -6,9 +6,10 @@ from scfm_assets.core.intake.file_parts import parts
 from scfm_assets.core.intake.findings import AtlasFacts, Finding, unreadable
 from scfm_assets.core.intake.guess import guess_spec
 from scfm_assets.core.intake.inspection import inspect_file
-from scfm_assets.core.intake.spec import AtlasSpec
+from scfm_assets.core.intake.spec import UNDECLARED, AtlasSpec
 
 __all__ = [
+    "UNDECLARED",
     "AtlasFacts",
     "AtlasSpec",
     "Finding",

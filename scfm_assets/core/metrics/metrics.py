@@ -7,7 +7,7 @@ All metrics are sums over these bins, and so are their resamples (`scfm_assets.c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,6 +73,11 @@ class Bins:
         """Pairs scored at least as high, shape (..., p)."""
         return self.hits + (self.n_neg[..., None] - self.below)
 
+    @cached_property
+    def average_precision(self) -> np.ndarray:
+        """See the metric, shape (...): two of them are made of it."""
+        return _ratio(_dot(self.weight, self.hits / np.maximum(self.called, TINY)), self.n_pos)
+
 
 def bins_of(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray | None = None) -> Bins:
     """Count the bins of one ranking.
@@ -93,6 +98,22 @@ def bins_of(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray | N
     return as_bins(every, np.bincount(codes[is_positive], positive_weights, minlength=width).astype(np.float64))
 
 
+def bins_of_clusters(scores: np.ndarray, n_pairs: np.ndarray, n_positive: np.ndarray) -> Bins:
+    """Count the bins of one ranking whose pairs score what their TF, or their target, scores.
+
+    Parameters
+    ----------
+    scores
+        Score of each cluster, finite, shape (C,).
+    n_pairs, n_positive
+        Pairs of each cluster, and edges among them, shapes (C,).
+    """
+    thresholds = np.unique(scores[n_positive > 0])
+    codes, width = codes_of(scores, thresholds), 2 * len(thresholds) + 1
+    every, chosen = (np.bincount(codes, counts, minlength=width) for counts in (n_pairs, n_positive))
+    return as_bins(every, chosen)
+
+
 def as_bins(every: np.ndarray, chosen: np.ndarray) -> Bins:
     """Make bins of counted codes (..., 2 p + 1), see `codes_of`, of all pairs and of the positives among them."""
     negative = every - chosen
@@ -108,7 +129,7 @@ def auroc(bins: Bins) -> np.ndarray:
 
 def average_precision(bins: Bins) -> np.ndarray:
     """Sum of precision times gain in recall over the distinct scores, as scikit-learn defines average precision."""
-    return _ratio(_dot(bins.weight, bins.hits / np.maximum(bins.called, TINY)), bins.n_pos)
+    return bins.average_precision
 
 
 def base_rate(bins: Bins) -> np.ndarray:
@@ -118,7 +139,7 @@ def base_rate(bins: Bins) -> np.ndarray:
 
 def average_precision_ratio(bins: Bins) -> np.ndarray:
     """Average precision over the base rate: 1 for a method that knows nothing, whatever the universe."""
-    return _ratio(average_precision(bins), base_rate(bins))
+    return _ratio(bins.average_precision, base_rate(bins))
 
 
 def early_precision_ratio(bins: Bins) -> np.ndarray:
@@ -169,6 +190,8 @@ METRICS = (
     Metric("auprc_ratio", average_precision_ratio, chance=1.0, over_base_rate=True),
     Metric("epr", early_precision_ratio, chance=1.0, over_base_rate=True),
 )
+CURVE_METRICS = ("auroc", "auprc")
+"""Metrics that curves over the number of cells are fitted to; their errors are kept in parts."""
 
 
 def largest_values(base_rate: float) -> np.ndarray:
@@ -179,3 +202,22 @@ def largest_values(base_rate: float) -> np.ndarray:
 def values_of(bins: Bins) -> np.ndarray:
     """Compute all of `METRICS`, shape (n_metrics, ...)."""
     return np.stack([np.asarray(metric.function(bins)) for metric in METRICS])
+
+
+def values_of_several(rankings: Sequence[Bins]) -> np.ndarray:
+    """Compute all of `METRICS` of several rankings, shapes (p,) each, at once; (rankings, n_metrics)."""
+    width = max((len(bins.positive) for bins in rankings), default=0)
+
+    def beside(parts: list[np.ndarray]) -> np.ndarray:
+        # Scores that no pair has, lower than all others, change nothing.
+        both = np.zeros((len(parts), width), np.result_type(*parts))
+        for row, part in zip(both, parts, strict=True):
+            row[width - len(part) :] = part
+        return both
+
+    if not rankings:
+        return np.empty((0, len(METRICS)))
+    positive, tied, below = (
+        beside([getattr(bins, name) for bins in rankings]) for name in ("positive", "tied", "below")
+    )
+    return values_of(Bins(positive, tied, below, np.array([bins.n_neg for bins in rankings]))).T

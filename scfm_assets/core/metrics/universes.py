@@ -74,13 +74,17 @@ TF_GRID = Universe("tf_grid", "TFs of the network x panel", rows="tfs")
 OBSERVED = Universe("observed", "pairs of tf_grid that some cell holds together", rows="tfs", seen_only=True)
 UNIVERSES = (ALL_PAIRS, TF_GRID, OBSERVED)
 """Universes that follow from a network and the cells of a slice."""
-MATCHED = ("expression_matched", "degree_matched")
+MATCHED = ("expression_matched",)
 """Names of those that are made once per tissue, from its network and its genes' levels: `core.universes` makes them."""
+COMMON = "common"
+"""Name of the pairs of the TF grid that all compared methods can score; made for a slice where some cannot all."""
+DEGREE_MATCHED = "degree_matched"
+"""Asks for no universe but for many random networks with the degrees of the real one: the table of that name."""
 
 
 def universe_names() -> tuple[str, ...]:
-    """Names of all universes that a catalog may ask for."""
-    return (*(universe.name for universe in UNIVERSES), *MATCHED)
+    """Names of all that a catalog may ask for: universes, and random networks."""
+    return (*(universe.name for universe in UNIVERSES), *MATCHED, DEGREE_MATCHED)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scfm_assets.core.base import seed_from
+from scfm_assets.core.sampling.cell_groups import cell_groups
 from scfm_assets.errors import ScfmError
 from scfm_assets.tables.atlas import CELL_SETS
 
@@ -43,7 +44,7 @@ class Increment:
     block_of_cell
         The block of each entry of `cells`.
     group_of_cell
-        The group of cells that each entry of `cells` belongs to, see `cell_groups`.
+        The group of cells that each entry of `cells` belongs to, see `scfm_assets.core.sampling.cell_groups`.
     """
 
     base: int
@@ -153,36 +154,15 @@ def _own_then_borrowed(homes: list[list[list[int]]], kind: int, repeat: int) -> 
     return [*homes[kind][repeat], *borrowed]
 
 
-def cell_groups(orders: np.ndarray, *, n_groups: int, seed: int) -> np.ndarray:
-    """Deal cells out to groups that are as large as each other in every cell set: intervals over cells leave one out.
-
-    Of every `n_groups` cells that follow each other in a repeat's order each goes to another group, in a shuffled
-    order. A cell that several repeats hold belongs to the group of its first place. Further cells at the end of the
-    orders move none of those before them.
-
-    Parameters
-    ----------
-    orders
-        From `cell_orders`, shape (repeats, length).
-    n_groups
-        Number of groups.
-    seed
-        From the catalog.
-
-    Returns
-    -------
-    Group of every row of the atlas up to the largest in `orders`, int32; rows in no order are -1.
-    """
-    _, length = orders.shape
-    rng = np.random.default_rng(seed_from("cell groups", n_groups, seed))
-    dealt = np.concatenate([rng.permutation(n_groups) for _ in range(-(-length // n_groups))])
-    first = np.full(orders.max() + 1, length, dtype=np.int64)
-    np.minimum.at(first, orders, np.broadcast_to(np.arange(length), orders.shape))
-    return np.where(first < length, dealt[np.minimum(first, length - 1)], -1).astype(np.int32)
-
-
 def cell_set_table(
-    orders: np.ndarray, n_cells: int, counts: Sequence[int], *, n_groups: int = 1, seed: int = 0
+    orders: np.ndarray,
+    n_cells: int,
+    counts: Sequence[int],
+    *,
+    n_groups: int = 1,
+    seed: int = 0,
+    donors: np.ndarray | None = None,
+    whole_from: int = 2,
 ) -> pa.Table:
     """List the cells of one slice.
 
@@ -194,7 +174,7 @@ def cell_set_table(
         The slice's number of cells.
     counts
         All numbers of cells of the experiment, ascending.
-    n_groups, seed
+    n_groups, seed, donors, whole_from
         As in `cell_groups`.
 
     Returns
@@ -222,7 +202,7 @@ def cell_set_table(
             "position": position[order],
             "from_n_cells": from_n_cells[order],
             "cell": cell,
-            "cell_group": cell_groups(orders, n_groups=n_groups, seed=seed)[cell],
+            "cell_group": cell_groups(orders, n_groups=n_groups, seed=seed, donors=donors, whole_from=whole_from)[cell],
         }
     )
 

@@ -11,6 +11,7 @@ from scfm_assets.core.scores.baselines import (
 )
 from scfm_assets.core.scores.choice import chosen_methods
 from scfm_assets.core.scores.edges import EdgeScores, attention_methods, edge_table, from_attention
+from scfm_assets.core.scores.gene_levels import GENE_NULLS, STATISTICS, GeneNull, gene_statistics
 from scfm_assets.core.scores.group_scores import MeansOverCells, ScoresOfGroups
 from scfm_assets.core.scores.left_out import IS_LIFTED, LeftOut, left_out_of_attention
 from scfm_assets.core.scores.methods import METHODS, NULLS, method_names
@@ -19,15 +20,18 @@ from scfm_assets.core.scores.scores_of_cells import ScoresOfCells
 
 __all__ = [
     "DIRECTIONS",
+    "GENE_NULLS",
     "IS_LIFTED",
     "METHODS",
     "MODEL",
     "NULLS",
+    "STATISTICS",
     "SYMMETRIC",
     "TF_QUERIES",
     "BaselineMethod",
     "Direction",
     "EdgeScores",
+    "GeneNull",
     "LeftOut",
     "MeansOverCells",
     "ScoreKey",
@@ -39,6 +43,7 @@ __all__ = [
     "columns_of",
     "edge_table",
     "from_attention",
+    "gene_statistics",
     "left_out_of_attention",
     "method_names",
     "pearson",

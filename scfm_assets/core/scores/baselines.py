@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scfm_assets.core.scores.edges import EdgeScores, ScoreKey, edge_scores, mean_over_cells
+from scfm_assets.core.scores.gene_levels import GENE_NULLS, gene_statistics
 from scfm_assets.core.scores.left_out import LeftOut
 from scfm_assets.errors import ScfmError
 
@@ -60,6 +61,11 @@ class Cells:
         """1 where a cell holds a gene, else 0, shape (n_cells, K)."""
         return (self.panel_counts > 0).astype(np.float64)
 
+    @cached_property
+    def levels(self) -> np.ndarray:
+        """What each gene alone is like, see `gene_statistics`, shape (n_statistics, K)."""
+        return gene_statistics(self.panel_counts, self.depth, self.n_detected)
+
     def pairs(self, genes: Genes = EVERY) -> np.ndarray:
         """Cells that hold both genes, int32 (genes, K)."""
         return (self.detected[:, genes].T @ self.detected).astype(np.int32)
@@ -83,21 +89,6 @@ def spearman(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     return _absolute_correlation(cells.ranks, genes)
 
 
-def mean_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
-    """Product of the two genes' means of log1p CP10k."""
-    return _product(cells.expression.mean(axis=0), genes)
-
-
-def detection_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
-    """Product of the two genes' detection rates."""
-    return _product(cells.detected.mean(axis=0), genes)
-
-
-def variance_product(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
-    """Product of the two genes' variances of log1p CP10k."""
-    return _product(cells.expression.var(axis=0), genes)
-
-
 def uniform_attention(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """Mean of 1/L over the cells that hold both genes, L = genes detected in the cell; 0 for an unseen pair.
 
@@ -105,10 +96,6 @@ def uniform_attention(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
     """
     weighted = cells.detected / np.sqrt(cells.n_detected)[:, None]
     return mean_over_cells(weighted[:, genes].T @ weighted, cells.pairs(genes))
-
-
-def _product(values: np.ndarray, genes: Genes) -> np.ndarray:
-    return np.outer(values[genes], values)
 
 
 def _absolute_correlation(values: np.ndarray, genes: Genes) -> np.ndarray:
@@ -161,12 +148,21 @@ class BaselineMethod:
         return (self.function.__doc__ or "").split("\n")[0]
 
 
+def _of_levels(name: str) -> BaselineMethod:
+    """Score pairs by a null of single genes."""
+    null = GENE_NULLS[name]
+
+    def function(cells: Cells, genes: Genes = EVERY) -> np.ndarray:
+        return null.scores(cells.levels, np.arange(cells.levels.shape[1])[genes])
+
+    function.__doc__ = null.doc
+    return BaselineMethod(name, function, null=True)
+
+
 BASELINES = (
     BaselineMethod("pearson", pearson, null=False),
     BaselineMethod("spearman", spearman, null=False),
-    BaselineMethod("mean_product", mean_product, null=True),
-    BaselineMethod("detection_product", detection_product, null=True),
-    BaselineMethod("variance_product", variance_product, null=True),
+    *(_of_levels(name) for name in ("mean_product", "detection_product", "variance_product")),
     BaselineMethod("uniform_attention", uniform_attention, null=True),
 )
 
@@ -179,6 +175,7 @@ def score(
     cells_of_repeat: Mapping[int, np.ndarray],
     methods: Sequence[BaselineMethod] = BASELINES,
     group_of_repeat: Mapping[int, np.ndarray] | None = None,
+    n_groups: int = 0,
     tfs: np.ndarray | None = None,
 ) -> EdgeScores:
     """Score every pair of panel genes by every baseline, for each repeat.
@@ -199,6 +196,8 @@ def score(
         What is computed.
     group_of_repeat
         Repeat to the group of each of its cells, aligned with `cells_of_repeat`; None = no scores without groups.
+    n_groups
+        Number of groups: few cells may lie in fewer. If less than those that hold a cell, these are all.
     tfs
         Panel indices, ascending, of the genes that get scores without each group of cells, by methods that are not
         expensive.
@@ -209,46 +208,49 @@ def score(
         If the panel names a gene that the atlas does not hold.
     """
     columns = columns_of(gene_ids, panel)
-    keys, matrices, pairs = [], [], {}
+    keys, matrices, pairs, levels = [], [], {}, {}
     sizes, held, left_out = {}, {}, {}
     repeated = [method for method in methods if not method.expensive]
     for repeat, rows in sorted(cells_of_repeat.items()):
         cells = cells_of(counts[np.asarray(rows)], columns)
-        pairs[repeat] = cells.pairs()
+        pairs[repeat], levels[repeat] = cells.pairs(), cells.levels[None]
         keys += [ScoreKey(repeat, method.name, symmetric=True) for method in methods]
         matrices += [method.function(cells, EVERY).astype(np.float32) for method in methods]
         if group_of_repeat is not None and tfs is not None and len(tfs):
             group = np.asarray(group_of_repeat[repeat])
-            sizes[repeat] = np.bincount(group)
-            parts, held[repeat] = _without_groups(cells, group, tfs, repeated)
+            sizes[repeat] = np.bincount(group, minlength=n_groups)
+            parts, held[repeat], without = _without_groups(cells, group, len(sizes[repeat]), tfs, repeated)
+            levels[repeat] = np.concatenate([levels[repeat], without])
             repeated_keys = [ScoreKey(repeat, method.name, symmetric=True) for method in repeated]
             left_out |= dict(zip(repeated_keys, parts, strict=True))
-    made = edge_scores(panel, keys, matrices, pairs)
+    made = replace(edge_scores(panel, keys, matrices, pairs), levels=levels)
     return (
         replace(made, left_out=LeftOut.of_arrays(np.asarray(tfs, np.int64), sizes, left_out, held)) if sizes else made
     )
 
 
 def _without_groups(
-    cells: Cells, group: np.ndarray, tfs: np.ndarray, methods: Sequence[BaselineMethod]
-) -> tuple[list[np.ndarray], np.ndarray]:
+    cells: Cells, group: np.ndarray, n_groups: int, tfs: np.ndarray, methods: Sequence[BaselineMethod]
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Score the TFs' pairs in the cells without each group; a group without cells leaves the scores as they are.
 
     Returns
     -------
-    For each method float32 (n_groups, 1, T, K), and int32 (n_groups, T, K): cells that hold both.
+    For each method float32 (n_groups, 1, T, K); int32 (n_groups, T, K): cells that hold both; and what each gene is
+    like, (n_groups, n_statistics, K).
     """
-    n_groups, shape = int(group.max()) + 1, (len(tfs), cells.panel_counts.shape[1])
+    shape = len(tfs), cells.panel_counts.shape[1]
     parts = [np.zeros((n_groups, 1, *shape), np.float32) for _ in methods]
     held = np.zeros((n_groups, *shape), np.int32)
+    levels = np.repeat(cells.levels[None], n_groups, axis=0)
     for left_out in range(n_groups):
         rest = cells.without(group == left_out)
         if not len(rest.depth):
             continue
-        held[left_out] = rest.pairs(tfs)
+        held[left_out], levels[left_out] = rest.pairs(tfs), rest.levels
         for part, method in zip(parts, methods, strict=True):
             part[left_out, 0] = method.function(rest, tfs)
-    return parts, held
+    return parts, held, levels
 
 
 def cells_of(counts: csr_matrix, columns: np.ndarray) -> Cells:

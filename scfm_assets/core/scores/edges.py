@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from scfm_assets.core.scores.left_out import LeftOut
+from scfm_assets.core.scores.left_out import LeftOut, without
 from scfm_assets.core.scores.score_keys import DIRECTIONS, SYMMETRIC, TF_KEYS, TF_QUERIES, Direction, ScoreKey
 from scfm_assets.tables.scores import EDGE_SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from scfm_assets.core.attention import AttentionSums
+    from scfm_assets.core.attention import AttentionSums, EvenSums
 
 
 __all__ = [
@@ -50,6 +50,10 @@ class EdgeScores:
         Repeat to int32 (K, K): cells of the slice that hold both genes.
     left_out
         The scores of TFs without each group of cells in turn, where they are known; stored if they are at hand.
+    levels
+        Repeat to what each gene alone is like (`scfm_assets.core.scores.gene_levels`), in all cells and then without
+        each group, shape (1 + n_groups, n_statistics, K); one row where scores without groups are not known. What is
+        made of counts has them.
     """
 
     gene_ids: tuple[str, ...]
@@ -58,6 +62,7 @@ class EdgeScores:
     scores: np.ndarray
     pairs: Mapping[int, np.ndarray]
     left_out: LeftOut | None = None
+    levels: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together: that is a bug of the caller."""
@@ -78,9 +83,15 @@ class EdgeScores:
         """K."""
         return len(self.gene_ids)
 
+    @property
+    def visible(self) -> np.ndarray:
+        """Say which genes some cell of every repeat shows, (K,): not what a model has no token for, or always cuts."""
+        return np.all([pairs.diagonal() > 0 for pairs in self.pairs.values()], axis=0)
+
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Arrays and text metadata of a safetensors container."""
         tensors = {"scores": self.scores} | {f"pairs.{repeat}": pairs for repeat, pairs in self.pairs.items()}
+        tensors |= {f"levels.{repeat}": levels for repeat, levels in self.levels.items()}
         if self.left_out is not None:
             tensors |= self.left_out.to_tensors(self.keys)
         metadata = {
@@ -99,13 +110,21 @@ class EdgeScores:
             symbols=tuple(json.loads(metadata["symbols"])),
             keys=keys,
             scores=tensors["scores"],
-            pairs={int(name.split(".")[1]): pairs for name, pairs in tensors.items() if name.startswith("pairs.")},
+            pairs=_of_repeats("pairs.", tensors),
             left_out=LeftOut.from_tensors(tensors, keys),
+            levels=_of_repeats("levels.", tensors),
         )
 
 
+def _of_repeats(start: str, tensors: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
+    return {int(name.removeprefix(start)): array for name, array in tensors.items() if name.startswith(start)}
+
+
 def from_attention(
-    sums_of_repeat: Mapping[int, AttentionSums], panel: pa.Table, token_vectors: np.ndarray | None = None
+    sums_of_repeat: Mapping[int, AttentionSums],
+    panel: pa.Table,
+    token_vectors: np.ndarray | None = None,
+    even: Mapping[int, EvenSums] | None = None,
 ) -> EdgeScores:
     """Turn summed attention into mean attention per pair, plain and lifted, for every layer and chosen head.
 
@@ -115,7 +134,8 @@ def from_attention(
     ranks were summed, their mean is ``attention_rank_normalised``. Where
     hidden states were summed, ``hidden_state`` is the cosine of the two genes' mean hidden states at a layer. A pair
     that no cell holds scores 0. ``token_embedding`` is the cosine of the genes' static embeddings, 0 for a gene without
-    one.
+    one. ``uniform_attention``, a null, is the mean of 1 / (number of keys) over the cells that hold both genes: what
+    ``attention`` would be if the model looked at every key of a cell evenly.
 
     Parameters
     ----------
@@ -125,6 +145,8 @@ def from_attention(
         The gene panel in the order of the sums' rows, with columns ``gene_id`` and ``symbol``.
     token_vectors
         Static embedding of each panel gene, shape (K, hidden), zeros where a gene has none; None: no such method.
+    even
+        Sums of even attention of each repeat; None: no such null.
     """
     keys, matrices, pairs = [], [], {}
 
@@ -144,7 +166,28 @@ def from_attention(
                 add(ScoreKey(repeat, "hidden_state", layer, symmetric=True), seen_together)
         if token_vectors is not None:
             add(ScoreKey(repeat, "token_embedding", symmetric=True), cosines(token_vectors))
-    return edge_scores(panel, keys, matrices, pairs)
+        if even is not None:
+            add(_even_key(repeat), mean_over_cells(even[repeat].summed, sums.pairs))
+    made = edge_scores(panel, keys, matrices, pairs)
+    return made if even is None else replace(made, left_out=_even_left_out(sums_of_repeat, even))
+
+
+def _even_key(repeat: int) -> ScoreKey:
+    return ScoreKey(repeat, "uniform_attention", symmetric=True)
+
+
+def _even_left_out(sums_of_repeat: Mapping[int, AttentionSums], even: Mapping[int, EvenSums]) -> LeftOut | None:
+    """Even attention of the TFs' pairs without each group of cells; None where attention was not kept by groups."""
+    groups_of = {repeat: sums.groups for repeat, sums in sums_of_repeat.items() if sums.groups is not None}
+    if not groups_of:
+        return None
+    tfs = next(iter(groups_of.values())).tfs
+    pairs = {repeat: sums_of_repeat[repeat].pairs[tfs] - groups.pairs for repeat, groups in groups_of.items()}
+    scores = {
+        _even_key(repeat): without(even[repeat].summed[None, tfs], even[repeat].of_groups[:, None], left)
+        for repeat, left in pairs.items()
+    }
+    return LeftOut.of_arrays(tfs, {repeat: groups.n_cells for repeat, groups in groups_of.items()}, scores, pairs)
 
 
 def attention_methods(sums: AttentionSums) -> dict[str, np.ndarray]:

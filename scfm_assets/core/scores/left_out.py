@@ -61,6 +61,17 @@ class LeftOut:
         """Hold scores that are at hand."""
         return cls(tfs, n_cells, scores.get, pairs, scores)
 
+    def beside(self, other: LeftOut | None) -> LeftOut:
+        """Take the scores that these lack from others of the same TFs and groups."""
+        if other is None:
+            return self
+
+        def scores(key: ScoreKey) -> np.ndarray | None:
+            known = self.scores(key)
+            return other.scores(key) if known is None else known
+
+        return LeftOut(self.tfs, self.n_cells, scores, self.pairs)
+
     def to_tensors(self, keys: Sequence[ScoreKey]) -> dict[str, np.ndarray]:
         """Arrays for a safetensors container; nothing if the scores are not at hand."""
         if self.stored is None:

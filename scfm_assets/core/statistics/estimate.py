@@ -80,6 +80,7 @@ class Estimate:
         *,
         smallest: float,
         sided: Sided = "two-sided",
+        units_are: str = "independent units",
     ) -> Test:
         """Test whether it differs from 0.
 
@@ -91,6 +92,8 @@ class Estimate:
             Smallest difference of interest, which the test's power is for.
         sided
             ``greater`` or ``less`` where the hypothesis names a side.
+        units_are
+            What the units are, in the plural.
         """
         return Test(
             study,
@@ -101,6 +104,7 @@ class Estimate:
             p=self.p(sided),
             n=self.units,
             effect=self.effect,
+            effect_of=f"Cohen's d over {units_are}",
             power=self.power(smallest, sided=sided),
             mde=self.mde(sided=sided),
         )

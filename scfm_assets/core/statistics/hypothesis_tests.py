@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import false_discovery_control
 
-from scfm_assets.core.statistics.power import ALPHA, POWER
+from scfm_assets.core.words import ALPHA, verdict_of_test
 from scfm_assets.tables.studies import HYPOTHESES, TESTS
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-Verdict = Literal["supported", "not supported", "underpowered"]
 NUMBERS = ("value", "p", "effect", "power", "mde")
 
 
@@ -40,6 +39,8 @@ class Test:
         Independent units; None if there is no such number.
     effect
         Effect size.
+    effect_of
+        What it is, and over which units: "Cohen's d over TFs"; effects of two kinds cannot be compared.
     power
         Chance of detecting the smallest effect of interest that the study declares.
     mde
@@ -58,6 +59,7 @@ class Test:
     effect: float = np.nan
     power: float = np.nan
     mde: float = np.nan
+    effect_of: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("p", "power"):
@@ -94,18 +96,6 @@ def tests_of(hypotheses: pa.Table) -> list[Test]:
     return [Test(**row | {name: np.nan for name in NUMBERS if row[name] is None}) for row in rows]
 
 
-def verdict_of(q: float, power: float, *, alpha: float = ALPHA) -> Verdict:
-    """Say what a test says.
-
-    ``supported``: q is at most alpha. Else ``underpowered`` if the power for the smallest effect of interest is below
-    0.8, or if nothing could be tested: then the lack of an effect means nothing. Else ``not supported``; this too
-    where no power was declared, as nothing is known against the test.
-    """
-    if q <= alpha:
-        return "supported"
-    return "underpowered" if power < POWER or np.isnan(q) else "not supported"
-
-
 def tests_table(tests: Sequence[Test], *, alpha: float = ALPHA) -> pa.Table:  # noqa: PT028 -- no test of pytest's
     """Adjust all tests and judge them by `q_family`.
 
@@ -137,6 +127,6 @@ def tests_table(tests: Sequence[Test], *, alpha: float = ALPHA) -> pa.Table:  # 
         places = list(members)
         q_family[places] = benjamini_hochberg(p[places])
     return TESTS.rows(
-        asdict(test) | {"q_family": q, "q_global": q_of_all, "verdict": verdict_of(q, test.power, alpha=alpha)}
+        asdict(test) | {"q_family": q, "q_global": q_of_all, "verdict": verdict_of_test(q, test.power, alpha=alpha)}
         for test, q, q_of_all in zip(tests, q_family.tolist(), q_global.tolist(), strict=True)
     )

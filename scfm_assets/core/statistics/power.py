@@ -15,11 +15,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import nctdtr, ndtr, ndtri, stdtrit
 
-Sided = Literal["two-sided", "greater", "less"]
+from scfm_assets.core.words import ALPHA, POWER
 
-ALPHA = 0.05
-POWER = 0.8
-"""What a study aims at, and below which a null result says nothing."""
+Sided = Literal["two-sided", "greater", "less"]
 
 
 def power_of_difference(

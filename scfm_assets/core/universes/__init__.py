@@ -1,6 +1,6 @@
 """Which pairs are ranked, and which of them are edges."""
 
-from scfm_assets.core.universes.grounds import Ground, grounds_of
+from scfm_assets.core.universes.grounds import Ground, common_universe, grounds_of, with_common
 from scfm_assets.core.universes.matched_universes import LIMIT, Imbalance, MaskedUniverse
 from scfm_assets.core.universes.of_tissue import (
     TissueUniverses,
@@ -38,10 +38,12 @@ __all__ = [
     "balance_of",
     "candidates",
     "ceiling_rows",
+    "common_universe",
     "edges_in_panel",
     "grounds_of",
     "positives",
     "references_in_panel",
     "tissue_universes",
     "universe_rows",
+    "with_common",
 ]

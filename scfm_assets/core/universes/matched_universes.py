@@ -1,7 +1,7 @@
-"""Universes in which a gene-level null knows nothing: negatives, or the positives themselves, are matched.
+"""The universe in which a gene-level null knows nothing: negatives are matched.
 
-Both are functions of network, panel and gene levels alone. The gene levels are those of all cells of the processed
-atlas, so that a universe is the same for every method, model, layer and n_cells.
+It is a function of network, panel and gene levels alone. The gene levels are those of all cells of the processed atlas,
+so that it is the same for every method, model, layer and n_cells.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
 
 from scfm_assets.core.base import seed_from
 from scfm_assets.core.metrics import CandidatePairs
-from scfm_assets.core.universes.control_networks import degree_matched as edges_of_same_degrees
 from scfm_assets.core.universes.control_networks import tf_grid_of
 from scfm_assets.core.universes.universe import PanelEdges
 
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 MOST = 50
 """Negatives of a positive, at most."""
 TOLERANCES = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""How far TF and target of a negative may lie from those of its positive, each in the logarithms of mean and detection,
-in standard deviations: of the network's TFs for the TF's end, of the panel for the target's."""
+"""How far TF and target of a negative may lie from those of its positive, in the logarithm of every level, in standard
+deviations: of the network's TFs for the TF's end, of the panel for the target's."""
 LIMIT = 0.1
 """Largest standardised difference that counts as balanced (Austin 2009, Statistics in Medicine 28)."""
-AIM = 0.05
+AIM = 0.03
 """Largest one that the matching settles for while it can choose: a null's AUROC is then within about 0.03 of 0.5."""
+FEWEST = 3
+"""Negatives of an edge, on average, below which none leaves for the sake of balance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +95,6 @@ def universe_seed(name: str, network_digest: str, gene_ids: Sequence[str], tissu
     return seed_from("universe", name, network_digest, np.asarray(gene_ids, str), tissue)
 
 
-def degree_matched(edges: PanelEdges, *, seed: int) -> MaskedUniverse:
-    """Rank the edges of a degree-matched control network among all pairs of `tf_grid`."""
-    control = edges_of_same_degrees(edges, seed=seed)
-    return MaskedUniverse("degree_matched", tf_grid_of(edges), control.mask, edges.tfs)
-
-
 def expression_matched(
     edges: PanelEdges, levels: GeneLevels, *, seed: int, most: int = MOST, aim: float = AIM
 ) -> MaskedUniverse:
@@ -109,25 +105,26 @@ def expression_matched(
     none at the widest takes no more, and is left out of the universe if it never found one. A negative thus serves one
     edge only: in a mask it counts once, and would count too little if it served several.
 
-    Edges that run out of near negatives before the others unbalance the universe. So it holds the turns up to the last
-    one after which all differences of `balance` are below `aim`, or, where there is none, up to the best one. No score
-    of any method has a say in that.
+    Edges that run out of near negatives before the others unbalance the universe. So negatives leave it again, each
+    time the one without which positives and negatives are most alike, until all differences of `balance`, and those of
+    ranks, are below `aim`; where they never are while there are `FEWEST` times as many negatives as edges, those stay
+    that were best. No score of any method has a say in that.
 
     Parameters
     ----------
     edges
         The network in the panel.
     levels
-        Mean and detection of the panel's genes over all cells of the processed atlas.
+        What the panel's genes are like over all cells of the processed atlas; all of it is matched.
     seed
         Decides all that is random, see `universe_seed`.
     most, aim
         Negatives of an edge at most, and the largest standardised difference.
     """
     draw = _Draw(edges, levels, np.random.default_rng(seed), most)
-    turn, place = draw.turns()
+    place = draw.places()
     matched = np.isin(np.arange(len(edges.source)), list(draw.served))
-    taken = place[turn <= _last_balanced_turn(edges, levels, matched, (turn, place), aim)]
+    taken = place[_balanced(edges, levels, matched, place, aim)]
     positive, candidate = np.zeros_like(edges.mask), np.zeros_like(edges.mask)
     positive[edges.source[matched], edges.target[matched]] = True
     candidate[np.divmod(taken, edges.n_genes)] = True
@@ -140,25 +137,24 @@ class _Draw:
 
     def __init__(self, edges: PanelEdges, levels: GeneLevels, rng: np.random.Generator, most: int) -> None:
         self.edges, self.rng, self.most = edges, rng, most
-        self.tf_apart = _apart(levels.both[edges.tfs])
-        self.target_apart = _apart(levels.both)
+        self.tf_apart = _apart(levels.side_by_side[edges.tfs])
+        self.target_apart = _apart(levels.side_by_side)
         self.row = np.searchsorted(edges.tfs, edges.source)
         self.free = tf_grid_of(edges) & ~edges.mask
         self.step = np.zeros(len(edges.source), int)
         self.stock: list[list[int]] = [[] for _ in edges.source]
         self.served: set[int] = set()
 
-    def turns(self) -> tuple[np.ndarray, np.ndarray]:
-        """Turn, from 1, and place of each negative that is taken."""
+    def places(self) -> np.ndarray:
+        """Place of each negative that is taken, in the order of turns."""
         taken = []
-        for turn in range(1, self.most + 1):
+        for _ in range(self.most):
             for edge in self.rng.permutation(len(self.stock)).tolist():
                 place = self._take(edge)
                 if place is not None:
-                    taken.append((turn, place))
+                    taken.append(place)
                     self.served.add(edge)
-        turns, places = np.array(taken, np.int64).reshape(-1, 2).T
-        return turns, places
+        return np.array(taken, np.int64)
 
     def _take(self, edge: int) -> int | None:
         flat = self.free.reshape(-1)
@@ -185,35 +181,51 @@ class _Draw:
 
 
 def _apart(values: np.ndarray) -> np.ndarray:
-    """Larger of the distances in the logarithms of both levels (n, 2), in standard deviations; shape (n, n).
+    """Largest of the distances in the logarithms of the levels (n, n_levels), in standard deviations; shape (n, n).
 
     The levels of a panel are skew: on the plain scale most genes would lie within one tolerance.
     """
     logs = np.log(np.maximum(values, np.min(values, initial=1.0, where=values > 0, axis=0)))
     spread = logs.std(axis=0)
     scaled = logs / np.where(spread > 0, spread, 1)
-    return np.abs(scaled[:, None] - scaled[None]).max(axis=2)
+    apart = np.zeros((len(values), len(values)))
+    for level in scaled.T:  # one at a time: all at once would be many matrices
+        np.maximum(apart, np.abs(level[:, None] - level), out=apart)
+    return apart
 
 
-def _last_balanced_turn(
-    edges: PanelEdges,
-    levels: GeneLevels,
-    matched: np.ndarray,
-    drawn: tuple[np.ndarray, np.ndarray],
-    aim: float,
-) -> int:
-    turn, place = drawn
-    last_turn = int(turn.max(initial=0))
-    if np.count_nonzero(matched) < 2:  # no spread, no difference to tell
-        return last_turn
-    of_positives = _levels_of_pairs(levels, edges.source[matched], edges.target[matched])
-    of_negatives = _levels_of_pairs(levels, *np.divmod(place, edges.n_genes))
-    worst = [
-        np.abs(standardised_difference(of_positives, of_negatives[: np.searchsorted(turn, last, side="right")])).max()
-        for last in range(1, last_turn + 1)
-    ]
-    good = np.flatnonzero(np.array(worst) < aim)
-    return 1 + int(good[-1] if len(good) else np.argmin(worst))
+def _balanced(edges: PanelEdges, levels: GeneLevels, matched: np.ndarray, place: np.ndarray, aim: float) -> np.ndarray:
+    """Say which negatives stay, boolean (n,): one after the other leaves that is most to blame for the worst balance.
+
+    Balance is that of the levels, which `balance` reports, and of the ranks of levels, products and sums: a null knows
+    nothing where edges rank as high as other pairs.
+    """
+    stay = np.ones(len(place), bool)
+    n_pos = int(np.count_nonzero(matched))
+    if n_pos < 2 or not len(place):  # no spread, no difference to tell
+        return stay
+    source, target = np.divmod(place, edges.n_genes)
+    ends = np.r_[edges.source[matched], source], np.r_[edges.target[matched], target]
+    tf, other = (levels.side_by_side[end] for end in ends)
+    ranks = rankdata(np.column_stack([tf, other, tf * other, tf + other]), axis=0)
+    positives, negatives = np.split(np.column_stack([tf, other, ranks]), [n_pos])
+    spread = np.sqrt((positives.var(axis=0, ddof=1) + negatives.var(axis=0)) / 2)
+    scale = np.where(spread > 0, spread, 1)
+    centre, scaled = positives.mean(axis=0) / scale, negatives / scale
+    total, n = scaled.sum(axis=0), len(place)
+    best, worst_of_best = stay.copy(), np.inf
+    while True:
+        apart = total / n - centre
+        worst = float(np.abs(apart).max())
+        if worst < worst_of_best:
+            best, worst_of_best = stay.copy(), worst
+        if worst < aim or n <= max(FEWEST * n_pos, 2):
+            return stay if worst < aim else best
+        # Without x the squared imbalance is |apart + (mean - x) / (n - 1)|^2: the smallest one leaves.
+        moved = apart + (total / n - scaled) / (n - 1)
+        blame = np.where(stay, (moved**2).sum(axis=1), np.inf)
+        leaves = int(np.argmin(blame))
+        stay[leaves], total, n = False, total - scaled[leaves], n - 1
 
 
 # Balance ------------------------------------------------------------------------------------------------------------
@@ -231,7 +243,7 @@ class Imbalance(NamedTuple):
 
 
 def balance(universe: MaskedUniverse, edges: PanelEdges, levels: GeneLevels) -> tuple[Imbalance, ...]:
-    """Compare positives and negatives in mean and detection of TF and target; NaN without two of each kind."""
+    """Compare positives and negatives in all levels of TF and target; NaN without two of each kind."""
     grid = tf_grid_of(edges)
     before, after = (
         standardised_difference(
@@ -240,7 +252,7 @@ def balance(universe: MaskedUniverse, edges: PanelEdges, levels: GeneLevels) -> 
         )
         for candidate, positive in ((grid, edges.mask), (universe.candidate, universe.positive))
     )
-    names = [(end, level) for end in ("TF", "target") for level in ("mean", "detection")]
+    names = [(end, level) for end in ("TF", "target") for level in levels.by_name]
     return tuple(Imbalance(*name, float(was), float(now)) for name, was, now in zip(names, before, after, strict=True))
 
 
@@ -254,6 +266,6 @@ def standardised_difference(positives: np.ndarray, negatives: np.ndarray) -> np.
 
 
 def _levels_of_pairs(levels: GeneLevels, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Mean and detection of the TF, then of the target, shape (n, 4)."""
-    both = levels.both
+    """All levels of the TF, then of the target, shape (n, 2 n_levels)."""
+    both = levels.side_by_side
     return np.column_stack([both[source], both[target]])

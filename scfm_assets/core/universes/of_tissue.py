@@ -16,12 +16,11 @@ from scfm_assets.core.universes.matched_universes import (
     Imbalance,
     MaskedUniverse,
     balance,
-    degree_matched,
     expression_matched,
     universe_seed,
 )
 from scfm_assets.core.universes.universe import ALL_PAIRS, TF_GRID, PanelEdges, candidates, edges_in_panel
-from scfm_assets.tables.networks import CEILINGS, UNIVERSES
+from scfm_assets.tables.networks import CEILINGS, LEVELS, UNIVERSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from scfm_assets.core.base import Passed
     from scfm_assets.core.networks import NetworkTable
 
+LEVEL = "levels."
+WHOLE = 0.9
+"""Share of tf_grid from which on a universe is called the whole grid."""
 COMPLETENESS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Shares of the true edges that a network may hold, from poor to complete."""
 
@@ -70,7 +72,7 @@ class TissueUniverses:
     Attributes
     ----------
     levels
-        Mean and detection of the panel's genes over all cells of the processed atlas.
+        What the panel's genes are like over all cells of the processed atlas.
     networks
         Those with an edge in the panel.
     """
@@ -85,7 +87,7 @@ class TissueUniverses:
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Arrays and metadata for a safetensors container."""
-        tensors = {"levels.mean": self.levels.mean, "levels.detection": self.levels.detection}
+        tensors = {f"{LEVEL}{name}": values for name, values in self.levels.by_name.items()}
         records = []
         for i, network in enumerate(self.networks):
             tensors |= {f"{i}.{end}": getattr(network.edges, end) for end in ("tfs", "source", "target")}
@@ -99,7 +101,8 @@ class TissueUniverses:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, np.ndarray], words: Mapping[str, str]) -> TissueUniverses:
         """Undo `to_tensors`."""
-        levels, networks = GeneLevels(tensors["levels.mean"], tensors["levels.detection"]), []
+        of_genes = {name.removeprefix(LEVEL): values for name, values in tensors.items() if name.startswith(LEVEL)}
+        levels, networks = GeneLevels(of_genes.pop("mean"), of_genes.pop("detection"), of_genes), []
         n_genes = len(levels.mean)
 
         def mask(name: str) -> np.ndarray:
@@ -135,7 +138,7 @@ def tissue_universes(
     gene_ids, symbols
         The panel.
     levels
-        Mean and detection of its genes.
+        What its genes are like.
     tissue
         Whose edges count.
     asked
@@ -147,15 +150,9 @@ def tissue_universes(
         if not len(edges.source):
             continue
         seeds = {name: universe_seed(name, network.digest, gene_ids, tissue) for name in MATCHED if name in asked}
-        matched = tuple(_matched(name, edges, levels, seed) for name, seed in seeds.items())
+        matched = tuple(expression_matched(edges, levels, seed=seed) for seed in seeds.values())
         of_networks.append(NetworkUniverses(network.name, network.version, edges, matched))
     return TissueUniverses(levels, tuple(of_networks))
-
-
-def _matched(name: str, edges: PanelEdges, levels: GeneLevels, seed: int) -> MaskedUniverse:
-    if name == "degree_matched":
-        return degree_matched(edges, seed=seed)
-    return expression_matched(edges, levels, seed=seed)
 
 
 # What there is to say of them ---------------------------------------------------------------------------------------
@@ -172,7 +169,12 @@ def universe_rows(universes: TissueUniverses) -> pa.Table:
         }
         named = {"network": network.network, "network_version": network.version, "universe": universe.name}
         counts = {"n_tfs": len(network.edges.tfs), "n_pos": n_pos, "n_neg": n - n_pos, "base_rate": n_pos / max(1, n)}
-        rows.append({**named, **counts, "left_out": universe.left_out, **differences})
+        grid = len(network.edges.tfs) * (network.edges.n_genes - 1)
+        of_grid = min(1.0, n / max(1, grid))
+        unknown = dict.fromkeys(f"{end}_{level}_difference" for end in ("tf", "target") for level in LEVELS)
+        rows.append(
+            {**named, **counts, "left_out": universe.left_out, "share_of_grid": of_grid, **unknown, **differences}
+        )
     return UNIVERSES.rows(rows)
 
 
@@ -216,7 +218,7 @@ def balance_of(universes: TissueUniverses) -> dict[str, tuple[Imbalance, ...]]:
 
 
 def are_balanced(universes: TissueUniverses) -> Passed:
-    """Compare mean and detection of positives and negatives, at both ends, of all expression-matched universes."""
+    """Compare what genes are like in positives and negatives, at both ends, of all expression-matched universes."""
     worst = {
         network: max(rows, key=lambda row: abs(row.after) if not np.isnan(row.after) else np.inf)
         for network, rows in balance_of(universes).items()
@@ -229,4 +231,11 @@ def are_balanced(universes: TissueUniverses) -> Passed:
         return True, "no expression-matched universe"
     return all(
         abs(row.after) < LIMIT for row in worst.values()
-    ), f"largest standardised differences: {'; '.join(differences)}"
+    ), f"largest standardised differences: {'; '.join(differences)}{_whole_grids(universes)}"
+
+
+def _whole_grids(universes: TissueUniverses) -> str:
+    """Name the networks whose expression-matched universe holds nearly all pairs of the grid: it says nothing new."""
+    rows = [row for row in universe_rows(universes).to_pylist() if row["universe"] == "expression_matched"]
+    whole = [f"{row['network']} ({row['share_of_grid']:.0%})" for row in rows if row["share_of_grid"] >= WHOLE]
+    return f"; nothing was to be matched, it is the whole grid: {', '.join(whole)}" if whole else ""

@@ -161,7 +161,8 @@ def _over_error(value: float, low: float | None, units: int) -> Estimate:
 
 
 def _test(family: str, key: Key, statistic: str, estimate: Estimate, *, rise: float, sided: Sided) -> Test:
-    return estimate.as_test(STUDY, family, _hypothesis(family, key), statistic, smallest=rise, sided=sided)
+    what = _hypothesis(family, key)
+    return estimate.as_test(STUDY, family, what, statistic, smallest=rise, sided=sided, units_are="data sets")
 
 
 def verdict(tables: Mapping[str, pa.Table], tests: pa.Table) -> StudyVerdict:

@@ -38,7 +38,7 @@ def _tables(levels: dict[str, float]) -> dict[str, pa.Table]:
         value = float(level + rng.normal(0, SPREAD))
         row = {"simulator": simulator, "case": case, "seed": seed, "method": name, "is_null": is_null, "value": value}
         row |= {"lo": None, "hi": None, "units": 9, "n_pos": 50, "n_neg": 950, "hardest_null": None}
-        row |= {"above_null": None, "p": None, "verdict": "null" if is_null else "made up"}
+        row |= {"above_null": None, "p": None, "p_degrees": None, "verdict": "null" if is_null else "made up"}
         rows += [row | {"metric": metric} for metric in ("auroc", "auprc_ratio")]
     scores = SCORES.rows(rows)
     of_orders = {"orderings": orderings(settings, scores), "ranks": ranks(settings, scores)}

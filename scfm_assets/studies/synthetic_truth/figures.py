@@ -66,7 +66,7 @@ def auroc_by_method(scores: pa.Table, *, case: str = NONE) -> Figure:
         axes[0].set_ylabel("AUROC")
         for ax, place in zip(axes, drawn, strict=True):
             top = float(nulls[place].max())
-            ends = [End(top, best[place], QUIET, "best null")]
+            ends = [End(top, best[place], QUIET, "highest null")]
             label_ends(ax, [*ends, End(CHANCE, "chance", QUIET)] if abs(top - CHANCE) > 0.02 else ends)
         return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from scipy.stats import binom
 
 from scfm_assets.core.evaluation import SMALLEST
-from scfm_assets.core.statistics import ALPHA, Estimate, Test
+from scfm_assets.core.statistics import ALPHA, ClaimPower, ErrorSource, Estimate, Test, power_of_claim
 from scfm_assets.studies.study import StudyVerdict
 from scfm_assets.studies.synthetic_truth.data_sets import NONE
 from scfm_assets.studies.synthetic_truth.orderings import SeedBlock, blocks, kendall
@@ -27,7 +28,7 @@ BEATS_NULLS, MISLED, AGREE = "beats_nulls", "misled", "simulators_agree"
 CORRELATIONS = ("pearson", "spearman")
 """Methods that the adversarial cases are made to mislead."""
 AGREEING = 0.9
-"""Share of data sets in agreement from which on two simulators are said to order methods alike."""
+"""Share of data sets in agreement that the power of the test is for."""
 
 
 def hypotheses(tables: Mapping[str, pa.Table]) -> list[Test]:
@@ -67,7 +68,17 @@ def _beats(simulator: str, method: str, above: np.ndarray) -> Test:
     hardest = int(np.argmax(np.nan_to_num(p, nan=np.inf)))
     what = f"{method} ranks the edges of the {simulator} simulator better than every gene-level null"
     statistic = f"mean difference of AUROC to the hardest null ({NULLS[hardest].name})"
-    return _test(BEATS_NULLS, what, statistic, rivals[hardest])
+    tested = _test(BEATS_NULLS, what, statistic, rivals[hardest])
+    return replace(tested, **_power_of_all(above)._asdict())
+
+
+def _power_of_all(above: np.ndarray) -> ClaimPower:
+    """Power to beat all nulls at once, for a method that is the smallest effect above the highest of them."""
+    if len(above) < 2:
+        return ClaimPower(np.nan, np.nan)
+    covariance, means = np.cov(above, rowvar=False).reshape(above.shape[1], -1) / len(above), above.mean(axis=0)
+    source = ErrorSource(covariance, len(above))
+    return power_of_claim([source], SMALLEST["auroc"].size, means - means.min(), alpha=2 * ALPHA)
 
 
 def _misled(simulator: str, case: str, method: str, lowered: np.ndarray) -> Test:
@@ -76,7 +87,10 @@ def _misled(simulator: str, case: str, method: str, lowered: np.ndarray) -> Test
 
 
 def _test(family: str, hypothesis: str, statistic: str, estimate: Estimate) -> Test:
-    return estimate.as_test(STUDY, family, hypothesis, statistic, smallest=SMALLEST["auroc"], sided="greater")
+    smallest = SMALLEST["auroc"].size
+    return estimate.as_test(
+        STUDY, family, hypothesis, statistic, smallest=smallest, sided="greater", units_are="data sets"
+    )
 
 
 def _agree(one: str, other: str, of: dict[str, SeedBlock], orderings: pa.Table) -> Test:
@@ -92,12 +106,13 @@ def _agree(one: str, other: str, of: dict[str, SeedBlock], orderings: pa.Table) 
     return Test(
         STUDY,
         AGREE,
-        f"the simulators {one} and {other} put the methods into one order",
+        f"methods stand in the same order in a data set of {one} and one of {other} more often than in opposite ones",
         "Kendall's tau of the means over seeds; p by the signs of tau between data sets",
         row[0]["tau"] if row else np.nan,
         float(binom.sf(above - 1, n, 0.5)) if n else np.nan,
         n,
         effect=above / n if n else np.nan,
+        effect_of="share of pairs of data sets whose tau is above 0",
         power=float(binom.sf(needed - 1, n, AGREEING)),
     )
 

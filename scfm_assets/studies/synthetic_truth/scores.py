@@ -6,10 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scfm_assets.core.evaluation import BEATS, DOES_NOT_BEAT, NULL, SMALLEST, UNDERPOWERED, WORSE
-from scfm_assets.core.metrics import METRICS, CandidatePairs
+from scfm_assets.core.evaluation import NULL
+from scfm_assets.core.metrics import METRICS, METRICS_OF_PLACES, CandidatePairs
 from scfm_assets.core.scores import NULLS, cells_of, chosen_methods
-from scfm_assets.core.statistics import ALPHA, POWER, Shared, over_tfs, power_of_difference
+from scfm_assets.core.statistics import (
+    ALPHA,
+    ErrorSource,
+    Permuted,
+    Shared,
+    covariance_of_differences,
+    errors_between,
+    over_network,
+    permutation_test,
+    power_of_claim,
+    series_of_degrees,
+)
+from scfm_assets.core.words import MARGINS, against_nulls
 from scfm_assets.studies.synthetic_truth.data_sets import cases_of, data_sets, donor_of, methods_in
 from scfm_assets.studies.synthetic_truth.tables import SCORES
 
@@ -71,17 +83,26 @@ def measure(
 def readings(made: Simulated, methods: Sequence[BaselineMethod]) -> list[dict[str, Any]]:
     """Measure methods and the nulls beside them on one data set, over the pairs of a TF and another gene."""
     cells = cells_of(made.counts, np.arange(len(made.genes)))
-    pairs = CandidatePairs.of_masks(*made.tf_grid())
+    candidate, positive = made.tf_grid()
+    pairs = CandidatePairs.of_masks(candidate, positive)
     every = (*methods, *NULLS)
-    shared = over_tfs([pairs.rank(pairs.of(method.function(cells, made.tfs))) for method in every])
+    scores = np.stack([pairs.of(method.function(cells, made.tfs)) for method in every])
+    shared = over_network([pairs.rank(of_method) for of_method in scores])
+    labels = series_of_degrees(candidate, positive, permutations=PERMUTATIONS, seed=0)
+    of_degrees = permutation_test(scores, pairs, metrics=tuple(METRICS_OF_PLACES), labels=iter([labels]))
     low, high = shared.intervals()
     rows = []
     for place, method in enumerate(every):
-        against = [NO_NULL] * len(METRICS) if method.null else _against_nulls(shared, place, len(methods))
+        against = (
+            [NO_NULL] * len(METRICS)
+            if method.null
+            else _against_nulls(shared, place, len(methods), of_degrees[place], pairs.n / pairs.n_pos)
+        )
         for metric, value, lo, hi, comparison in zip(
             METRICS, shared.values[place], low[place], high[place], against, strict=True
         ):
             numbers = {"value": value, "lo": lo, "hi": hi, "above_null": comparison[1], "p": comparison[2]}
+            numbers["p_degrees"] = comparison[4]
             rows.append(
                 {"method": method.name, "is_null": method.null, "metric": metric.name, "units": shared.units}
                 | {"n_pos": pairs.n_pos, "n_neg": pairs.n_neg, "hardest_null": comparison[0], "verdict": comparison[3]}
@@ -90,30 +111,41 @@ def readings(made: Simulated, methods: Sequence[BaselineMethod]) -> list[dict[st
     return rows
 
 
-Against = tuple[str | None, float, float, str]
-NO_NULL: Against = (None, np.nan, np.nan, NULL)
+PERMUTATIONS = 199
+"""Networks with the same degrees."""
+Against = tuple[str | None, float, float, str, float]
+NO_NULL: Against = (None, np.nan, np.nan, NULL, np.nan)
 
 
-def _against_nulls(shared: Shared, place: int, first_null: int) -> list[Against]:
-    """Say of each metric which null is the hardest, by how much it is beaten, p and verdict.
+def _against_nulls(
+    shared: Shared, place: int, first_null: int, of_degrees: Mapping[str, Permuted], over_base_rate: float
+) -> list[Against]:
+    """Say of each metric which null is the hardest, by how much it is beaten, p, verdict, and p of the degrees.
 
     To beat the nulls is to beat each of them, so p is the largest and no null is chosen on the data. To be worse than
     one of them is a claim about any of four, so alpha is divided by four.
     """
-    of_nulls = [shared.difference(place, first_null + i) for i in range(len(NULLS))]
+    nulls = [first_null + i for i in range(len(NULLS))]
+    of_nulls = list(zip(*(shared.difference(place, null) for null in nulls), strict=True))
+    errors = np.array([[rival.error for rival in rivals] for rivals in of_nulls])
+    covariances = np.nan_to_num(covariance_of_differences(errors, errors_between(shared, nulls)))
     comparisons: list[Against] = []
-    for rivals in zip(*of_nulls, strict=True):
+    for metric, (rivals, covariance) in enumerate(zip(of_nulls, covariances, strict=True)):
+        name, of_rivals = METRICS[metric].name, shared.values[nulls, metric]
         # Rises from 0 to 2 as the method falls behind; what cannot be tested is not beaten.
         behind = np.nan_to_num([null.p if null.difference > 0 else 2 - null.p for null in rivals], nan=1.0)
-        hardest = int(np.argmax(behind))
-        rival = rivals[hardest]
-        worse = any(null.difference < 0 and null.p <= ALPHA / len(rivals) for null in rivals)
-        power = power_of_difference(SMALLEST["auroc"], rival.error, units=shared.units)
-        if behind[hardest] <= ALPHA:
-            verdict = BEATS
-        elif worse:
-            verdict = WORSE
-        else:
-            verdict = UNDERPOWERED if rival.metric == "auroc" and not power >= POWER else DOES_NOT_BEAT
-        comparisons.append((NULLS[hardest].name, rival.difference, min(float(behind[hardest]), 1.0), verdict))
+        hardest, highest = int(np.argmax(behind)), float(of_rivals.max())
+        permuted = of_degrees["auprc" if name == "auprc_ratio" else name]
+        scale = over_base_rate if name == "auprc_ratio" else 1.0
+        needed = scale * float(np.quantile(permuted.permuted, 1 - ALPHA))
+        source = ErrorSource(covariance, shared.units)
+        claim = power_of_claim([source], MARGINS[name].above(highest), highest - of_rivals, also=(highest, needed))
+        verdict = against_nulls(
+            [null.verdict for null in rivals],
+            worse=any(null.difference < 0 and null.p <= ALPHA / len(rivals) for null in rivals),
+            p_degrees=permuted.p(),
+            power=claim.power,
+        )
+        p = min(float(behind[hardest]), 1.0)
+        comparisons.append((NULLS[hardest].name, rivals[hardest].difference, p, verdict, permuted.p()))
     return comparisons

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from scfm_assets.cli.fits import format_fits
-from scfm_assets.core.curves.fit import FORMS, VERDICTS, CurveFit, fit_curves, summary
+from scfm_assets.core.curves.conclusion import conclude
+from scfm_assets.core.curves.fit import FORMS, VERDICTS, CurveFit, fit_curves, fit_points
+from scfm_assets.core.curves.least_squares import Points
 from scfm_assets.core.curves.table import as_row, fit_table, read_points
 from scfm_assets.errors import ScfmError
 
@@ -69,7 +71,7 @@ def test_table_of_four_decimals_gives_the_same_parameters_and_r2_within_its_roun
 def test_aicc_orders_the_forms_as_the_reference_does(y):
     fits = by_name(fit_curves(N, y))
     order = ["logarithmic", "exponential_saturation", "michaelis_menten", "power", "linear"]
-    assert sorted(fits, key=lambda name: fits[name].aicc) == order
+    assert sorted(fits, key=lambda name: fits[name].aicc) == [*order, "constant"]
     # the reference stopped its power law at exponent 0.00033, short of the optimum: -62.04 for our -62.06
     reference = [-69.24, -66.73, -64.30, -62.04, -61.27]
     assert [fits[name].aicc for name in order] == pytest.approx(reference, abs=0.02)
@@ -87,14 +89,30 @@ def test_power_law_of_the_published_points_is_degenerate_and_not_a_failure():
     assert power.asymptote is None
 
 
-def test_published_points_name_one_best_form_and_no_form_is_called_best_twice():
-    fits = fit_curves(N, PUBLISHED)
-    assert [fit.form.name for fit in fits if fit.verdict == "best"] == ["logarithmic"]
-    assert summary(fits) == "best: logarithmic"
-    exponential = by_name(fits)["exponential_saturation"]
+def test_published_points_do_not_tell_the_rising_forms_apart():
+    fits = by_name(fit_curves(N, PUBLISHED))
+    assert {name for name, fit in fits.items() if fit.verdict == "worse"} == {"constant"}
+    assert {name for name, fit in fits.items() if fit.chance > 0.05} == {
+        "logarithmic",
+        "power",
+        "exponential_saturation",
+        "michaelis_menten",
+    }
+    exponential = fits["exponential_saturation"]
     assert exponential.asymptote.value == pytest.approx(0.6073, abs=5e-5)
     assert exponential.asymptote.lo < 0.6073 < exponential.asymptote.hi < 0.65
     assert exponential.characteristic_n.value == pytest.approx(1 / value(exponential, "b"))
+    conclusion = conclude(tuple(fits.values()))
+    rising = "linear, logarithmic, exponential_saturation, michaelis_menten"
+    assert conclusion.sentence.startswith(f"indistinguishable: {rising}")
+    assert conclusion.asymptote is None  # the logarithmic curve has none, and nothing refutes it
+
+
+def test_a_curve_that_changes_is_not_called_flat_and_five_points_rank_no_forms():
+    conclusion = conclude(fit_curves(np.array([25, 50, 100, 200, 400]), np.array([0.53, 0.545, 0.56, 0.59, 0.60])))
+    assert conclusion.trend.p < 0.002
+    assert not conclusion.is_flat
+    assert conclusion.sentence == "too few points to tell forms apart"
 
 
 def test_akaike_weights_are_the_normalised_likelihoods():
@@ -106,6 +124,7 @@ def test_akaike_weights_are_the_normalised_likelihoods():
 # --- recovery --------------------------------------------------------------------------------------------------------
 
 TRUE = {
+    "constant": {"c": 0.6},
     "linear": {"a": 1e-4, "c": 0.5},
     "logarithmic": {"a": 0.03, "c": 0.4},
     "power": {"a": -0.9, "b": -0.5, "c": 0.8},
@@ -114,16 +133,16 @@ TRUE = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@pytest.mark.parametrize("form", [form for form in FORMS if form.rises], ids=lambda form: form.name)
 @pytest.mark.parametrize("sign", [1, -1], ids=["rising", "falling"])
-def test_noiseless_curve_of_each_form_is_recovered_and_chosen(form, sign):
+def test_curve_of_each_form_with_hardly_any_noise_is_recovered_and_chosen(form, sign):
     true = {**TRUE[form.name], "a": sign * TRUE[form.name]["a"]}
-    fits = fit_curves(N, form.function(N, **true))
+    fits = fit_curves(N, form.function(N, **true) + 1e-7 * np.cos(7 * N))
     fit = by_name(fits)[form.name]
     assert {name: value(fit, name) for name in true} == pytest.approx(true, rel=1e-4)
-    assert fit.r2 == pytest.approx(1, abs=1e-12)
-    assert fit.loo_rmse < 1e-6
-    assert fit.verdict == "best"
+    assert fit.r2 == pytest.approx(1, abs=1e-9)
+    assert fit.loo_rmse < 1e-5
+    assert fit.verdict in ("best", "indistinguishable")  # a power law can be a line
     if form.asymptote is not None:
         assert fit.asymptote.value == pytest.approx(float(form.asymptote(true)), abs=1e-5)
 
@@ -145,7 +164,7 @@ def test_saturating_forms_fitted_to_a_line_are_degenerate_and_bound_no_asymptote
     for name in ("exponential_saturation", "michaelis_menten"):
         assert fits[name].verdict == "degenerate"
         assert fits[name].asymptote is None or fits[name].asymptote.hi is None
-    assert fits["linear"].verdict == "best"
+    assert fits["linear"].verdict in ("best", "indistinguishable")
 
 
 def test_curve_that_saturates_before_the_first_point_says_so_and_still_bounds_its_asymptote():
@@ -159,7 +178,9 @@ def test_curve_that_saturates_before_the_first_point_says_so_and_still_bounds_it
 
 def test_noise_around_a_constant_is_called_flat():
     rng = np.random.default_rng(4)
-    assert summary(fit_curves(N, 0.5 + 0.01 * rng.standard_normal(9))).startswith("flat")
+    conclusion = conclude(fit_curves(N, 0.5 + 0.01 * rng.standard_normal(9)))
+    assert conclusion.sentence.startswith("flat")
+    assert conclusion.is_flat
 
 
 # --- references ------------------------------------------------------------------------------------------------------
@@ -199,6 +220,46 @@ def test_weighted_saturation_equals_scipy_from_the_true_start():
     )
     fit = by_name(fit_curves(N, y, sigma))["exponential_saturation"]
     assert [value(fit, name) for name in "abc"] == pytest.approx(best, rel=1e-5)
+
+
+def nested(sd: float = 0.01, at: float = 100.0) -> np.ndarray:
+    """Covariance of means over the first n of the same cells."""
+    return sd**2 * at / np.maximum(N[:, None], N)
+
+
+def test_correlated_points_are_fitted_as_scipy_does_with_the_same_covariance():
+    rng = np.random.default_rng(3)
+    covariance = nested()
+    y = 0.55 + 0.3 * (1 - np.exp(-0.006 * N)) + np.linalg.cholesky(covariance) @ rng.standard_normal(9)
+
+    def curve(n, a, b, c):
+        return c + a * (1 - np.exp(-b * n))
+
+    best, spread = optimize.curve_fit(
+        curve, N, y, p0=(0.3, 0.006, 0.55), sigma=covariance, xtol=1e-13, ftol=1e-13, absolute_sigma=True
+    )
+    fit = by_name(fit_points(Points(N, y, covariance, freedom=1e9)))["exponential_saturation"]
+    assert [value(fit, name) for name in "abc"] == pytest.approx(best, rel=1e-5)
+    rest = y - curve(N, *best)
+    assert fit.sse == pytest.approx(rest @ np.linalg.solve(covariance, rest), rel=1e-8)
+    # profile intervals bend a little away from scipy's linear ones: within 5 % of their width
+    for name, estimate, error in zip("abc", best, np.sqrt(np.diag(spread)), strict=True):
+        lo, hi = fit.parameters[name].lo, fit.parameters[name].hi
+        assert (lo, hi) == pytest.approx((estimate - 1.96 * error, estimate + 1.96 * error), abs=0.05 * 3.92 * error)
+
+
+def test_straight_lines_of_correlated_points_equal_generalised_least_squares_in_closed_form():
+    covariance = nested()
+    fit = by_name(fit_points(Points(N, PUBLISHED, covariance, freedom=9)))["logarithmic"]
+    X, inverse = np.column_stack([np.log(N), np.ones(9)]), np.linalg.inv(covariance)
+    beta = np.linalg.solve(X.T @ inverse @ X, X.T @ inverse @ PUBLISHED)
+    rest = PUBLISHED - X @ beta
+    noise = (9 + rest @ inverse @ rest) / (9 + 9 - 2)
+    half = stats.t.ppf(0.975, 16) * np.sqrt(noise * np.diag(np.linalg.inv(X.T @ inverse @ X)))
+    for i, name in enumerate("ac"):
+        assert fit.parameters[name].value == pytest.approx(beta[i], rel=1e-9)
+        limits = fit.parameters[name].lo, fit.parameters[name].hi
+        assert limits == pytest.approx((beta[i] - half[i], beta[i] + half[i]), rel=1e-7)
 
 
 def test_profile_intervals_equal_those_of_fits_that_are_made_again_at_every_step():
@@ -241,6 +302,7 @@ def test_asymptote_interval_equals_a_brute_scan_over_asymptotes():
     assert (fit.asymptote.lo, fit.asymptote.hi) == pytest.approx((accepted[0], accepted[-1]), abs=3e-5)
 
 
+@pytest.mark.long
 def test_intervals_cover_the_truth_as_often_as_they_say():
     rng = np.random.default_rng(0)
     truth = 0.55 + 0.3 * (1 - np.exp(-0.006 * N))
@@ -323,15 +385,16 @@ def test_constant_points_have_no_r2_and_no_best_form():
         assert {fit.verdict for fit in fits} == {"degenerate"}
         assert all(fit.r2 is None and fit.aicc is None and fit.weight is None for fit in fits)
         assert by_name(fits)["linear"].predict(np.array([10.0, 2000.0])) == pytest.approx([level, level], abs=1e-9)
-        assert summary(fits) == "no form is identified by these points"
+        assert conclude(fits).is_flat
 
 
-@pytest.mark.parametrize(("points", "few"), [(4, 5), (5, 3), (6, 0)])
-def test_forms_with_as_many_parameters_as_points_allow_no_aicc_and_say_so(points, few):
+@pytest.mark.parametrize("points", [4, 5, 6, 7])
+def test_points_that_leave_the_richest_form_fewer_than_three_residuals_rank_no_form_and_say_so(points):
     fits = fit_curves(N[:points], PUBLISHED[:points])
-    assert sum(fit.verdict == "too_few_points" for fit in fits) == few
+    assert {fit.verdict for fit in fits} == {"too_few_points"}
+    assert all(fit.weight is None for fit in fits)
     for fit in fits:
-        assert (fit.aicc is None) == (points <= len(fit.form.parameters) + 2) == (fit.verdict == "too_few_points")
+        assert (fit.aicc is None) == (points <= len(fit.form.parameters) + 2)
 
 
 def test_repeats_of_one_count_are_separate_points():
@@ -423,16 +486,19 @@ def test_missing_and_unknown_files_are_refused(tmp_path):
 def test_terminal_table_shows_every_form_best_first_and_the_published_numbers(published_csv):
     text = format_fits(fit_curves(*read_points(published_csv, "cells", "auroc")))
     rows = [line.split() for line in text.splitlines()]
-    assert [row[0] for row in rows[2:7]] == [
+    assert [row[0] for row in rows[2:8]] == [
         "logarithmic",
         "exponential_saturation",
         "michaelis_menten",
         "power",
         "linear",
+        "constant",
     ]
     assert rows[3][1:3] == ["0.8997", "-66.73"]
     assert "degenerate" in text
     assert "a = 0.08883" in text
+    assert "indistinguishable: linear, logarithmic, exponential_saturation, michaelis_menten" in text
+    assert "Errors of the points are taken as independent" in text
 
 
 def test_rows_for_sql_hold_plain_values_and_json_without_infinities():

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats
 
+from scfm_assets.core.curves.checks import ceilings_inside, largest_predicted
 from scfm_assets.core.curves.fit import FORMS, fit_curves
 from scfm_assets.core.curves.scaling import KEY, left_out, scaling_table
 from scfm_assets.tables.evaluation import SCALING_CURVES
@@ -30,6 +32,8 @@ TYPES = {
     "lo": pa.float64(),
     "hi": pa.float64(),
     "interval": pa.string(),
+    "resamples": pa.int32(),
+    "parts": pa.list_(pa.float32()),
     "simulated": pa.bool_(),
 }
 
@@ -38,7 +42,7 @@ def rises(n: int, repeat: int) -> float:
     return 0.55 + 0.3 * (1 - math.exp(-0.006 * n)) + 0.01 * math.cos(3 * n + 5 * repeat)
 
 
-def rows(value=rises, n_cells=N_CELLS, repeats=(0, 1), kinds=("pairs", "tfs"), width=lambda _n, _kind: 0.02, **fixed):
+def rows(value=rises, n_cells=N_CELLS, repeats=(0, 1), kinds=("pairs", "tfs"), parts=lambda *_: None, **fixed):
     named = {
         "tissue": "lung",
         "model": "planted",
@@ -50,13 +54,14 @@ def rows(value=rises, n_cells=N_CELLS, repeats=(0, 1), kinds=("pairs", "tfs"), w
         "network": "truth",
         "universe": "tf_grid",
         "metric": "auroc",
+        "lo": None,
+        "hi": None,
+        "resamples": 10,
         "simulated": True,
         **fixed,
     }
     return [
-        named
-        | {"n_cells": n, "repeat": r, "value": (v := value(n, r)), "interval": kind}
-        | {"lo": v - width(n, kind) / 2, "hi": v + width(n, kind) / 2}
+        named | {"n_cells": n, "repeat": r, "value": value(n, r), "interval": kind, "parts": parts(n, r, kind)}
         for n, r, kind in itertools.product(n_cells, repeats, kinds)
     ]
 
@@ -72,26 +77,25 @@ def series_of(curves: pa.Table) -> set[tuple]:
     return set(zip(*(curves[name].to_pylist() for name in KEY), strict=True))
 
 
-def test_every_series_gets_one_row_per_form_and_weighting():
+def test_every_series_gets_one_row_per_form():
     curves = scaling_table(table(rows(), rows(**BASELINE)), layer_of_model={"planted": 3})
     assert curves.schema == SCALING_CURVES.schema
     assert series_of(curves) == {
         ("lung", "planted", "abc", "attention", 3, "tf_queries", "truth", "tf_grid", "auroc"),
         ("lung", "baselines", None, "pearson", None, "symmetric", "truth", "tf_grid", "auroc"),
     }
-    assert curves.num_rows == 2 * 2 * len(FORMS)
+    assert curves.num_rows == 2 * len(FORMS)
     assert set(curves["form"].to_pylist()) == {form.name for form in FORMS}
 
 
-def test_points_are_the_means_over_repeats_and_intervals_do_not_count_twice():
+def test_every_repeat_is_a_point_and_intervals_do_not_count_twice():
     curves = scaling_table(table(rows()), layer_of_model={"planted": 3}).to_pylist()
-    means = np.array([(rises(n, 0) + rises(n, 1)) / 2 for n in N_CELLS])
-    expected = {fit.form.name: fit for fit in fit_curves(np.array(N_CELLS), means)}
+    n = np.repeat(N_CELLS, 2)
+    expected = {fit.form.name: fit for fit in fit_curves(n, np.array([rises(k, r) for k in N_CELLS for r in (0, 1)]))}
     for row in curves:
-        if row["weighting"] == "none":
-            fit = expected[row["form"]]
-            assert (row["r2"], row["aicc"], row["n_points"]) == pytest.approx((fit.r2, fit.aicc, 6), rel=1e-12)
-            assert row["verdict"] == fit.verdict
+        fit = expected[row["form"]]
+        assert (row["r2"], row["aicc"], row["n_points"]) == pytest.approx((fit.r2, fit.aicc, 12), rel=1e-12)
+        assert (row["verdict"], row["errors"]) == (fit.verdict, "independent")
 
 
 def test_only_the_layer_fixed_in_the_catalog_is_fitted_and_never_the_best_one():
@@ -141,41 +145,48 @@ def test_dictionary_encoded_tables_give_the_same():
     )
 
 
-def weighted(curves: pa.Table, form: str = "linear") -> dict:
-    (row,) = (row for row in curves.to_pylist() if row["weighting"] == "variance" and row["form"] == form)
-    return row
+def luck(n: int, repeat: int, kind: str) -> list[float] | None:
+    """Parts of the error of a mean over the first n cells, by ten groups of cells, and by TFs."""
+    if kind == "tfs":
+        return [0.01, -0.02, 0.015, 0.005]
+    if kind != "cells":
+        return None
+    cells = np.random.default_rng(repeat).normal(0, 0.1, (max(N_CELLS) // 5, 10))  # rows of ten, one of each group
+    return (cells[: max(1, n // 10)].mean(0) / 10 - cells[: max(1, n // 10)].mean() / 10).tolist()
 
 
-def test_weights_come_from_the_intervals_over_tfs_where_every_point_has_them():
-    def width(n, kind):
-        return 0.3 / math.sqrt(n) if kind == "tfs" else 0.001 * n
-
-    def expected(kind):
-        means = np.array([(rises(n, 0) + rises(n, 1)) / 2 for n in N_CELLS])
-        return fit_curves(np.array(N_CELLS), means, np.array([width(n, kind) for n in N_CELLS]))[0]
-
-    both = scaling_table(table(rows(width=width)), layer_of_model={"planted": 3})
-    assert weighted(both)["r2"] == pytest.approx(expected("tfs").r2, rel=1e-9)
-    some = table(rows(width=width, kinds=("pairs",)), rows(width=width, kinds=("tfs",), n_cells=N_CELLS[:3]))
-    curves = scaling_table(some, layer_of_model={"planted": 3})
-    assert weighted(curves)["r2"] == pytest.approx(expected("pairs").r2, rel=1e-9)
+def test_points_with_parts_over_cells_hang_together_and_others_are_independent():
+    curves = scaling_table(table(rows(kinds=("pairs", "tfs", "cells"), parts=luck)), layer_of_model={"planted": 3})
+    assert set(curves["errors"].to_pylist()) == {"nested"}
+    some = table(rows(kinds=("pairs",)), rows(kinds=("cells",), parts=luck, n_cells=N_CELLS[:3]))
+    assert set(scaling_table(some, layer_of_model={"planted": 3})["errors"].to_pylist()) == {"independent"}
 
 
-def test_without_intervals_the_weights_are_the_shrunken_spread_of_the_repeats():
-    values = {(n, r): rises(n, 0) + (0.02 if n < 150 else 0.001) * r for n in N_CELLS for r in (0, 1, 2)}
-    plain = rows(value=lambda n, r: values[n, r], repeats=(0, 1, 2), kinds=(None,))
-    metrics = table([row | {"lo": None, "hi": None} for row in plain])
-    own = np.array([np.var([values[n, r] for r in (0, 1, 2)], ddof=1) for n in N_CELLS])
-    shrunk = (4 * own.mean() + 2 * own) / 6
-    means = np.array([np.mean([values[n, r] for r in (0, 1, 2)]) for n in N_CELLS])
-    expected = fit_curves(np.array(N_CELLS), means, np.sqrt(shrunk))[0]
-    assert weighted(scaling_table(metrics, layer_of_model={"planted": 3}))["r2"] == pytest.approx(expected.r2, rel=1e-9)
+def test_the_interval_for_other_networks_adds_what_tfs_add_to_that_of_other_cells():
+    curves = scaling_table(
+        table(rows(kinds=("tfs", "cells"), parts=luck, n_cells=(*N_CELLS, 1600))), layer_of_model={"planted": 3}
+    )
+    row = curves.to_pylist()[0]
+    # the TFs move all points alike, so they move the asymptote as much: t of their effective number, squared and added
+    parts = np.array(luck(25, 0, "tfs"))
+    clusters = (parts @ parts) ** 2 / (parts**4).sum()
+    half = stats.t.ppf(0.975, clusters - 1) * np.sqrt(parts @ parts)
+    for end in ("lo", "hi"):
+        here, there = row[f"curve_asymptote_{end}"], row[f"networks_asymptote_{end}"]
+        assert abs(there - row["curve_asymptote"]) == pytest.approx(
+            np.hypot(here - row["curve_asymptote"], half), rel=1e-4
+        )
 
 
-def test_one_repeat_without_intervals_is_fitted_with_equal_weights_only():
-    metrics = table([row | {"lo": None, "hi": None} for row in rows(repeats=(0,), kinds=(None,))])
-    curves = scaling_table(metrics, layer_of_model={"planted": 3})
-    assert set(curves["weighting"].to_pylist()) == {"none"}
+def test_repeats_that_share_cells_are_told_from_repeats_that_do_not():
+    from scfm_assets.core.curves.series import CellSet, series_of
+
+    (series,) = series_of(table(rows(kinds=("cells",), parts=luck)), {"planted": 3}, {}, ("auroc",))
+    apart = {CellSet(n, r): np.arange(n) + 10_000 * r for n in N_CELLS for r in (0, 1)}
+    same = {CellSet(n, r): np.arange(n) for n in N_CELLS for r in (0, 1)}
+    assert series.points(apart).covariance == pytest.approx(series.points().covariance)
+    shared = series.points(same).covariance
+    assert shared[0, 1] == pytest.approx(shared[0, 0], rel=1e-4)
 
 
 def test_fewer_than_four_counts_give_no_row_but_a_reason():
@@ -230,6 +241,23 @@ def test_curves_pass_the_published_schema():
 
 def test_fitted_asymptote_of_a_planted_curve_brackets_its_known_limit():
     curves = scaling_table(table(rows()), layer_of_model={"planted": 3})
-    row = weighted(curves, "exponential_saturation")
+    (row,) = (row for row in curves.to_pylist() if row["form"] == "exponential_saturation")
     assert row["asymptote_lo"] < 0.85 < row["asymptote_hi"]
+    assert row["characteristic_n_lo"] < row["characteristic_n"] < row["characteristic_n_hi"]
     assert json.loads(row["parameters"])["b"]["value"] == pytest.approx(1 / row["characteristic_n"])
+
+
+def test_checks_hold_ceilings_against_bounded_asymptotes_and_count_missed_predictions():
+    metrics, one = table(rows(n_cells=(*N_CELLS, 1600))), {"layer_of_model": {"planted": 3}}
+    assert ceilings_inside(scaling_table(metrics, **one)) == (True, "no planted control has a curve")
+    curves = scaling_table(metrics, **one, ceilings={("lung", "planted"): 0.852})
+    assert curves.to_pylist()[0]["curve_asymptote_lo"] < 0.852 < curves.to_pylist()[0]["curve_asymptote_hi"]
+    assert ceilings_inside(curves)[0]
+    at = curves.schema.get_field_index("ceiling")
+    assert not ceilings_inside(curves.set_column(at, "ceiling", pa.array([0.95] * curves.num_rows)))[0]
+    assert largest_predicted(curves) == (True, "0 of 1 curves missed")
+    at = curves.schema.get_field_index("held_out_inside")
+    missed = curves.set_column(at, "held_out_inside", pa.array([False] * curves.num_rows))
+    assert largest_predicted(missed)[0]  # one of one says little
+    many = pa.concat_tables([missed.set_column(0, "tissue", pa.array([f"t{i}"] * missed.num_rows)) for i in range(3)])
+    assert not largest_predicted(many)[0]

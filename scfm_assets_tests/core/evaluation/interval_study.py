@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from scfm_assets.core.metrics import METRICS, CandidatePairs, largest_values, reach
-from scfm_assets.core.statistics import Shared, jackknife_error, tf_bootstrap, verdict_of_all
+from scfm_assets.core.statistics import Donors, Resampled, Shared, jackknife_error, tf_bootstrap, verdict_of_all
 from scfm_assets_tests.core.statistics.resamples import (
     over_cells,
+    over_network,
     over_pairs,
     over_tfs,
     percentile_interval,
@@ -33,6 +34,7 @@ class Sample(NamedTuple):
     scores: np.ndarray
     left_out: np.ndarray | None = None
     sizes: np.ndarray | None = None
+    donors: Donors | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,86 @@ class CellsWorld:
         return Sample(pairs, total / n, (total[:, None] - summed) / (n - sizes)[:, None], sizes)
 
 
-World = PairsWorld | TfsWorld | CellsWorld
+@dataclass(frozen=True)
+class NetworkWorld:
+    """TFs and targets are drawn: targets are popular by lognormal weights, and scores have levels of TFs and targets.
+
+    A TF has one edge more than a Poisson number with mean 7 says, or as many as Zipf's law with the exponent `zipf`
+    gives out of 1 .. 60. Both methods have levels of their own, and share half the variance of the pairs.
+    """
+
+    n_tfs: int
+    n_genes: int = 200
+    popular: float = 0.0
+    targets_differ: float = 0.0
+    tfs_differ: float = 0.0
+    separation: float = 0.66
+    separations_differ: float = 0.0
+    zipf: float | None = None
+
+    kind = "network"
+
+    def draw(self, rng: np.random.Generator) -> Sample:
+        """Draw TFs, targets, edges and scores."""
+        shape = (self.n_tfs, self.n_genes)
+        wait = rng.exponential(size=shape) / np.exp(self.popular * rng.normal(size=self.n_genes))
+        positive = np.argsort(np.argsort(wait, axis=1), axis=1) < self._edges(rng)[:, None]
+        scores = np.sqrt(0.5) * (rng.normal(size=shape) + rng.normal(size=(2, *shape)))
+        scores += self.targets_differ * rng.normal(size=(2, 1, self.n_genes))
+        scores += self.tfs_differ * rng.normal(size=(2, self.n_tfs, 1))
+        scores += positive * rng.normal(self.separation, self.separations_differ, (2, self.n_tfs, 1))
+        pairs = CandidatePairs.of_masks(np.ones(shape, bool), positive)
+        return Sample(pairs, pairs.of(scores))
+
+    def _edges(self, rng: np.random.Generator) -> np.ndarray:
+        if self.zipf is None:
+            return 1 + rng.poisson(7, self.n_tfs)
+        share = np.arange(1.0, 61.0) ** -self.zipf
+        return rng.choice(np.arange(1, 61), self.n_tfs, p=share / share.sum())
+
+
+@dataclass(frozen=True)
+class DonorsWorld:
+    """Donors are drawn, each with a signal of its own at edges and a level of its own for every pair.
+
+    A pair's score is its mean over the cells of all donors; what donors add varies as much as the signal is large.
+    """
+
+    n_donors: int
+    cells_of_donor: int = 50
+    n_tfs: int = 12
+    n_genes: int = 60
+    strength: float = 0.5
+    donors_differ: float = 0.5
+    noise: float = 3.0
+    groups: int = 0
+    """Groups that the cells of each donor are divided into; 0 where donors are left out whole."""
+
+    kind = "donors"
+
+    def draw(self, rng: np.random.Generator) -> Sample:
+        """Draw donors and their cells; the pairs, their levels and the edges are the same in every data set."""
+        shape, parts = (self.n_tfs, self.n_genes), max(self.groups, 1)
+        positive = np.zeros(shape, bool)
+        positive[:, 20:24] = True
+        level = np.random.default_rng(99).normal(0, 0.5, shape)
+        # With few donors, limits are those of these donors: the same ones in every data set.
+        of_donors = np.random.default_rng(98) if self.groups else rng
+        signal = of_donors.normal(self.strength, self.donors_differ, (self.n_donors, 1, 1))
+        own = of_donors.normal(0, self.donors_differ, (self.n_donors, *shape))
+        means = np.repeat(level + own + signal * positive, parts, axis=0)
+        sizes = np.full(len(means), self.cells_of_donor // parts)
+        noise = np.sqrt(0.5) * (rng.normal(size=means.shape) + rng.normal(size=(2, *means.shape)))
+        sums = sizes[:, None, None] * means + np.sqrt(sizes)[:, None, None] * self.noise * noise
+        pairs = CandidatePairs.of_masks(np.ones(shape, bool), positive)
+        summed = pairs.of(sums)
+        total, n = summed.sum(axis=1), sizes.sum()
+        donor = np.repeat(np.arange(self.n_donors), parts)
+        left_out = (total[:, None] - summed) / (n - sizes)[:, None]
+        return Sample(pairs, total / n, left_out, sizes, Donors(self.n_donors, donor))
+
+
+World = PairsWorld | TfsWorld | CellsWorld | NetworkWorld | DonorsWorld
 
 WORLDS: Mapping[str, World] = {
     "100 edges": PairsWorld(),
@@ -138,35 +219,66 @@ WORLDS: Mapping[str, World] = {
     "cells share a signal, AUROC 0.96": CellsWorld(strength=1.2, noise=3),
 }
 
+SHARED: Mapping[str, NetworkWorld] = {
+    "20 TFs, popular targets": NetworkWorld(20, popular=1.0, targets_differ=0.7),
+    "20 TFs, more popular targets, TFs differ": NetworkWorld(20, 300, popular=1.5, targets_differ=0.7, tfs_differ=0.7),
+    "50 TFs, popular targets": NetworkWorld(50, popular=1.0, targets_differ=0.7),
+    "50 TFs, more popular targets, TFs differ": NetworkWorld(50, 300, popular=1.5, targets_differ=0.7, tfs_differ=0.7),
+    "50 TFs, a method of genes": NetworkWorld(50, 300, popular=1.5, targets_differ=3.0, separation=0.7),
+    "100 TFs, popular targets": NetworkWorld(100, popular=1.0, targets_differ=0.7),
+    "100 TFs, more popular targets": NetworkWorld(100, 300, popular=1.5, targets_differ=0.7),
+    "200 TFs, more popular targets": NetworkWorld(200, 300, popular=1.5, targets_differ=1.0),
+    "40 TFs, nothing shared": NetworkWorld(40),
+}
+"""Targets that TFs share."""
+UNEVEN: Mapping[str, NetworkWorld] = {
+    f"{n} TFs by Zipf's law, AUROC {area}": NetworkWorld(n, zipf=1.6, separation=separation)
+    for n in (5, 8, 20, 40)
+    for area, separation in ((0.5, 0.0), (0.68, 0.66))
+} | {
+    "30 TFs by Zipf's law, TFs differ": NetworkWorld(30, 300, zipf=1.2, tfs_differ=0.8, separations_differ=0.5),
+}
+"""Few TFs have most edges."""
+OF_DONORS: Mapping[str, DonorsWorld] = {
+    "8 donors": DonorsWorld(8),
+    "16 donors": DonorsWorld(16),
+    "4 donors, these": DonorsWorld(4, groups=3, cells_of_donor=60),
+}
+
 Limits = tuple[np.ndarray, np.ndarray]
 
 
 def intervals_of(
-    sample: Sample, rng: np.random.Generator, *, resamples: int = 200
+    sample: Sample, rng: np.random.Generator, *, kind: str, resamples: int = 200
 ) -> tuple[np.ndarray, dict[str, Limits]]:
     """Make every kind of interval of the first method's metrics and of the difference; limits (n_metrics,) each.
 
     Gives the metrics (2, n_metrics) first.
 
-    ``scaled`` is that of `Shared.intervals` and of the table `metrics`, ``difference`` that of `Shared.difference`;
-    ``percentile`` and ``jackknife`` are the plain ones, made on no scale, which they are compared with.
+    `kind` is what the world draws. ``scaled`` is that of `Shared.intervals` and of the table `metrics`, ``difference``
+    that of `Shared.difference`; ``percentile`` and ``jackknife`` are the plain ones, made on no scale, and ``over TFs
+    alone`` those that take targets for fixed, which they are compared with.
     """
     pairs, scores = sample.pairs, sample.scores
     found: dict[str, Limits] = {}
-    if sample.left_out is not None and sample.sizes is not None:
-        shared = over_cells(scores, sample.left_out, sample.sizes, pairs)
+    shared: Shared
+    if kind == "network":
+        shared = over_network(scores, pairs)
+        found["over TFs alone"] = _first(over_tfs(scores[:1], pairs).intervals())
+    elif sample.left_out is not None and sample.sizes is not None:
+        shared = over_cells(scores, sample.left_out, sample.sizes, pairs, sample.donors)
         found["jackknife"] = _plain(shared, sample.sizes, largest_values(pairs.n_pos / pairs.n))
-    elif pairs.n_tfs > 1:
+    elif kind == "tfs":
         shared = over_tfs(scores, pairs)
         drawn = tf_bootstrap(pairs.rank(scores[0]).of_tfs, tf_weights(pairs.n_tfs, resamples=resamples, rng=rng))
         found["percentile"] = percentile_interval(drawn, level=0.95)[:2]
     else:
-        shared = over_pairs(scores, pairs, resamples=resamples, seed=int(rng.integers(2**62)))
-        found["percentile"] = percentile_interval(shared.resampled[0], level=0.95)[:2]
+        shared = drawn = over_pairs(scores, pairs, resamples=resamples, seed=int(rng.integers(2**62)))
+        found["percentile"] = percentile_interval(drawn.resampled[0], level=0.95)[:2]
     return shared.values, found | {"scaled": _first(shared.intervals()), "difference": _of_difference(shared)}
 
 
-def _plain(shared: Shared, sizes: np.ndarray, largest: np.ndarray) -> Limits:
+def _plain(shared: Resampled, sizes: np.ndarray, largest: np.ndarray) -> Limits:
     """Make the limits value +- t times its error of the first method, on no scale."""
     value = shared.values[0]
     half = reach(np.count_nonzero(sizes), level=0.95) * jackknife_error(value, shared.resampled[0].T, sizes)
@@ -185,30 +297,37 @@ def _of_difference(shared: Shared) -> Limits:
 def coverage(world: World, *, datasets: int = 500, seed: int = 0) -> list[dict[str, object]]:
     """Count how often intervals of 95 % hold the expectation of the metric, taken from the same data sets' mean.
 
+    Data sets without limits do not count, neither for the coverage nor for the expectation.
+
     Returns
     -------
-    One row per kind of interval and metric: ``interval``, ``metric``, ``coverage``, ``width`` (mean), ``spread`` (the
-    standard deviation of the value over data sets), ``expected``.
+    One row per kind of interval and metric: ``interval``, ``metric``, ``coverage``, ``given`` (share of the data sets
+    with limits), ``width`` (mean), ``spread`` (the standard deviation of the value over data sets), ``expected``.
     """
     rng = np.random.default_rng(seed)
     values, limits = [], []
     for _ in range(datasets):
-        value, own = intervals_of(world.draw(rng), rng)
+        value, own = intervals_of(world.draw(rng), rng, kind=world.kind)
         values.append(value)
         limits.append(own)
     of_one, of_other = np.swapaxes(np.array(values), 0, 1)
-    rows = []
+    rows: list[dict[str, object]] = []
     for name in limits[0]:
-        low, high = (np.array([own[name][end] for own in limits]) for end in (0, 1))
-        value = of_one - of_other if name == "difference" else of_one
-        expected = value.mean(axis=0)
-        held, width = ((low <= expected) & (expected <= high)).mean(axis=0), np.nanmean(high - low, axis=0)
-        numbers = zip(METRICS, held, width, value.std(axis=0, ddof=1), expected, strict=True)
-        rows += [
-            {"interval": name, "metric": metric.name, "coverage": float(c), "width": float(w), "spread": float(s)}
-            | {"expected": float(e)}
-            for metric, c, w, s, e in numbers
-        ]
+        lows, highs = (np.array([own[name][end] for own in limits]) for end in (0, 1))
+        every = of_one - of_other if name == "difference" else of_one
+        for place, metric in enumerate(METRICS):
+            given = np.isfinite(lows[:, place])
+            value, low, high = every[given, place], lows[given, place], highs[given, place]
+            row = {"interval": name, "metric": metric.name, "given": float(given.mean())}
+            if given.sum() > 1:
+                expected = value.mean()
+                row |= {
+                    "coverage": float(((low <= expected) & (expected <= high)).mean()),
+                    "width": float((high - low).mean()),
+                    "spread": float(value.std(ddof=1)),
+                    "expected": float(expected),
+                }
+            rows.append(row)
     return rows
 
 

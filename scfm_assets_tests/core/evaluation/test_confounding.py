@@ -43,7 +43,7 @@ def rows_of(scores: dict[str, np.ndarray], nulls: dict[str, np.ndarray] = NULLS)
     ]
 
 
-def test_the_null_behind_a_confounded_method_is_named_and_a_clean_one_is_left_alone():
+def test_the_null_behind_a_confounded_method_is_named_and_noise_is_left_alone():
     noise = RNG.normal(size=(4, K, K))
     scores = {
         "detection and noise": np.log(NULLS["detection_product"]) + 0.5 * noise[0],
@@ -53,7 +53,8 @@ def test_the_null_behind_a_confounded_method_is_named_and_a_clean_one_is_left_al
     }
     found = [confounding(rows, []) for rows in rows_of(scores)]
     assert [one["control"] for one in found] == list(scores)
-    assert [one["confounding"] for one in found] == ["confounded", "confounded", "clean", "confounded"]
+    # intervals of 250 edges are too wide to call noise clean
+    assert [one["confounding"] for one in found] == ["confounded", "confounded", "unknown", "confounded"]
     assert [one["explained_by"] for one in found] == ["detection_product", "detection_product", None, None]
 
 

@@ -5,6 +5,9 @@ import pytest
 
 from scfm_assets.core.statistics.uncertainty import verdict_of_all
 from scfm_assets_tests.core.evaluation.interval_study import (
+    OF_DONORS,
+    SHARED,
+    UNEVEN,
     WORLDS,
     coverage,
     false_positives,
@@ -19,7 +22,7 @@ KEPT = {
     "10 edges": ("auroc",),
     "50 edges, AUROC 0.98": ("auroc", "auprc"),
     "40 TFs": ("auroc", "auprc", "auprc_ratio"),
-    "10 TFs": ("auroc", "auprc"),
+    "10 TFs": ("auroc",),
     "5 TFs": ("auroc",),
     "40 TFs, few have most edges": ("auroc", "auprc"),
     "20 TFs, AUROC 0.98": ("auroc", "auprc"),
@@ -42,6 +45,51 @@ def test_intervals_hold_the_truth_as_often_as_they_say(name):
             assert 0.90 <= row["coverage"] <= 0.97, row
         if row["interval"] == "difference" and row["metric"] == "auroc":
             assert 0.90 <= row["coverage"] <= 0.97, row
+
+
+def told(name: str, rows: list[dict]) -> dict[tuple[str, str], dict]:
+    """Print what `coverage` found, and give it by interval and metric."""
+    for row in rows:
+        held = f"{row['coverage']:.3f}" if "coverage" in row else "none"
+        print(f"{name}: {row['interval']}, {row['metric']}: {held} of {row['given']:.2f}")
+    return {(row["interval"], row["metric"]): row for row in rows}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SHARED)
+def test_intervals_over_the_network_hold_the_truth_where_tfs_share_targets(name):
+    found = told(name, coverage(SHARED[name], datasets=400))
+    error = np.sqrt(0.95 * 0.05 / 400)
+    for metric in ("auroc", "auprc", "auprc_ratio", "epr"):
+        value, difference = found["scaled", metric], found["difference", metric]
+        assert value["given"] > 0.9
+        assert 0.93 - 2 * error <= value["coverage"] <= 0.97 + 2 * error, metric
+        assert 0.92 - 2 * error <= difference["coverage"] <= 0.97 + 3 * error, metric
+    if SHARED[name].targets_differ and SHARED[name].n_tfs >= 100:
+        assert found["over TFs alone", "auroc"]["coverage"] < 0.85
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", UNEVEN)
+def test_intervals_over_the_network_hold_the_truth_where_few_tfs_have_most_edges(name):
+    found = told(name, coverage(UNEVEN[name], datasets=400))
+    error = np.sqrt(0.95 * 0.05 / 400)
+    assert 0.93 - 2 * error <= found["scaled", "auroc"]["coverage"] <= 0.97 + 2 * error
+    assert 0.92 - 2 * error <= found["difference", "auroc"]["coverage"] <= 0.98 + 2 * error
+    for metric in ("auprc", "auprc_ratio"):
+        if found["scaled", metric]["given"] > 0.5:  # fewer are data sets of a kind
+            assert 0.92 - 2 * error <= found["scaled", metric]["coverage"] <= 0.97 + 2 * error, metric
+    if UNEVEN[name].n_tfs < 10:
+        assert found["scaled", "auprc"]["given"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", OF_DONORS)
+def test_intervals_over_donors_hold_what_other_donors_say_and_those_of_few_what_these_say(name):
+    found = told(name, coverage(OF_DONORS[name], datasets=400))
+    error = np.sqrt(0.95 * 0.05 / 400)
+    for interval in ("scaled", "difference"):
+        assert 0.92 - 2 * error <= found[interval, "auroc"]["coverage"] <= 0.97 + 2 * error, interval
 
 
 def test_percentiles_of_few_tfs_are_too_short_and_students_t_mends_it():
@@ -69,6 +117,7 @@ def test_a_study_is_decided_by_its_seed():
     assert set(once) >= {("pairs", "chance", "auroc"), ("tfs", "difference", "auprc"), ("both", "difference", "epr")}
 
 
+@pytest.mark.long
 def test_cells_alone_take_the_luck_of_the_edges_for_knowledge_and_tfs_as_well_do_not():
     """Edges anywhere: over cells two methods differ far more often than in 5 % of cases, over cells and TFs not."""
     rng = np.random.default_rng(0)

@@ -17,8 +17,9 @@ from scfm_assets.core.networks.table import NetworkSpec, NetworkTable, tidy_netw
 from scfm_assets.core.sampling.levels import GeneLevels
 from scfm_assets.core.scores.edges import EdgeScores, ScoreKey
 from scfm_assets.core.scores.left_out import LeftOut
-from scfm_assets.core.statistics import Permuted, permutation_test, permuted_anywhere
-from scfm_assets.core.universes.matched_universes import MaskedUniverse, degree_matched, expression_matched
+from scfm_assets.core.statistics import Donors, Permuted, one_side, permutation_test, permuted_anywhere
+from scfm_assets.core.universes.control_networks import degree_matched, tf_grid_of
+from scfm_assets.core.universes.matched_universes import MaskedUniverse, expression_matched
 from scfm_assets.core.universes.universe import (
     OBSERVED,
     TF_GRID,
@@ -35,7 +36,7 @@ K = 60
 IDS = tuple(f"ENSG{i:011d}" for i in range(K))
 SYMBOLS = tuple(f"G{i}" for i in range(K))
 SLICE = {"tissue": "lung", "n_cells": 50, "model": "m", "checkpoint": "abc", "simulated": True}
-FEW = Intervals(resamples=20)
+FEW = Intervals(kinds=("pairs", "tfs", "cells"), resamples=20)
 
 
 def network(
@@ -108,6 +109,7 @@ def by_masks(edge_scores: EdgeScores, repeat: int, direction: str, network: str,
         "n_pos": k,
         "n_neg": len(y) - k,
         "n_tfs": np.count_nonzero(labels.any(axis=1)),
+        "effective_tfs": k**2 / (labels.sum(axis=1) ** 2).sum(),
         "base_rate": k / len(y),
         "pair_coverage": (pairs[mask] > 0).sum() / mask.sum(),
         "positive_coverage": (pairs[labels] > 0).sum() / k,
@@ -134,8 +136,10 @@ def test_every_row_is_what_scikit_learn_finds_on_the_masks(levels):
         assert (row["method"], row["layer"]) == (
             ("pearson", None) if row["direction"] == "symmetric" else ("attention", 3)
         )
-        if row["lo"] is None:  # no edge is found early, with or without any TF: nothing varies
-            assert (row["metric"], row["value"]) == ("epr", 0)
+        if row["lo"] is None:  # nothing varies, or there are too few TFs for metrics of the first pairs
+            few = row["interval"] == "tfs" and expected[where]["effective_tfs"] < 10
+            assert row["metric"] != "auroc"
+            assert few or (row["metric"], row["value"]) == ("epr", 0)
         else:
             assert row["lo"] <= row["hi"]
         assert row["resamples"] == {"pairs": row["n_pos"], "tfs": expected[where]["n_tfs"]}[row["interval"]]
@@ -184,7 +188,7 @@ def test_the_interval_over_tfs_is_wider_where_the_edges_of_a_tf_succeed_or_fail_
     edges = edges_in_panel(NETWORKS[1], IDS, SYMBOLS, tissue="lung")
     of_tf = np.random.default_rng(9).choice([-1, 1], size=(K, 1))
     edge_scores.scores[0] += (of_tf * edges.mask).astype(np.float32)
-    table = evaluate(edge_scores, NETWORKS, [TF_GRID], **SLICE).table
+    table = evaluate(edge_scores, NETWORKS, [TF_GRID], **SLICE, intervals=FEW).table
     where = {"repeat": 0, "direction": "tf_queries", "network": "other", "metric": "auroc"}
     widths = {kind: one_row(table, **where, interval=kind) for kind in ("pairs", "tfs")}
     assert widths["tfs"]["hi"] - widths["tfs"]["lo"] > 1.5 * (widths["pairs"]["hi"] - widths["pairs"]["lo"])
@@ -192,10 +196,34 @@ def test_the_interval_over_tfs_is_wider_where_the_edges_of_a_tf_succeed_or_fail_
         assert row["lo"] < row["value"] < row["hi"]
 
 
+def test_the_layer_of_a_curve_keeps_the_parts_of_its_errors_and_others_do_not():
+    table = evaluate(scores(), NETWORKS[:1], [TF_GRID], **SLICE, intervals=FEW, curve_layer=3).table
+    kept = {(row["metric"], row["interval"]) for row in table.to_pylist() if row["parts"] is not None}
+    assert kept == {("auroc", "tfs"), ("auprc", "tfs")}
+    elsewhere = evaluate(scores(), NETWORKS[:1], [TF_GRID], **SLICE, intervals=FEW, curve_layer=2).table.to_pylist()
+    assert all(row["parts"] is None for row in elsewhere if row["layer"] == 3)
+    assert any(row["parts"] is not None for row in elsewhere if row["layer"] is None)
+
+
+def test_parts_over_tfs_are_what_the_value_without_each_tf_says():
+    edge_scores, where = scores(), {"repeat": 0, "direction": "tf_queries", "metric": "auroc", "interval": "tfs"}
+    table = evaluate(edge_scores, NETWORKS[:1], [TF_GRID], **SLICE, intervals=FEW, curve_layer=3).table
+    row = one_row(table, **where)
+    edges = edges_in_panel(NETWORKS[0], IDS, SYMBOLS, tissue="lung")
+    mask, matrix = candidates(TF_GRID, edges, edge_scores.pairs[0]), edge_scores.scores[0]
+    without = []
+    for tf in edges.tfs:
+        kept = mask & (np.arange(K) != tf)[:, None]
+        without.append(roc_auc_score(edges.mask[kept], matrix[kept]))
+    n = len(without)
+    expected = np.sqrt((n - 1) / n) * (np.mean(without) - np.array(without))
+    assert row["parts"] == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_lower_level_gives_a_narrower_interval():
     where = {"repeat": 0, "direction": "tf_queries", "network": "net", "metric": "auroc", "interval": "pairs"}
     wide, narrow = (
-        one_row(evaluate(scores(), NETWORKS, [TF_GRID], **SLICE, intervals=Intervals(level=level)).table, **where)
+        one_row(evaluate(scores(), NETWORKS, [TF_GRID], **SLICE, intervals=replace(FEW, level=level)).table, **where)
         for level in (0.99, 0.5)
     )
     assert wide["lo"] < narrow["lo"] < narrow["hi"] < wide["hi"]
@@ -228,9 +256,11 @@ def on_log_odds(value: float, left: np.ndarray, share: np.ndarray, units: int, n
 
 
 def universes_of(place: int, edge_scores: EdgeScores, levels: GeneLevels) -> list[MaskedUniverse]:
-    """Both matched universes of a network."""
+    """The matched universe of a network, and one whose edges are others."""
     edges = edges_in_panel(NETWORKS[place], edge_scores.gene_ids, edge_scores.symbols, tissue="lung")
-    return [expression_matched(edges, levels, seed=place), degree_matched(edges, seed=place)]
+    control = degree_matched(edges, seed=place)
+    others = MaskedUniverse("rewired", tf_grid_of(edges), control.mask, edges.tfs)
+    return [expression_matched(edges, levels, seed=place), others]
 
 
 def matched_universes(edge_scores: EdgeScores) -> dict[str, list[MaskedUniverse]]:
@@ -245,7 +275,7 @@ def test_intervals_over_tfs_and_cells_are_the_jackknife_of_rankings_on_the_masks
     table = evaluate(edge_scores, NETWORKS, matched=matched, **SLICE, intervals=intervals).table
     rows = [row for row in table.to_pylist() if (row["metric"], row["repeat"]) == ("auroc", 0)]
     found = {kind: {row["universe"] for row in rows if row["interval"] == kind} for kind in ("tfs", "cells")}
-    own = {"tf_grid", "observed", "expression_matched", "degree_matched"}
+    own = {"tf_grid", "observed", "expression_matched", "rewired"}
     assert found == {"tfs": own | {"all_pairs"}, "cells": own}
     sizes = np.array((5, 8, 0, 6, 7))
     for row in rows:
@@ -285,13 +315,19 @@ def test_intervals_over_tfs_and_cells_are_the_jackknife_of_rankings_on_the_masks
 
 def test_intervals_of_all_metrics_are_those_that_differences_of_methods_stand_on():
     """Plain resamples go their own way from scores; those over pairs differ by their draws alone."""
-    edge_scores = scores(know=0.3)
-    table = evaluate(edge_scores, NETWORKS[:1], [TF_GRID], **SLICE, intervals=Intervals(resamples=3000)).table
-    edges = edges_in_panel(NETWORKS[0], IDS, SYMBOLS, tissue="lung")
+    edge_scores, intervals = scores(know=0.3), Intervals(kinds=("network", "tfs", "targets", "pairs"), resamples=3000)
+    table = evaluate(edge_scores, NETWORKS[1:], [TF_GRID], **SLICE, intervals=intervals).table
+    edges = edges_in_panel(NETWORKS[1], IDS, SYMBOLS, tissue="lung")
     mask = candidates(TF_GRID, edges, edge_scores.pairs[0])
-    pairs = CandidatePairs.of_masks(mask, edges.mask, edges.tfs)
+    pairs = CandidatePairs.of_masks(mask, edges.mask, edges.tfs, genes=np.arange(K))
     own = pairs.of(edge_scores.scores[0])[None]
-    shared = {"pairs": resamples.over_pairs(own, pairs, resamples=3000), "tfs": resamples.over_tfs(own, pairs)}
+    network = resamples.over_network(own, pairs)
+    shared = {
+        "pairs": resamples.over_pairs(own, pairs, resamples=3000),
+        "tfs": resamples.over_tfs(own, pairs),
+        "network": network,
+        "targets": one_side(network, "targets"),
+    }
     for kind, resampled in shared.items():
         (lows,), (highs,) = resampled.intervals()
         for metric, low, high in zip(METRICS, lows, highs, strict=True):
@@ -299,7 +335,7 @@ def test_intervals_of_all_metrics_are_those_that_differences_of_methods_stand_on
             row = one_row(table, **where)
             assert row["resamples"] == resampled.units
             # Each standard deviation of 3000 draws is known to 1.3 %: four errors of the ratio of two.
-            near = 1e-9 if kind == "tfs" else 0.08 * (high - low)
+            near = 0.08 * (high - low) if kind == "pairs" else 1e-6
             assert (row["lo"], row["hi"]) == pytest.approx((low, high), abs=near)
 
 
@@ -308,8 +344,8 @@ def test_matched_universes_hold_the_same_pairs_for_every_method_and_change_no_ot
     matched = matched_universes(edge_scores)
     table = evaluate(edge_scores, NETWORKS, matched=matched, **SLICE, intervals=FEW).table.to_pylist()
     plain = evaluate(edge_scores, NETWORKS, **SLICE, intervals=FEW).table.to_pylist()
-    assert [row for row in table if row["universe"] not in {"expression_matched", "degree_matched"}] == plain
-    for universe in ("expression_matched", "degree_matched"):
+    assert [row for row in table if row["universe"] not in {"expression_matched", "rewired"}] == plain
+    for universe in ("expression_matched", "rewired"):
         of_network = {
             (row["network"], row["n_pos"], row["n_neg"], row["pair_coverage"], row["repeat"])
             for row in table
@@ -317,7 +353,7 @@ def test_matched_universes_hold_the_same_pairs_for_every_method_and_change_no_ot
         }
         assert len(of_network) == 2 * 2  # networks and repeats: methods and directions share them
     only = evaluate(edge_scores, NETWORKS, [], matched=matched, **SLICE, intervals=FEW).table.to_pylist()
-    assert only == [row for row in table if row["universe"] in {"expression_matched", "degree_matched"}]
+    assert only == [row for row in table if row["universe"] in {"expression_matched", "rewired"}]
 
 
 def test_a_matched_universe_of_another_panel_is_a_bug_of_the_caller():
@@ -328,8 +364,45 @@ def test_a_matched_universe_of_another_panel_is_a_bug_of_the_caller():
         evaluate(edge_scores, NETWORKS, matched=wrong, **SLICE, intervals=FEW)
 
 
+def test_intervals_over_the_network_are_those_of_all_pairs_too():
+    """Where all genes are ranked, pairs of genes that are no TF count among their targets' pairs."""
+    edge_scores = scores(know=0.3)
+    table = evaluate(edge_scores, NETWORKS[1:], **SLICE, intervals=Intervals(kinds=("network",))).table
+    edges = edges_in_panel(NETWORKS[1], IDS, SYMBOLS, tissue="lung")
+    for universe in UNIVERSES:
+        mask, labels = (mark(universe, edges, edge_scores.pairs[1]) for mark in (candidates, positives))
+        for place, direction in ((2, "tf_keys"), (3, "symmetric")):
+            matrix = edge_scores.scores[place]
+            pairs = CandidatePairs.of_masks(mask, labels, edges.tfs, genes=np.arange(K))
+            shared = resamples.over_network(pairs.of(matrix.T if direction == "tf_keys" else matrix)[None], pairs)
+            (lows,), (highs,) = shared.intervals()
+            for metric, low, high in zip(METRICS, lows, highs, strict=True):
+                where = {"repeat": 1, "direction": direction, "metric": metric.name, "universe": universe.name}
+                row = one_row(table, **where)
+                assert row["resamples"] == shared.units
+                limits = [np.nan if row[end] is None else row[end] for end in ("lo", "hi")]
+                assert limits == pytest.approx([low, high], abs=1e-6, nan_ok=True)
+
+
+def test_cells_of_many_donors_are_left_out_by_donor_and_those_of_few_within_donors():
+    edge_scores = with_groups(scores(), sizes=(5, 8, 3, 6, 7))
+    many = Donors(5, np.arange(5))
+    asked = Intervals(kinds=("cells", "tfs"))
+    rows = evaluate(edge_scores, NETWORKS, **SLICE, intervals=asked, donors=many).table.to_pylist()
+    assert {(row["interval"], row["donors"]) for row in rows} == {("tfs", 5), ("donors", 5)}
+    plain = evaluate(edge_scores, NETWORKS, **SLICE, intervals=asked).table.to_pylist()
+    limits = [(row["lo"], row["hi"]) for row in rows]
+    assert limits == [(row["lo"], row["hi"]) for row in plain]
+    assert {row["donors"] for row in plain} == {None}
+    few = Donors(2, np.array([0, 0, 1, 1, 1]))
+    within = evaluate(edge_scores, NETWORKS, **SLICE, intervals=asked, donors=few).table.to_pylist()
+    assert {(row["interval"], row["donors"]) for row in within} == {("tfs", 2), ("cells", 2)}
+    assert {row["resamples"] for row in within if row["interval"] == "cells"} == {4}  # three degrees of freedom
+    assert [row["lo"] for row in within] != [row["lo"] for row in plain]
+
+
 def test_intervals_over_cells_change_no_other_row():
-    kept = evaluate(with_groups(scores()), NETWORKS, **SLICE, intervals=Intervals(resamples=20)).table.to_pylist()
+    kept = evaluate(with_groups(scores()), NETWORKS, **SLICE, intervals=FEW).table.to_pylist()
     assert [row for row in kept if row["interval"] != "cells"] == evaluate(
         scores(), NETWORKS, **SLICE, intervals=FEW
     ).table.to_pylist()
@@ -459,4 +532,4 @@ def test_a_matrix_of_a_thousand_genes_gets_a_row_for_every_network_universe_dire
         tuple(names), tuple(names), (ScoreKey(0, "attention", 1),), matrix, {0: np.ones((1000, 1000), np.int32)}
     )
     rows = evaluate(made, networks, **SLICE).table.num_rows
-    assert rows == 3 * 3 * 2 * 2 * 4
+    assert rows == 3 * 3 * 2 * 3 * 4  # over the network, over TFs and over targets

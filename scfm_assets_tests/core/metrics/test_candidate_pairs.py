@@ -29,6 +29,27 @@ def test_pairs_stand_in_the_order_of_the_matrix_and_know_their_tf():
         CandidatePairs.of_masks(candidate, positive[:5])
 
 
+@pytest.mark.parametrize("levels", [None, 0.3, 1, 2])
+def test_rankings_at_once_are_rankings_one_by_one(levels):
+    rng = np.random.default_rng(3)
+    candidate = rng.random((5, 40)) < 0.8
+    for share in (0.01, 0.1, 0.5, 0.95):
+        pairs = CandidatePairs.of_masks(candidate, candidate & (rng.random((5, 40)) < share))
+        if not pairs.n_pos or not pairs.n_neg:
+            continue
+        scores = rng.normal(size=(7, pairs.n)).astype(np.float32)
+        scores[0] = pairs.positive  # a perfect ranking, its reverse, and one that says nothing
+        scores[1], scores[2] = -scores[0], 0
+        scores = np.round(scores * levels) if levels else scores
+        one_by_one = [pairs.rank(of_row).values for of_row in scores]
+        np.testing.assert_allclose(pairs.values_of_each(scores), one_by_one, rtol=1e-13)
+        for end, of_pair, size in (("tf", pairs.tf, 5), ("target", pairs.target, 40)):
+            of_ends = rng.normal(size=(6, size)).astype(np.float32)
+            of_ends = np.round(of_ends * levels) if levels else of_ends
+            one_by_one = [pairs.rank(of_row[of_pair]).values for of_row in of_ends]
+            np.testing.assert_allclose(pairs.values_of_ends(end, of_ends), one_by_one, rtol=1e-13)
+
+
 @pytest.mark.parametrize("levels", [None, 2])
 def test_bins_of_tfs_and_of_the_others_add_up_to_those_of_all(levels):
     scores, pairs, candidate, positive = grid(1, levels=levels)

@@ -37,7 +37,7 @@ def test_all_ways_to_rank_pairs_agree(levels):
     ranked = pairs.rank(scores)
     expected = values_of(bins_of(scores, pairs.positive))
     assert ranked.values == pytest.approx(expected, abs=1e-12)
-    assert CountedRanking(ranked.by_tf).values == pytest.approx(expected, abs=1e-12)
+    assert CountedRanking(ranked.by_tf, lambda: ranked.grid).values == pytest.approx(expected, abs=1e-12)
     assert values_of(ranked.ranks.bins(np.flatnonzero(pairs.positive))) == pytest.approx(expected, abs=1e-12)
     assert ranked.others is not None
     assert ranked.has_both

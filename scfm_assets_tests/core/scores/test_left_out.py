@@ -138,5 +138,5 @@ def test_scores_without_groups_are_stored_as_before():
     panel = pa.table({"gene_id": [f"g{i}" for i in range(K)], "symbol": [f"S{i}" for i in range(K)]})
     plain = baselines.score(counts, [f"g{i}" for i in range(12)], panel, cells_of_repeat=cells)
     assert plain.left_out is None
-    assert set(plain.to_tensors()[0]) == {"scores", "pairs.0", "pairs.1"}
+    assert set(plain.to_tensors()[0]) == {"scores", "pairs.0", "pairs.1", "levels.0", "levels.1"}
     assert EdgeScores.from_tensors(*plain.to_tensors()).left_out is None

@@ -7,13 +7,13 @@ import numpy as np
 from scfm_assets.core import statistics
 from scfm_assets.core.metrics import METRICS, Bins, CandidatePairs, as_bins, codes_of, values_of
 from scfm_assets.core.scores import ScoresOfGroups
-from scfm_assets.core.statistics import PairBootstrap, Shared
+from scfm_assets.core.statistics import Donors, PairBootstrap, Resampled, TwoWay
 
 AT_ONCE = 1 << 20
 """Pairs, times draws, that are held at once. No result depends on it."""
 
 
-def over_pairs(scores: np.ndarray, pairs: CandidatePairs, *, resamples: int = 200, seed: int = 0) -> Shared:
+def over_pairs(scores: np.ndarray, pairs: CandidatePairs, *, resamples: int = 200, seed: int = 0) -> Resampled:
     """Draw pairs with replacement, the same for all methods, scores (M, n)."""
     coded = [_coded(of_method, pairs.positive) for of_method in scores]
     drawn = np.full((len(scores), len(METRICS), resamples), np.nan)
@@ -27,7 +27,7 @@ def over_pairs(scores: np.ndarray, pairs: CandidatePairs, *, resamples: int = 20
             chosen = np.stack([np.bincount(codes[positive], w[positive], minlength=width) for w in weights])
             drawn[m, :, here] = values_of(as_bins(every, chosen))
     values = np.stack([pairs.rank(of_method).values for of_method in scores])
-    return Shared("pairs", values, drawn, pairs.n_pos, pairs.n_pos, pairs.n_neg)
+    return Resampled("pairs", values, pairs.n_pos, pairs.n_neg, pairs.n_pos, np.inf, drawn)
 
 
 def _coded(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, int]:
@@ -35,15 +35,22 @@ def _coded(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, int]:
     return codes_of(scores, thresholds), 2 * len(thresholds) + 1
 
 
-def over_tfs(scores: np.ndarray, pairs: CandidatePairs) -> Shared:
+def over_network(scores: np.ndarray, pairs: CandidatePairs) -> TwoWay:
+    """Let TFs and targets of scores (M, n) vary."""
+    return statistics.over_network([pairs.rank(of_method) for of_method in scores])
+
+
+def over_tfs(scores: np.ndarray, pairs: CandidatePairs) -> Resampled:
     """Leave each TF out of scores (M, n)."""
     return statistics.over_tfs([pairs.rank(of_method) for of_method in scores])
 
 
-def over_cells(scores: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, pairs: CandidatePairs) -> Shared:
+def over_cells(
+    scores: np.ndarray, left_out: np.ndarray, sizes: np.ndarray, pairs: CandidatePairs, donors: Donors | None = None
+) -> Resampled:
     """Leave each group of cells out: scores (M, n), and those without each group (M, n_groups, n)."""
     without = [np.stack([pairs.rank(without_group).values for without_group in of_method]) for of_method in left_out]
-    return statistics.over_cells([pairs.rank(of_method) for of_method in scores], without, sizes)
+    return statistics.over_cells([pairs.rank(of_method) for of_method in scores], without, sizes, donors)
 
 
 def pair_bootstrap(bins: Bins, *, resamples: int, rng: np.random.Generator) -> np.ndarray:

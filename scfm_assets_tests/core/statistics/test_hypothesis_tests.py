@@ -10,10 +10,10 @@ from scipy.stats import false_discovery_control
 from statsmodels.stats.multitest import multipletests
 
 from scfm_assets.core.statistics import hypothesis_tests
-from scfm_assets.core.statistics.hypothesis_tests import Test, benjamini_hochberg, verdict_of
+from scfm_assets.core.statistics.hypothesis_tests import Test, benjamini_hochberg
 from scfm_assets.tables.studies import TESTS
 
-ONE = Test("study", "family", "it holds", "t", value=2.0, p=0.01, n=30, effect=0.4, power=0.9, mde=0.5)
+ONE = Test("study", "family", "it holds", "t", value=2.0, p=0.01, n=30, effect=0.4, effect_of="d", power=0.9, mde=0.5)
 
 
 @given(st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.01, 0.05, 1.0])), min_size=1, max_size=60))
@@ -61,18 +61,19 @@ def test_q_is_taken_inside_each_family_of_each_study_and_over_all():
         (0.05, 0.1, "supported"),
         (0.051, 0.79, "underpowered"),
         (0.051, 0.8, "not supported"),
-        (0.9, np.nan, "not supported"),
+        (0.9, np.nan, "underpowered"),
         (np.nan, 0.99, "underpowered"),
         (np.nan, np.nan, "underpowered"),
     ],
 )
 def test_a_null_result_without_power_is_underpowered(q, power, said):
-    assert verdict_of(q, power) == said
+    (row,) = hypothesis_tests.tests_table([replace(ONE, p=q, power=power)]).to_pylist()
+    assert row["verdict"] == said
 
 
 def test_unknown_numbers_are_null_and_no_test_gives_no_row():
     (row,) = hypothesis_tests.tests_table([Test("s", "f", "h", "none", value=np.nan, p=np.nan)]).to_pylist()
-    names = ("value", "p", "q_family", "q_global", "n", "effect", "power", "mde")
+    names = ("value", "p", "q_family", "q_global", "n", "effect", "effect_of", "power", "mde")
     assert all(row[name] is None for name in names)
     assert row["verdict"] == "underpowered"
     assert hypothesis_tests.tests_table([]).num_rows == 0

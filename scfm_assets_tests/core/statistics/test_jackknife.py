@@ -7,7 +7,7 @@ from scipy import stats
 from scfm_assets.core.evaluation.readings import readings_of_rows
 from scfm_assets.core.metrics.metrics import bins_of, values_of
 from scfm_assets.core.scores.left_out import without
-from scfm_assets.core.statistics.jackknife import jackknife_error
+from scfm_assets.core.statistics.jackknife import jackknife_error, jackknife_parts
 from scfm_assets.core.universes.universe import ALL_PAIRS, OBSERVED, TF_GRID, PanelEdges
 from scfm_assets_tests.core.statistics.cell_bootstrap import cell_bootstrap
 
@@ -57,6 +57,31 @@ def test_the_error_of_a_mean_over_unequal_groups_is_right_on_average():
     ]
     # The squared error of a mean of 60 numbers of variance 1; the average of 3000 is known to about 1 %.
     assert np.mean(squares) == pytest.approx(1 / 60, rel=0.05)
+
+
+def test_products_of_the_parts_of_two_means_are_their_covariance():
+    rng = np.random.default_rng(3)
+    two, group = rng.normal(size=(60, 2)) @ np.array([[1.0, 0.6], [0.0, 0.8]]), np.repeat(np.arange(10), 6)
+    parts = np.stack([jackknife_parts(v.mean(), mean_without(v, group), np.full(10, 6)) for v in two.T])
+    assert parts @ parts.T == pytest.approx(np.cov(two.reshape(10, 6, 2).mean(1).T) / 10, rel=1e-12)
+
+
+def test_groups_of_one_stratum_are_compared_with_each_other_alone():
+    values, group = np.random.default_rng(4).normal(size=60), np.repeat(np.arange(10), 6)
+    donor = np.repeat([0, 1], 5)
+    moved = values + 5.0 * donor[group]
+    here, there = (jackknife_parts(v.mean(), mean_without(v, group), np.full(10, 6), donor) for v in (values, moved))
+    assert there == pytest.approx(here)
+    of_groups = values.reshape(2, 5, 6).mean(2)
+    assert (here**2).sum() == pytest.approx((of_groups.var(axis=1, ddof=1) / 5).sum() / 4)
+
+
+def test_a_group_without_cells_has_no_part():
+    values, group = np.random.default_rng(5).normal(size=60), np.repeat(np.arange(10), 6)
+    left_out, sizes = np.append(mean_without(values, group), values.mean()), np.append(np.full(10, 6), 0)
+    parts = jackknife_parts(values.mean(), left_out, sizes)
+    assert parts[-1] == 0
+    assert parts[:-1] == pytest.approx(jackknife_parts(values.mean(), left_out[:-1], sizes[:-1]))
 
 
 def test_fewer_than_two_groups_or_an_undefined_metric_say_nothing():

@@ -9,7 +9,7 @@ from scfm_assets.core.metrics.candidate_pairs import CandidatePairs
 from scfm_assets.core.metrics.metrics import bins_of, values_of
 from scfm_assets.core.metrics.pair_ranks import METRICS_OF_PLACES, PairRanks
 from scfm_assets.core.statistics import permutation
-from scfm_assets.core.statistics.degree_permutation import permuted_degrees
+from scfm_assets.core.statistics.degree_permutation import permuted_degrees, series_of_degrees
 from scfm_assets.core.statistics.permutation import Permuted, exact_p, permutation_test, permuted_within_tfs
 
 NAMES = ("auroc", "auprc", "epr")
@@ -137,6 +137,46 @@ def test_degrees_and_candidates_are_kept():
     assert len(seen) == 30
     with pytest.raises(ValueError, match="no candidate"):
         next(permuted_degrees(candidate, np.ones_like(candidate), permutations=1, seed=0))
+
+
+def test_a_series_keeps_degrees_and_candidates_too_and_its_seed_decides_it():
+    rng = np.random.default_rng(9)
+    candidate = rng.random((9, 30)) < 0.8
+    positive = candidate & (rng.random((9, 30)) < 0.25)
+    pairs = CandidatePairs.of_masks(candidate, positive)
+    drawn = series_of_degrees(candidate, positive, permutations=40, seed=1)
+    assert drawn.shape == (40, pairs.n_pos)
+    for chosen in drawn:
+        network = np.zeros(candidate.size, bool)
+        network[pairs.place[chosen]] = True
+        network = network.reshape(candidate.shape)
+        assert not (network & ~candidate).any()
+        assert np.array_equal(network.sum(axis=0), positive.sum(axis=0))
+        assert np.array_equal(network.sum(axis=1), positive.sum(axis=1))
+    assert len({frozenset(chosen) for chosen in drawn.tolist()}) == 40
+    assert np.array_equal(drawn, series_of_degrees(candidate, positive, permutations=40, seed=1))
+    assert not np.array_equal(drawn, series_of_degrees(candidate, positive, permutations=40, seed=2))
+    assert series_of_degrees(candidate, positive, permutations=0, seed=1).shape == (0, pairs.n_pos)
+    with pytest.raises(ValueError, match="no candidate"):
+        series_of_degrees(candidate, np.ones_like(candidate), permutations=1, seed=0)
+
+
+def test_p_of_a_series_is_exact_though_neighbours_are_alike():
+    """One round between neighbours, the observed network itself drawn from those of its degrees: 300 times."""
+    rng, p = np.random.default_rng(10), []
+    first = rng.random((6, 14)) < np.linspace(0.1, 0.6, 14)
+    candidate = np.ones(first.shape, bool)
+    scores = rng.normal(size=first.shape)
+    worlds = permuted_degrees(candidate, first, permutations=300, seed=3, rounds=5)
+    for seed, world in enumerate(worlds):
+        positive = np.zeros(first.size, bool)
+        positive[world[0]] = True
+        pairs = CandidatePairs.of_masks(candidate, positive.reshape(first.shape))
+        labels = series_of_degrees(candidate, positive.reshape(first.shape), permutations=19, seed=seed, rounds=1)
+        (tested,) = permutation_test(pairs.of(scores)[None], pairs, labels=iter([labels]))
+        p.append(tested["auroc"].p())
+    for alpha in (0.05, 0.1, 0.5):
+        assert np.mean(np.array(p) <= alpha) == pytest.approx(alpha, abs=3 * np.sqrt(alpha * (1 - alpha) / 300))
 
 
 def test_networks_of_given_degrees_are_equally_likely():

@@ -50,17 +50,17 @@ def test_networks_without_an_edge_in_the_panel_have_no_universe():
 
 
 def test_only_what_is_asked_for_is_made():
-    only = made(asked=["tf_grid", "degree_matched"])
-    assert [u.name for u in only.matched["one"]] == ["degree_matched"]
-    assert [u.name for u in only.networks[0].fixed()] == ["all_pairs", "tf_grid", "degree_matched"]
-    assert np.array_equal(only.matched["one"][0].positive, made().matched["one"][1].positive)
+    assert made(asked=["tf_grid", "degree_matched"]).matched["one"] == ()
+    only = made(asked=["expression_matched"])
+    assert [u.name for u in only.networks[0].fixed()] == ["all_pairs", "tf_grid", "expression_matched"]
+    assert np.array_equal(only.matched["one"][0].candidate, made().matched["one"][0].candidate)
 
 
 def test_the_store_gives_back_what_it_was_given():
     universes = made()
     tensors, words = universes.to_tensors()
     again = TissueUniverses.from_tensors(tensors, words)
-    assert np.array_equal(again.levels.both, universes.levels.both)
+    assert np.array_equal(again.levels.side_by_side, universes.levels.side_by_side)
     for own, other in zip(universes.networks, again.networks, strict=True):
         assert (own.network, own.version) == (other.network, other.version)
         assert np.array_equal(own.edges.mask, other.edges.mask)
@@ -84,13 +84,15 @@ def test_rows_count_pairs_and_edges_and_say_how_their_expression_differs():
     placed = table.append_column("tissue", pa.array(["lung"] * len(table)))
     check_table("universes", placed.append_column("simulated", pa.array([True] * len(table))))
     rows = table.to_pylist()
-    assert len(rows) == 2 * 4
+    assert len(rows) == 2 * 3
     edges = edges_in_panel(NETWORKS[0], NAMES, NAMES, tissue="lung")
-    for row, universe in zip(rows[:4], universes.networks[0].fixed(), strict=True):
+    for row, universe in zip(rows[:3], universes.networks[0].fixed(), strict=True):
         n_pos, n = universe.positive.sum(), universe.candidate.sum()
         assert (row["network"], row["n_pos"], row["n_neg"], row["n_tfs"]) == ("one", n_pos, n - n_pos, len(edges.tfs))
         assert row["base_rate"] == n_pos / n
         assert row["left_out"] == (len(edges.source) - n_pos)
+        assert row["share_of_grid"] == min(1, n / (len(edges.tfs) * (K - 1)))
+        assert row["tf_variance_difference"] is None
         source, target = np.nonzero(universe.candidate)
         is_edge = universe.positive[source, target]
         for end, at in (("tf", source), ("target", target)):
@@ -100,7 +102,7 @@ def test_rows_count_pairs_and_edges_and_say_how_their_expression_differs():
                 pooled = np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / 2)
                 expected = (one.mean() - other.mean()) / pooled
                 assert row[f"{end}_{level}_difference"] == pytest.approx(expected, abs=1e-12)
-    assert [row["universe"] for row in rows[:4]] == ["all_pairs", "tf_grid", "expression_matched", "degree_matched"]
+    assert [row["universe"] for row in rows[:3]] == ["all_pairs", "tf_grid", "expression_matched"]
     assert (rows[0]["n_pos"], rows[0]["n_pos"] + rows[0]["n_neg"]) == (len(edges.source), K * (K - 1))
     assert rows[1]["n_pos"] + rows[1]["n_neg"] == len(edges.tfs) * (K - 1)
 

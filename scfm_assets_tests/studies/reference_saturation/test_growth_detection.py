@@ -36,7 +36,7 @@ def test_growing_noise_is_detected_and_no_growth_is_not():
     assert share["no gain", "falls, one tissue"] <= 0.05 + 3 * (0.05 * 0.95 / 500) ** 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_study_says_no_for_a_sound_reference_and_finds_both_controls():
     spec = Settings(densities=(1e-3,), n_genes=300, n_seeds=20, draws=5, methods=("pearson",))
     of_spec = slopes(spec, measure(spec))

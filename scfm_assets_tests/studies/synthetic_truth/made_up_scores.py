@@ -19,7 +19,15 @@ def made_up(blocks, nulls=0.5, metrics=("auroc",)):
                 rows += [
                     {"simulator": simulator, "case": case, "seed": seed, "method": method, "metric": metric}
                     | {"is_null": method in NULL_NAMES, "value": float(value), "lo": None, "hi": None, "units": 9}
-                    | {"n_pos": 50, "n_neg": 950, "hardest_null": None, "above_null": None, "p": None, "verdict": "x"}
+                    | {
+                        "n_pos": 50,
+                        "n_neg": 950,
+                        "hardest_null": None,
+                        "above_null": None,
+                        "p": None,
+                        "p_degrees": None,
+                        "verdict": "x",
+                    }
                     for seed, value in enumerate(values)
                 ]
     return SCORES.rows(rows)

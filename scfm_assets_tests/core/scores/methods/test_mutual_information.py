@@ -44,7 +44,7 @@ def test_bins_hold_the_same_number_of_cells_absent_ones_and_ties_stay_together()
         assert (np.diff(own[np.argsort(column, kind="stable")]) >= 0).all()
 
 
-@pytest.mark.parametrize(("n_cells", "bias"), [(60, 0.06), (600, 0.002)])
+@pytest.mark.parametrize(("n_cells", "bias"), [(60, 0.06), pytest.param(600, 0.002, marks=pytest.mark.long)])
 def test_the_correction_takes_most_of_the_bias_and_with_many_cells_all(n_cells, bias):
     counts = np.random.default_rng(3).poisson(3.0, (n_cells, 60)).astype(float)
     cells = Cells(counts, depth=np.full(n_cells, 500.0), n_detected=np.full(n_cells, 60.0))
