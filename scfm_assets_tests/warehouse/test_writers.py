@@ -91,5 +91,5 @@ def test_four_writers_and_a_reader_do_not_disturb_each_other(tmp_path: Path, sec
     assert read["wrong"] == []
     assert read["reads"] > 3
     assert sum(writer["failed"] for writer in wrote) == 0
-    assert len(times) > 8
+    assert all(writer["times"] for writer in wrote)
     assert list(tmp_path.rglob(".data*")) == []
