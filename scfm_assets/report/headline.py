@@ -43,7 +43,7 @@ ROLES = {
     "random": "Random control",
     "model": "Model",
     "baseline": "Highest baseline",
-    "null": "Highest null",
+    "null": "Highest null with a curve",
 }
 NAMES = ("model", "method", "layer", "direction", "network", "universe", "n_cells")
 MEANS = ("base_rate", "pair_coverage", "positive_coverage")
@@ -161,7 +161,7 @@ def _against_nulls(verdicts: pa.Table | None, tissue: str, n_cells: int) -> dict
 
 
 def judged(scores: Sequence[Score], against_nulls: Mapping[Compared, str] | None = None) -> list[Score]:
-    """The scores with their verdicts; the highest null is that of the same network and universe."""
+    """The scores with their verdicts; the highest null with a curve is that of the same network and universe."""
     highest: dict[tuple[str, str], Score] = {}
     for score in scores:
         place = score.network, score.universe
@@ -183,7 +183,7 @@ def _judge(score: Score, highest: Score | None, against_nulls: Mapping[Compared,
         return replace(score, verdict=verdict, kind=kind)
 
     if score.role == "null":
-        return say("highest null" if score == highest else "null", "plain")
+        return say("highest null with a curve" if score == highest else "null", "plain")
     if score.role == "random":
         place = place_of(score.lo, score.hi, CHANCE, MARGINS["auroc"])
         return say(against_chance(score.lo, score.hi), OF_RANDOM.get(place, "open"))

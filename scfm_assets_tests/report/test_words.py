@@ -60,7 +60,7 @@ def test_no_word_of_the_report_contradicts_the_numbers_beside_it(drawn, verdict)
         known = 0.5 if score.role == "random" else score.ceiling
         assert word
         if score.role == "null":
-            assert (word == "highest null") == (score.value == highest) or word == "null"
+            assert (word == "highest null with a curve") == (score.value == highest) or word == "null"
         elif known is None:
             assert word == (verdict or "not held against the nulls")
         elif low is None and high is None:
